@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+namespace partd {
+
+// A configuration file's name as it is shown, and its whole text.
+struct TextFile {
+    std::string path;
+    std::string text;
+};
+
+}  // namespace partd

@@ -1,0 +1,68 @@
+#include "config/compile.h"
+
+#include "config/document.h"
+#include "config/objects.h"
+#include "config/toml.h"
+
+#include <map>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+namespace partd::config {
+
+namespace {
+
+std::vector<Value> parse_all(std::span<const TextFile> files, Diagnostics& problems) {
+    std::vector<Value> parsed;
+    for (const TextFile& file : files) {
+        if (auto value = parse_toml(file, problems)) {
+            parsed.push_back(std::move(*value));
+        }
+    }
+    return parsed;
+}
+
+// Two resources may want the same name of the host; only one can have it.
+void check_claims(const State& desired, Diagnostics& problems) {
+    std::unordered_map<std::string, const Resource*> holders;
+    for (const Resource& resource : desired.all()) {
+        for (const std::string& claim : resource.claims) {
+            const auto [entry, first] = holders.try_emplace(claim, &resource);
+            if (!first) {
+                problems.error(resource.source,
+                               fmt::format("{} and {} both want {}", resource.key.text(),
+                                           entry->second->key.text(), claim),
+                               entry->second->source, "the other one");
+            }
+        }
+    }
+}
+
+}  // namespace
+
+Compiled compile(std::span<const TextFile> files, Kinds kinds) {
+    Compiled result;
+    const Grammar grammar = make_grammar(kinds);
+    const std::vector<Value> parsed = parse_all(files, result.problems);
+    const Value merged = merge_files(parsed, grammar, result.problems);
+    const Value document = expand_templates(merged, result.problems);
+    result.declared = read_objects(document, grammar, result.problems);
+    if (!result.problems.empty()) {
+        return result;  // what follows from half-read objects would only be noise
+    }
+    for (const Kind* kind : kinds) {
+        if (kind->expand != nullptr) {
+            kind->expand(result.declared, result.desired, result.problems);
+        }
+    }
+    for (const Kind* kind : kinds) {
+        if (kind->complete != nullptr) {
+            kind->complete(result.declared, result.desired, result.problems);
+        }
+    }
+    check_claims(result.desired, result.problems);
+    return result;
+}
+
+}  // namespace partd::config

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "base/diagnostics.h"
+#include "base/text_file.h"
+#include "model/kind.h"
+
+#include <span>
+
+namespace partd::config {
+
+// What the files say, and everything that is wrong with them. With problems, the state is not to be applied.
+struct Compiled {
+    Declared declared;
+    State desired;
+    Diagnostics problems;
+};
+
+// From texts to the desired state, without looking at the host.
+Compiled compile(std::span<const TextFile> files, Kinds kinds);
+
+// The JSON Schema (draft 2020-12) of the whole language.
+Value schema(Kinds kinds);
+
+}  // namespace partd::config

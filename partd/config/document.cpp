@@ -1,0 +1,164 @@
+#include "config/document.h"
+
+#include "base/text.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd::config {
+
+namespace {
+
+class Merger {
+public:
+    explicit Merger(Diagnostics& problems) : problems_(problems) {}
+
+    void merge(Value& into, const Value& from, const Grammar* grammar, const std::string& path) {
+        auto* array = into.get_if<Array>();
+        const auto* more = from.get_if<Array>();
+        if (grammar != nullptr && grammar->list && array != nullptr && more != nullptr) {
+            array->insert(array->end(), more->begin(), more->end());
+            return;
+        }
+        const auto* object = from.get_if<Object>();
+        if (grammar == nullptr || into.get_if<Object>() == nullptr || object == nullptr ||
+            (declares(into, *grammar) && declares(from, *grammar))) {
+            problems_.error(from.source, fmt::format("{} is declared twice", path), into.source,
+                            "the other declaration");
+            return;
+        }
+        if (declares(from, *grammar)) {
+            into.source = from.source;
+        }
+        for (const Member& member : *object) {
+            const std::string name = path.empty() ? member.key : path + "." + printable(member.key);
+            if (Value* existing = into.find(member.key)) {
+                merge(*existing, member.value, grammar->below(member.key), name);
+            } else {
+                into.get_if<Object>()->push_back(member);
+            }
+        }
+    }
+
+private:
+    // Whether this very object is declared here, and not only something below it.
+    static bool declares(const Value& value, const Grammar& grammar) {
+        if (grammar.declarations.empty()) {
+            return false;
+        }
+        const Object& object = *value.get_if<Object>();
+        const auto own = [&](const Member& member) { return !grammar.children.contains(member.key); };
+        // A header of its own stands before those of the objects below it.
+        const auto below_header = [&](const Member& member) {
+            return member.key_source.line > value.source.line;
+        };
+        return object.empty() || std::ranges::any_of(object, own) ||
+               std::ranges::all_of(object, below_header);
+    }
+
+    Diagnostics& problems_;
+};
+
+}  // namespace
+
+Value merge_files(std::span<const Value> files, const Grammar& grammar, Diagnostics& problems) {
+    Value document = Object();
+    for (const Value& file : files) {
+        Merger(problems).merge(document, file, &grammar, "");
+    }
+    return document;
+}
+
+namespace {
+
+std::string replace_all(std::string text, std::string_view what, std::string_view with) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
+        text.replace(at, what.size(), with);
+    }
+    return text;
+}
+
+std::string substituted(const std::string& text, std::string_view name, std::string_view index) {
+    return replace_all(replace_all(text, "{name}", name), "{index}", index);
+}
+
+Value substituted(const Value& value, std::string_view name, std::string_view index) {
+    if (const auto* text = value.get_if<std::string>()) {
+        return {substituted(*text, name, index), value.source};
+    }
+    if (const auto* array = value.get_if<Array>()) {
+        Array all;
+        for (const Value& element : *array) {
+            all.push_back(substituted(element, name, index));
+        }
+        return {std::move(all), value.source};
+    }
+    if (const auto* object = value.get_if<Object>()) {
+        Object all;
+        for (const Member& member : *object) {
+            all.push_back({substituted(member.key, name, index), member.key_source,
+                           substituted(member.value, name, index)});
+        }
+        return {std::move(all), value.source};
+    }
+    return value;
+}
+
+void fill_up(Value& own, const Value& inherited) {
+    const auto* object = inherited.get_if<Object>();
+    if (object == nullptr || own.get_if<Object>() == nullptr) {
+        return;
+    }
+    for (const Member& member : *object) {
+        if (Value* existing = own.find(member.key)) {
+            fill_up(*existing, member.value);
+        } else {
+            own.get_if<Object>()->push_back(member);
+        }
+    }
+}
+
+// Its own key `index`, else the next number.
+std::string index_of(const Value& partition, std::int64_t& next) {
+    const Value* own = partition.find("index");
+    const auto* number = own == nullptr ? nullptr : own->get_if<std::int64_t>();
+    return std::to_string(number != nullptr ? *number : next++);
+}
+
+}  // namespace
+
+Value expand_templates(const Value& document, Diagnostics& problems) {
+    Value result = document;
+    Value* partitions = result.find("partition");
+    auto* members = partitions == nullptr ? nullptr : partitions->get_if<Object>();
+    const Value* templates = document.find("template");
+    std::map<std::string, std::int64_t> next_index;
+    if (members == nullptr) {
+        return result;
+    }
+    for (Member& member : *members) {
+        const Value* extends = member.value.find("extends");
+        const auto* name = extends == nullptr ? nullptr : extends->get_if<std::string>();
+        if (name == nullptr) {
+            continue;
+        }
+        const Value* body = templates == nullptr ? nullptr : templates->find(*name);
+        if (body == nullptr) {
+            problems.error(extends->source,
+                           fmt::format("partition {} extends \"{}\", but there is no [template.{}]",
+                                       printable(member.key), printable(*name), printable(*name)));
+            continue;
+        }
+        const std::string index = index_of(member.value, next_index.try_emplace(*name, 1).first->second);
+        fill_up(member.value, substituted(*body, member.key, index));
+    }
+    return result;
+}
+
+Value sample_of_template(const Value& body) {
+    return substituted(body, "name", "1");
+}
+
+}  // namespace partd::config

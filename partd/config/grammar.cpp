@@ -1,0 +1,78 @@
+#include "config/grammar.h"
+
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace partd::config {
+
+const Declaration* Grammar::select(const Value& value) const {
+    const Value* kind = value.find("kind");
+    const auto* word = kind == nullptr ? nullptr : kind->get_if<std::string>();
+    const auto wanted = [&](const Declaration* declaration) {
+        return word != nullptr && declaration->selector == *word;
+    };
+    const auto found = std::ranges::find_if(declarations, wanted);
+    // An unknown kind goes to the default, whose table says which ones there are.
+    return found != declarations.end() ? *found : declarations.empty() ? nullptr : declarations.front();
+}
+
+std::vector<std::string_view> Grammar::child_names() const {
+    std::vector<std::string_view> names;
+    for (const auto& [name, child] : children) {
+        names.emplace_back(name);
+    }
+    return names;
+}
+
+const Grammar* Grammar::below(std::string_view key) const {
+    const auto child = children.find(key);
+    return child != children.end() ? &child->second : named.get();
+}
+
+namespace {
+
+Grammar& place_of(Grammar& root, std::string_view path) {
+    Grammar* at = &root;
+    for (std::string_view key : split(path, '.')) {
+        const bool list = key.ends_with("[]");
+        key.remove_suffix(list ? 2 : 0);
+        if (key == "*") {
+            if (!at->named) {
+                at->named = std::make_unique<Grammar>();
+            }
+            at = at->named.get();
+        } else {
+            at = &at->children[std::string(key)];
+        }
+        at->list |= list;
+    }
+    return *at;
+}
+
+void add(Grammar& root, std::string_view path, const Declaration& declaration) {
+    Grammar& place = place_of(root, path);
+    if (declaration.table == nullptr) {
+        place.later = true;
+    } else {
+        place.declarations.push_back(&declaration);
+    }
+}
+
+}  // namespace
+
+Grammar make_grammar(Kinds kinds) {
+    constexpr std::string_view kPartition = "partition.";
+    Grammar root;
+    for (const Kind* kind : kinds) {
+        for (const Declaration& declaration : kind->language) {
+            add(root, declaration.path, declaration);
+            if (declaration.path.starts_with(kPartition)) {
+                add(root, "template." + std::string(declaration.path.substr(kPartition.size())), declaration);
+            }
+        }
+    }
+    return root;
+}
+
+}  // namespace partd::config

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace partd::config {
+
+// The language itself needs eight.
+inline constexpr unsigned kMaxNesting = 32;
+
+struct TextPosition {
+    std::uint32_t line = 1;
+    std::uint32_t column = 1;
+};
+
+// Where a TOML text goes deeper than kMaxNesting by dots of keys, brackets or braces; nullopt if nowhere.
+// toml++ recurses by each of them, so this comes first: 40 KiB of dots overflow a stack of 1 MiB.
+std::optional<TextPosition> find_deep_nesting(std::string_view toml);
+
+}  // namespace partd::config

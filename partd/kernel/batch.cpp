@@ -1,0 +1,73 @@
+#include "kernel/batch.h"
+
+#include "kernel/host.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace partd::kernel {
+
+void Batch::netlink(NetlinkSocket& socket, Message message, std::size_t change, Turn turn) {
+    const std::pair key(&socket, turn);
+    const auto [entry, added] = stream_index_.try_emplace(key, streams_.size());
+    if (added) {
+        streams_.push_back({.socket = &socket, .turn = turn, .messages = {}, .changes = {}});
+    }
+    Stream& stream = streams_[entry->second];
+    stream.messages.push_back(std::move(message));
+    stream.changes.push_back(change);
+}
+
+void Batch::flush_netlink(std::vector<Failure>& failures) {
+    std::ranges::stable_sort(streams_, {}, &Stream::turn);
+    for (Stream& stream : streams_) {
+        auto errors = stream.socket->send(stream.messages);
+        writes_ += errors.size();
+        for (std::size_t i = 0; i < errors.size(); ++i) {
+            if (errors[i]) {
+                failures.push_back({stream.changes[i], std::move(*errors[i])});
+            }
+        }
+    }
+    streams_.clear();
+    stream_index_.clear();
+}
+
+void Batch::flush_nftables(std::vector<Failure>& failures) {
+    std::set<std::size_t> refused;
+    // The kernel takes all or nothing; what it refuses is left out and the others go again.
+    while (!nft_.empty()) {
+        const auto nftables = host_.nftables();
+        auto refusal =
+            nftables ? (*nftables)->commit(nft_) : nft::Nftables::Refusal{nft_.first_tag(), nftables.error()};
+        if (!refusal) {
+            writes_ += nft_.size();
+            break;
+        }
+        refused.insert(refusal->tag);
+        nft_.drop(refusal->tag);
+        failures.push_back({refusal->tag, std::move(refusal->error)});
+    }
+    nft_ = nft::Transaction("partd");
+    for (auto& [change, work] : later_) {
+        auto done = refused.contains(change) ? Result<>() : work();
+        if (!done) {
+            failures.push_back({change, std::move(done).error()});
+        }
+    }
+    later_.clear();
+}
+
+std::vector<Batch::Failure> Batch::flush() {
+    std::vector<Failure> failures;
+    flush_netlink(failures);
+    flush_nftables(failures);
+    host_.close_released();
+    for (const auto& work : std::exchange(at_end_, {})) {
+        work();
+    }
+    return failures;
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "kernel/netlink.h"
+#include "kernel/nftables.h"
+
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace partd::kernel {
+
+class Host;
+
+// The requests of one wave of changes, sent together: per network namespace one stream of netlink messages,
+// and one nftables transaction. What is not netlink is done at once by who adds it, and only counted here.
+class Batch {
+public:
+    explicit Batch(Host& host) : host_(host), nft_("partd") {}
+
+    // Messages of one socket are sent in the order in which they were added; those of the second turn after
+    // all of the first, of whatever socket.
+    enum class Turn : std::uint8_t { First, Second };
+    void netlink(NetlinkSocket& socket, Message message, std::size_t change, Turn turn = Turn::First);
+    nft::Transaction& nftables() { return nft_; }
+    // Runs when the transaction was taken, unless that change was refused.
+    void after_nftables(std::size_t change, std::function<Result<>()> work) {
+        later_.emplace_back(change, std::move(work));
+    }
+    // Runs when everything else was sent.
+    void at_end(std::function<void()> work) { at_end_.push_back(std::move(work)); }
+    // Counts a change that was made by a system call of its own.
+    void count_write() { ++writes_; }
+
+    struct Failure {
+        std::size_t change = 0;
+        Error error;
+    };
+    // Sends all; returns what was refused.
+    std::vector<Failure> flush();
+    // Requests that change the host, sent so far.
+    [[nodiscard]] std::size_t writes() const { return writes_; }
+
+private:
+    void flush_netlink(std::vector<Failure>& failures);
+    void flush_nftables(std::vector<Failure>& failures);
+
+    struct Stream {
+        NetlinkSocket* socket;
+        Turn turn;
+        std::vector<Message> messages;
+        std::vector<std::size_t> changes;
+    };
+    Host& host_;
+    std::vector<Stream> streams_;
+    std::map<std::pair<NetlinkSocket*, Turn>, std::size_t> stream_index_;
+    nft::Transaction nft_;
+    std::vector<std::pair<std::size_t, std::function<Result<>()>>> later_;
+    std::vector<std::function<void()>> at_end_;
+    std::size_t writes_ = 0;
+};
+
+}  // namespace partd::kernel

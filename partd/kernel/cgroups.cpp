@@ -1,0 +1,262 @@
+#include "kernel/cgroups.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/mounts.h"
+
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace partd::kernel {
+
+namespace {
+
+// A mount that only pretends to be a cgroup hierarchy is not written to.
+bool is_cgroup_fs(const std::string& path) {
+    struct statfs fs{};
+    if (statfs(path.c_str(), &fs) != 0) {
+        return false;
+    }
+    const auto magic = static_cast<unsigned long>(fs.f_type);
+    return magic == CGROUP_SUPER_MAGIC || magic == CGROUP2_SUPER_MAGIC;
+}
+
+std::set<std::string> read_words(const std::string& path) {
+    const std::string text = read_file(path).value_or("");
+    std::set<std::string> all;
+    for (const std::string_view word : words(text)) {
+        all.emplace(word);
+    }
+    return all;
+}
+
+// v1 calls the io controller blkio.
+std::string v1_name(const std::string& controller) {
+    return controller == "io" ? "blkio" : controller;
+}
+
+// The group's ancestors below the root, outermost first, and the group itself.
+std::vector<std::string> path_down(const std::string& group) {
+    std::vector<std::string> all;
+    for (std::size_t at = group.find('/'); at != std::string::npos; at = group.find('/', at + 1)) {
+        all.push_back(group.substr(0, at));
+    }
+    all.push_back(group);
+    return all;
+}
+
+Result<> make_marked(const std::string& path, const std::string& owner) {
+    if (mkdir(path.c_str(), 0755) != 0) {
+        return fail_errno("create " + path);
+    }
+    if (auto marked = set_xattr(path, kCgroupMark, owner); !marked) {
+        rmdir(path.c_str());
+        return marked;
+    }
+    return {};
+}
+
+// A v1 cpuset takes no process before it has processors and memory nodes: those of its parent.
+Result<> inherit_cpuset(const std::string& path) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        auto own = read_file(path + file);
+        if (!own || !trim(*own).empty()) {
+            continue;
+        }
+        auto parent = read_file(path + "/.." + file);
+        PARTD_TRY(parent);
+        PARTD_TRY(write_kernel_file(path + file, *parent));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Cgroups> Cgroups::find() {
+    auto mounts = read_mounts();
+    PARTD_TRY(mounts);
+    Cgroups found;
+    for (const Mount& mount : *mounts) {
+        if (mount.type == "cgroup2" && is_cgroup_fs(mount.point)) {
+            found.unified_ = mount.point;  // of several on one point, the last is what is seen
+        } else if (mount.type == "cgroup" && is_cgroup_fs(mount.point)) {
+            for (const std::string_view option : split(mount.options, ',')) {
+                found.v1_.insert_or_assign(std::string(option), mount.point);
+            }
+        }
+    }
+    if (!found.unified_.empty()) {
+        found.unified_controllers_ = read_words(found.unified_ + "/cgroup.controllers");
+    }
+    return found;
+}
+
+std::vector<std::string> Cgroups::roots() const {
+    std::vector<std::string> all;
+    if (!unified_.empty()) {
+        all.push_back(unified_);
+    }
+    for (const char* controller :
+         {"cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "freezer", "cpuacct"}) {
+        const auto mount = v1_.find(controller);
+        if (mount != v1_.end() && std::ranges::find(all, mount->second) == all.end()) {
+            all.push_back(mount->second);
+        }
+    }
+    return all;
+}
+
+std::string Cgroups::home(const std::string& group) const {
+    // Without cgroup2 the freezer, which limits nothing, says who belongs where.
+    const auto freezer = v1_.find("freezer");
+    const std::string& root = !unified_.empty() || freezer == v1_.end() ? unified_ : freezer->second;
+    return root + "/" + group;
+}
+
+Cgroups::Version Cgroups::version(const std::string& controller) const {
+    if (unified_controllers_.contains(controller)) {
+        return Version::V2;
+    }
+    return v1_.contains(v1_name(controller)) ? Version::V1 : Version::None;
+}
+
+std::string Cgroups::directory(const std::string& controller, const std::string& group) const {
+    const auto mount = v1_.find(v1_name(controller));
+    return version(controller) == Version::V1 ? mount->second + "/" + group : unified_ + "/" + group;
+}
+
+bool Cgroups::present(const std::string& group) const {
+    return exists(home(group));
+}
+
+Result<> Cgroups::create(const std::string& group, const std::string& owner) const {
+    if (roots().empty()) {
+        return fail("this host has no cgroup file system mounted: mount cgroup2 on /sys/fs/cgroup");
+    }
+    return make_marked(home(group), owner);
+}
+
+Result<> Cgroups::enable(const std::string& controller, const std::string& group,
+                         const std::string& owner) const {
+    const auto groups = path_down(group);
+    if (version(controller) == Version::V2) {
+        for (std::size_t i = 0; i < groups.size(); ++i) {
+            const std::string parent = i == 0 ? unified_ : unified_ + "/" + groups[i - 1];
+            if (!read_words(parent + "/cgroup.subtree_control").contains(controller)) {
+                PARTD_TRY(write_kernel_file(parent + "/cgroup.subtree_control", "+" + controller));
+            }
+        }
+        return {};
+    }
+    for (const std::string& each : groups) {
+        const std::string path = directory(controller, each);
+        if (!exists(path)) {
+            PARTD_TRY(make_marked(path, each == group ? owner : this->owner(each)));
+        }
+        if (controller == "cpuset") {
+            PARTD_TRY(inherit_cpuset(path));
+        }
+    }
+    for (const std::string_view pid : words(read_file(home(group) + "/cgroup.procs").value_or(""))) {
+        (void)write_kernel_file(directory(controller, group) + "/cgroup.procs",
+                                pid);  // one that ended meanwhile is ESRCH
+    }
+    return {};
+}
+
+Result<> Cgroups::remove(const std::string& group) const {
+    for (const std::string& root : roots()) {
+        const std::string path = root + "/" + group;
+        if (get_xattr(path, kCgroupMark).empty()) {
+            continue;
+        }
+        // A killed process leaves its group a moment after it is gone for its parent.
+        for (int attempt = 0; rmdir(path.c_str()) != 0 && errno != ENOENT; ++attempt) {
+            if (errno != EBUSY || attempt == 50) {
+                return fail_errno("remove " + path);
+            }
+            usleep(2000);
+        }
+    }
+    return {};
+}
+
+std::string Cgroups::owner(const std::string& group) const {
+    return get_xattr(home(group), kCgroupMark);
+}
+
+namespace {
+
+void collect_marked(const std::string& root, const std::string& group, std::vector<std::string>& found) {
+    found.push_back(group);
+    for (const std::string& name : list_directory(root + "/" + group).value_or(std::vector<std::string>())) {
+        const std::string inner = group + "/" + name;
+        if (name.ends_with(".slice") && !get_xattr(root + "/" + inner, kCgroupMark).empty()) {
+            collect_marked(root, inner, found);
+        }
+    }
+}
+
+void collect_processes(const std::string& path, std::set<pid_t>& found) {
+    for (const std::string_view word : words(read_file(path + "/cgroup.procs").value_or(""))) {
+        if (const auto pid = parse_number(word)) {
+            found.insert(static_cast<pid_t>(*pid));
+        }
+    }
+    for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
+        struct stat st{};
+        const std::string inner = path + "/" + name;
+        if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
+            collect_processes(inner, found);
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> Cgroups::marked() const {
+    std::vector<std::string> found;
+    const std::string top = "partd.slice";
+    if (!owner(top).empty()) {
+        collect_marked(home(""), top, found);
+    }
+    return found;
+}
+
+std::set<pid_t> Cgroups::processes(const std::string& group) const {
+    std::set<pid_t> found;
+    collect_processes(home(group), found);
+    found.erase(0);  // processes of an outer pid namespace
+    return found;
+}
+
+Result<> Cgroups::join(const std::string& group) const {
+    for (const std::string& root : roots()) {
+        const std::string path = root + "/" + group;
+        if (exists(path)) {
+            PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
+        }
+    }
+    return {};
+}
+
+bool Cgroups::kill(const std::string& group) const {
+    return write_kernel_file(home(group) + "/cgroup.kill", "1").has_value();
+}
+
+std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
+    const Version where = version("memory");
+    const char* file = where == Version::V2 ? "/memory.current" : "/memory.usage_in_bytes";
+    const auto text =
+        where == Version::None ? Result<std::string>(fail("")) : read_file(directory("memory", group) + file);
+    return text ? parse_number(trim(*text)) : std::nullopt;
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// The control group hierarchies of this host (cgroups(7)): one cgroup2, v1 controllers each on a mount of its
+// own, or both (hybrid). Groups are named by their path below a hierarchy's root:
+// "partd.slice/partd-web.slice".
+class Cgroups {
+public:
+    // From the mounts; with none at all every operation says so.
+    static Result<Cgroups> find();
+
+    // The directory of the group in which its processes live: cgroup2 where it is mounted.
+    [[nodiscard]] std::string home(const std::string& group) const;
+    // Where a controller ("memory") is: v2, a v1 mount, or nowhere on this host.
+    enum class Version : std::uint8_t { None, V1, V2 };
+    [[nodiscard]] Version version(const std::string& controller) const;
+    // The group's directory in that controller's hierarchy.
+    [[nodiscard]] std::string directory(const std::string& controller, const std::string& group) const;
+
+    [[nodiscard]] bool present(const std::string& group) const;
+    // Makes the group where its processes live, marked. An existing one without a mark is EEXIST.
+    Result<> create(const std::string& group, const std::string& owner) const;
+    // Makes the controller usable in the group: enables it from the root down (v2), or makes the group in the
+    // controller's own hierarchy and moves its processes there as well (v1).
+    Result<> enable(const std::string& controller, const std::string& group, const std::string& owner) const;
+    // Removes the group from all hierarchies where it is marked. Absent is success; EBUSY while somebody
+    // lives in it.
+    Result<> remove(const std::string& group) const;
+
+    // The mark's owner; "" when it has none.
+    [[nodiscard]] std::string owner(const std::string& group) const;
+    // Our groups, from their marks.
+    [[nodiscard]] std::vector<std::string> marked() const;
+    // Processes in the group and those below it.
+    [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
+    // Moves the calling process into the group, in every hierarchy where it is.
+    Result<> join(const std::string& group) const;
+    // Kills all that lives in the group and below: cgroup.kill where there is one. False where there is none.
+    bool kill(const std::string& group) const;
+    // Bytes of memory in use; nullopt when the group's memory is not accounted.
+    [[nodiscard]] std::optional<std::uint64_t> memory(const std::string& group) const;
+
+private:
+    [[nodiscard]] std::vector<std::string> roots() const;
+
+    std::string unified_;  // mount point of cgroup2
+    std::set<std::string> unified_controllers_;
+    std::map<std::string, std::string> v1_;  // controller → mount point
+};
+
+// The extended attribute that marks a group as ours; its value is the owner.
+inline constexpr char kCgroupMark[] = "trusted.partd";
+
+}  // namespace partd::kernel

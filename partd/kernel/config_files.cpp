@@ -1,0 +1,158 @@
+#include "kernel/config_files.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace partd::kernel {
+
+namespace {
+
+bool is_config_name(std::string_view name) {
+    return name.ends_with(".toml") && name.size() > 5 && !name.starts_with('.') && !name.starts_with('#');
+}
+
+bool is_mask(int directory, const std::string& name) {
+    std::array<char, 16> target{};
+    const ssize_t size = readlinkat(directory, name.c_str(), target.data(), target.size());
+    return size > 0 && std::string_view(target.data(), static_cast<std::size_t>(size)) == "/dev/null";
+}
+
+// What speaks against a file or directory by whose it is; "" when it is root's alone.
+std::string ownership_problem(const struct stat& st) {
+    if (st.st_uid != 0) {
+        return fmt::format("belongs to user {}, not to root: chown root it", st.st_uid);
+    }
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return fmt::format("may be written by others (mode {:04o}): chmod go-w it", st.st_mode & 07777U);
+    }
+    return {};
+}
+
+std::string file_problem(const struct stat& st, std::size_t most) {
+    if (!S_ISREG(st.st_mode)) {
+        const std::string_view what = S_ISDIR(st.st_mode)    ? "a directory"
+                                      : S_ISFIFO(st.st_mode) ? "a FIFO"
+                                                             : "a device or socket";
+        return fmt::format("is {}, not a regular file", what);
+    }
+    if (st.st_nlink != 1) {
+        return fmt::format("has {} names (hard links): copy it instead", st.st_nlink);
+    }
+    if (static_cast<std::size_t>(st.st_size) > most) {
+        return fmt::format("has {} bytes; at most {} are read", st.st_size, most);
+    }
+    return ownership_problem(st);
+}
+
+class Collector {
+public:
+    explicit Collector(std::size_t most) : most_(most) {}
+
+    void take_directory(const std::string& path) {
+        const auto directory = open_directory(path);
+        const auto names = list_directory(path);
+        if (!directory || !names) {
+            result_.missing.insert(path);
+            return;
+        }
+        struct stat st{};
+        fstat(directory->get(), &st);
+        if (const std::string problem = ownership_problem(st); !problem.empty()) {
+            refuse(path, "the directory " + problem);
+            result_.missing.insert(path);
+            return;
+        }
+        for (const std::string& name : *names) {
+            if (is_config_name(name)) {
+                take_file(directory->get(), path + "/" + name, name);
+            }
+        }
+    }
+
+    ConfigFiles finish() && {
+        for (auto& [name, file] : files_) {
+            if (file) {
+                result_.files.push_back(std::move(*file));
+            }
+        }
+        return std::move(result_);
+    }
+
+private:
+    void take_file(int directory, const std::string& path, const std::string& name) {
+        files_[name].reset();
+        if (is_mask(directory, name)) {
+            return;
+        }
+        const auto fd = open_below(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        if (!fd) {
+            const int code = fd.error().code;
+            refuse(path, code == ELOOP ? "is a symbolic link; only one to /dev/null means something"
+                                       : errno_text(code));
+            return;
+        }
+        struct stat st{};
+        fstat(fd->get(), &st);
+        if (const std::string problem = file_problem(st, most_); !problem.empty()) {
+            refuse(path, problem);
+            return;
+        }
+        auto text = read_fd(fd->get(), most_);
+        if (!text) {
+            refuse(path, text.error().message);
+        } else if (!text->empty()) {
+            files_[name] = TextFile{path, std::move(*text)};
+        }
+    }
+
+    void refuse(const std::string& path, const std::string& why) {
+        result_.bad.insert(path);
+        result_.problems.error({std::make_shared<const std::string>(path), 1, 1}, why);
+    }
+
+    std::size_t most_;
+    ConfigFiles result_;
+    std::map<std::string, std::optional<TextFile>> files_;
+};
+
+}  // namespace
+
+ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most) {
+    Collector collector(most);
+    for (const std::string& directory : directories) {
+        collector.take_directory(directory);
+    }
+    return std::move(collector).finish();
+}
+
+Result<TextFile> read_named_file(const std::string& path, std::size_t most) {
+    if (path == "-") {
+        auto text = read_fd(STDIN_FILENO, most);
+        PARTD_TRY(text);
+        return TextFile{"<stdin>", std::move(*text)};
+    }
+    const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd) {
+        return fail_errno(printable(path));
+    }
+    struct stat st{};
+    if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
+        return fail(printable(path) + " is not a regular file");
+    }
+    auto text = read_fd(fd.get(), most);
+    PARTD_TRY(text);
+    return TextFile{path, std::move(*text)};
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "base/diagnostics.h"
+#include "base/error.h"
+#include "base/text_file.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// What the configuration directories hold.
+struct ConfigFiles {
+    std::vector<TextFile> files;  // by name; those that are well
+    std::set<std::string> bad;    // paths of those that are refused
+    std::set<std::string>
+        missing;  // directories that are not there or cannot be read: not the same as empty ones
+    Diagnostics problems;
+};
+
+// Reads `*.toml` of the directories, later ones replacing files of the same name in earlier ones; an empty
+// file or a link to /dev/null masks. A file is refused unless it is a regular file with one name, at most
+// `most` bytes long, owned by root and writable by nobody else; so is a directory that others may write.
+// Never waits for anything (FIFOs) and follows no link.
+ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most);
+
+// One file that the user named: any regular file, or "-" for standard input.
+Result<TextFile> read_named_file(const std::string& path, std::size_t most);
+
+}  // namespace partd::kernel

@@ -1,0 +1,182 @@
+#include "kernel/files.h"
+
+#include "base/text.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+namespace partd::kernel {
+
+Result<Fd> open_directory(const std::string& path, bool for_reading) {
+    Fd fd(open(path.c_str(), (for_reading ? O_RDONLY : O_PATH) | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    return fd;
+}
+
+Result<Fd> open_below(int directory, const std::string& name, int flags, unsigned mode) {
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
+    how.mode = mode;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    Fd fd(static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
+    if (!fd) {
+        return fail_errno("open " + name);
+    }
+    return fd;
+}
+
+Result<std::string> read_fd(int fd, std::size_t most) {
+    std::string text;
+    std::array<char, 16384> buffer;
+    while (true) {
+        const ssize_t size = read(fd, buffer.data(), buffer.size());
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
+        if (size < 0) {
+            return fail_errno("read");
+        }
+        if (size == 0) {
+            return text;
+        }
+        text.append(buffer.data(), static_cast<std::size_t>(size));
+        if (text.size() > most) {
+            return fail(EFBIG, "read");
+        }
+    }
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t most) {
+    const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    auto text = read_fd(fd.get(), most);
+    return text ? std::move(text) : std::unexpected(std::move(text).error().wrap(path));
+}
+
+namespace {
+
+Result<> write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t size = write(fd, text.data(), text.size());
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
+        if (size < 0) {
+            return fail_errno("write");
+        }
+        text.remove_prefix(static_cast<std::size_t>(size));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<> write_kernel_file(const std::string& path, std::string_view text) {
+    const Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    // Such files take one value with one write; an empty one too.
+    if (write(fd.get(), text.data(), text.size()) < 0) {
+        return fail_errno("write \"" + std::string(trim(text)) + "\" to " + path);
+    }
+    return {};
+}
+
+Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode) {
+    const std::string draft = path + ".new." + std::to_string(getpid());
+    Fd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
+    if (!fd) {
+        return fail_errno("create " + draft);
+    }
+    auto written = write_all(fd.get(), text);
+    fd.reset();
+    if (written && rename(draft.c_str(), path.c_str()) != 0) {
+        written = fail_errno("rename " + draft);
+    }
+    if (!written) {
+        unlink(draft.c_str());
+        return std::unexpected(std::move(written).error().wrap(path));
+    }
+    return {};
+}
+
+Result<> make_directories(const std::string& path, unsigned mode) {
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+        mkdir(path.substr(0, at).c_str(), mode);
+    }
+    if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+        return fail_errno("create " + path);
+    }
+    return {};
+}
+
+Result<std::vector<std::string>> list_directory(const std::string& path) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
+    if (!directory) {
+        return fail_errno("open " + path);
+    }
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = readdir(directory.get())) {
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") {
+            names.emplace_back(name);
+        }
+    }
+    if (errno != 0) {
+        return fail_errno("read " + path);
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+bool exists(const std::string& path) {
+    return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::string get_xattr(const std::string& path, const std::string& name) {
+    std::array<char, 4096> buffer;
+    const ssize_t size = getxattr(path.c_str(), name.c_str(), buffer.data(), buffer.size());
+    return size < 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(size));
+}
+
+Result<> set_xattr(const std::string& path, const std::string& name, std::string_view value) {
+    if (setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) {
+        return fail_errno("mark " + path + " with " + name);
+    }
+    return {};
+}
+
+void remove_xattr(const std::string& path, const std::string& name) {
+    (void)removexattr(path.c_str(), name.c_str());  // absent is as good
+}
+
+std::vector<std::string> list_xattrs(const std::string& path) {
+    std::array<char, 65536> buffer;
+    const ssize_t size = listxattr(path.c_str(), buffer.data(), buffer.size());
+    std::vector<std::string> names;
+    for (const std::string_view name :
+         split({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))}, '\0')) {
+        if (!name.empty()) {
+            names.emplace_back(name);
+        }
+    }
+    return names;
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partd::kernel {
+
+// Opens a directory for what stands below it; O_PATH where `for_reading` is false.
+Result<Fd> open_directory(const std::string& path, bool for_reading = true);
+// Opens a name below a directory without following any symbolic link or leaving it (openat2(2)).
+Result<Fd> open_below(int directory, const std::string& name, int flags, unsigned mode = 0);
+
+// The whole file, at most `most` bytes; more is EFBIG.
+Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
+Result<std::string> read_fd(int fd, std::size_t most);
+// One write(2) to an existing file of procfs, sysfs or cgroupfs.
+Result<> write_kernel_file(const std::string& path, std::string_view text);
+// Replaces the file as a whole: a reader sees the old text or the new one.
+Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode = 0644);
+// Makes the directory and those above it.
+Result<> make_directories(const std::string& path, unsigned mode = 0755);
+// The names in a directory, sorted, without "." and ".."; ENOENT is an error.
+Result<std::vector<std::string>> list_directory(const std::string& path);
+bool exists(const std::string& path);
+
+// Extended attributes (xattr(7)); "" when there is none.
+std::string get_xattr(const std::string& path, const std::string& name);
+Result<> set_xattr(const std::string& path, const std::string& name, std::string_view value);
+void remove_xattr(const std::string& path, const std::string& name);
+std::vector<std::string> list_xattrs(const std::string& path);
+
+}  // namespace partd::kernel

@@ -1,0 +1,82 @@
+#pragma once
+
+#include "kernel/cgroups.h"
+#include "kernel/links.h"
+#include "kernel/netns.h"
+#include "kernel/nftables.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// Where things are; all below `root`, which is "" but in tests.
+struct Paths {
+    std::string root;
+
+    [[nodiscard]] std::vector<std::string> config() const {
+        return {root + "/usr/lib/partd", root + "/run/partd", root + "/etc/partd"};
+    }
+    [[nodiscard]] std::string state() const { return root + "/run/partd"; }
+    [[nodiscard]] std::string ledger() const { return state() + "/ledger"; }
+    [[nodiscard]] std::string accepted() const { return state() + "/accepted"; }
+    [[nodiscard]] std::string lock() const { return state() + "/lock"; }
+    [[nodiscard]] std::string netns() const { return root + "/run/netns"; }
+    [[nodiscard]] std::string etc_netns() const { return root + "/etc/netns"; }
+};
+
+// The live host, as far as partd looks at it: what is open stays open, and what was listed is remembered
+// until forget().
+class Host {
+public:
+    static Result<Host> open(Paths paths);
+
+    [[nodiscard]] const Paths& paths() const { return paths_; }
+    NetnsDirectory& directory() { return directory_; }
+    [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
+    // The named namespace, or the host's own for "". An error when it cannot be opened.
+    Result<Netns*> netns(const std::string& name);
+    // Keeps a namespace that was just made.
+    void keep(const std::string& name, Netns netns);
+    // The name is gone. The namespace stays open until close_released(): closing many one after the other,
+    // when all names are gone, lets the kernel clean up after all of them at once.
+    void release(const std::string& name);
+    void close_released() { released_.clear(); }
+    // All interfaces of that namespace.
+    Result<const std::vector<Link>*> links(const std::string& name);
+    // The interface with that name; nullptr when there is none.
+    const Link* find_link(const std::string& netns, const std::string& name);
+    // Remembers an interface that was just made, as list_links() would tell it.
+    void note_link(const std::string& netns, Link link);
+    // An interface index that nobody has in that namespace.
+    int free_index(const std::string& netns);
+    // The nftables of the host's own namespace, or why there are none.
+    Result<nft::Nftables*> nftables();
+
+    // What was listed may have changed.
+    void forget_lists();
+    // Names may stand for other namespaces now.
+    void forget_all();
+
+private:
+    Host(Paths paths, Netns self, Cgroups cgroups)
+        : paths_(std::move(paths)),
+          directory_(paths_.netns()),
+          cgroups_(std::move(cgroups)),
+          self_(std::move(self)) {}
+
+    Paths paths_;
+    NetnsDirectory directory_;
+    Cgroups cgroups_;
+    Netns self_;
+    std::map<std::string, std::unique_ptr<Netns>> open_;
+    std::vector<std::unique_ptr<Netns>> released_;
+    std::map<std::string, std::vector<Link>> links_;
+    std::map<std::string, int> next_index_;
+    std::optional<nft::Nftables> nftables_;
+};
+
+}  // namespace partd::kernel

@@ -1,0 +1,62 @@
+#include "kernel/links.h"
+
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+namespace partd::kernel {
+
+namespace {
+
+// IFLA_PROP_LIST holds any number of attributes of one type, which Attributes would fold into one.
+std::vector<std::string> parse_altnames(std::span<const std::uint8_t> list) {
+    std::vector<std::string> names;
+    while (list.size() >= sizeof(nlattr)) {
+        nlattr header{};
+        std::memcpy(&header, list.data(), sizeof header);
+        if (header.nla_len < NLA_HDRLEN || header.nla_len > list.size()) {
+            break;
+        }
+        if ((header.nla_type & NLA_TYPE_MASK) == IFLA_ALT_IFNAME) {
+            const auto raw = list.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
+            names.emplace_back(raw.begin(), std::ranges::find(raw, 0));
+        }
+        list = list.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len), list.size()));
+    }
+    return names;
+}
+
+Link parse_link(const Reply& reply) {
+    const auto head = reply.head<ifinfomsg>();
+    const auto attributes = reply.attributes<ifinfomsg>();
+    Link link{.index = head.ifi_index,
+              .name = attributes.text(IFLA_IFNAME),
+              .kind = attributes.nested(IFLA_LINKINFO).text(IFLA_INFO_KIND),
+              .alias = attributes.text(IFLA_IFALIAS),
+              .altnames = parse_altnames(attributes.bytes(IFLA_PROP_LIST)),
+              .mac = {},
+              .mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0),
+              .up = (head.ifi_flags & IFF_UP) != 0,
+              .peer_index = attributes.number<int>(IFLA_LINK).value_or(0)};
+    if (const auto raw = attributes.bytes(IFLA_ADDRESS); raw.size() == 6) {
+        std::ranges::copy(raw, link.mac.emplace().bytes.begin());
+    }
+    return link;
+}
+
+}  // namespace
+
+Result<std::vector<Link>> list_links(NetlinkSocket& socket) {
+    std::vector<Link> links;
+    Message request(RTM_GETLINK, NLM_F_DUMP);
+    request.head(ifinfomsg{}).number<std::uint32_t>(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    auto done = socket.dump(
+        std::move(request), [&] { links.clear(); },
+        [&](const Reply& reply) { links.push_back(parse_link(reply)); });
+    PARTD_TRY(done);
+    return links;
+}
+
+}  // namespace partd::kernel

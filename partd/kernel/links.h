@@ -1,0 +1,30 @@
+#pragma once
+
+#include "base/error.h"
+#include "base/ip.h"
+#include "kernel/netlink.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// One interface, as RTM_NEWLINK tells it (rtnetlink(7)).
+struct Link {
+    int index = 0;
+    std::string name;
+    std::string kind;  // "veth"; "" for what has none, such as lo
+    std::string alias;
+    std::vector<std::string> altnames = {};
+    std::optional<Mac> mac = {};
+    std::int64_t mtu = 0;
+    bool up = false;
+    int peer_index = 0;  // of a veth: its other end's index, in that one's namespace
+};
+
+// All interfaces of the socket's namespace.
+Result<std::vector<Link>> list_links(NetlinkSocket& socket);
+
+}  // namespace partd::kernel

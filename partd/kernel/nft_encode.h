@@ -1,0 +1,23 @@
+#pragma once
+
+#include "kernel/nftables.h"
+
+#include <memory>
+
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+
+namespace partd::kernel::nft {
+
+using RulePtr = std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)>;
+using SetPtr = std::unique_ptr<nftnl_set, void (*)(const nftnl_set*)>;
+
+// libnftnl's form of a rule and a set of a table of family inet.
+RulePtr encode_rule(const std::string& table, const Rule& rule);
+SetPtr encode_set(const std::string& table, const Set& set, std::uint32_t id);
+
+// A comment as user data, as nft(8) writes and prints it, and back; "" when there is none.
+std::vector<std::uint8_t> encode_comment(const std::string& comment);
+std::string decode_comment(const void* data, std::uint32_t size);
+
+}  // namespace partd::kernel::nft

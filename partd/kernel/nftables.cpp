@@ -1,0 +1,425 @@
+#include "kernel/nftables.h"
+
+#include "kernel/nft_encode.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <functional>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/table.h>
+
+namespace partd::kernel::nft {
+
+// One message of a batch, without its sequence number.
+struct Transaction::Step_ {
+    std::size_t tag;
+    std::vector<std::uint8_t> message;
+};
+
+Transaction::Transaction(std::string table) : table_(std::move(table)) {}
+Transaction::~Transaction() = default;
+Transaction::Transaction(Transaction&&) noexcept = default;
+Transaction& Transaction::operator=(Transaction&&) noexcept = default;
+
+namespace {
+
+constexpr std::size_t kMostMessage = 32768;  // a rule or a set is some hundred bytes
+
+// A message of nf_tables with the payload that `build` puts behind its header.
+std::vector<std::uint8_t> make_message(std::uint16_t type, std::uint16_t flags,
+                                       const std::function<void(nlmsghdr*)>& build) {
+    thread_local std::array<std::uint8_t, kMostMessage> scratch;
+    nlmsghdr* header =
+        nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch.data()), type, NFPROTO_INET, flags, 0);
+    build(header);
+    return {scratch.begin(), scratch.begin() + header->nlmsg_len};
+}
+
+using TablePtr = std::unique_ptr<nftnl_table, void (*)(const nftnl_table*)>;
+using ChainPtr = std::unique_ptr<nftnl_chain, void (*)(const nftnl_chain*)>;
+
+TablePtr encode_table(const std::string& name) {
+    TablePtr table(nftnl_table_alloc(), nftnl_table_free);
+    nftnl_table_set_u32(table.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
+    nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, name.c_str());
+    return table;
+}
+
+// A set that only names itself and holds one element.
+SetPtr encode_element(const std::string& table, const Element& element, const std::string& comment) {
+    SetPtr set(nftnl_set_alloc(), nftnl_set_free);
+    nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+    nftnl_set_set_str(set.get(), NFTNL_SET_NAME, element.set.c_str());
+    nftnl_set_elem* encoded = nftnl_set_elem_alloc();
+    nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_KEY, element.key.data(),
+                       static_cast<std::uint32_t>(element.key.size()));
+    if (!comment.empty()) {
+        if (!element.data.empty()) {
+            nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_DATA, element.data.data(),
+                               static_cast<std::uint32_t>(element.data.size()));
+        }
+        const auto userdata = encode_comment(comment);
+        nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_USERDATA, userdata.data(),
+                           static_cast<std::uint32_t>(userdata.size()));
+    }
+    nftnl_set_elem_add(set.get(), encoded);
+    return set;
+}
+
+}  // namespace
+
+void Transaction::add_table(std::size_t tag, const std::string& comment) {
+    const auto table = encode_table(table_);
+    const auto userdata = encode_comment(comment);
+    nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, userdata.data(),
+                         static_cast<std::uint32_t>(userdata.size()));
+    steps_.push_back({tag, make_message(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* h) {
+                          nftnl_table_nlmsg_build_payload(h, table.get());
+                      })});
+}
+
+void Transaction::remove_table(std::size_t tag) {
+    const auto table = encode_table(table_);
+    steps_.push_back({tag, make_message(NFT_MSG_DELTABLE, 0, [&](nlmsghdr* h) {
+                          nftnl_table_nlmsg_build_payload(h, table.get());
+                      })});
+}
+
+void Transaction::add_chain(std::size_t tag, const Chain& chain) {
+    const ChainPtr encoded(nftnl_chain_alloc(), nftnl_chain_free);
+    nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+    nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
+    if (!chain.type.empty()) {
+        nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TYPE, chain.type.c_str());
+        nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_HOOKNUM, chain.hook);
+        nftnl_chain_set_s32(encoded.get(), NFTNL_CHAIN_PRIO, chain.priority);
+        nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
+    }
+    steps_.push_back({tag, make_message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, [&](nlmsghdr* h) {
+                          nftnl_chain_nlmsg_build_payload(h, encoded.get());
+                      })});
+}
+
+void Transaction::add_set(std::size_t tag, const Set& set) {
+    const auto encoded = encode_set(table_, set, static_cast<std::uint32_t>(steps_.size() + 1));
+    steps_.push_back({tag, make_message(NFT_MSG_NEWSET, NLM_F_CREATE, [&](nlmsghdr* h) {
+                          nftnl_set_nlmsg_build_payload(h, encoded.get());
+                      })});
+}
+
+void Transaction::remove_set(std::size_t tag, const std::string& name) {
+    const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
+    nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table_.c_str());
+    nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name.c_str());
+    steps_.push_back({tag, make_message(NFT_MSG_DELSET, 0,
+                                        [&](nlmsghdr* h) { nftnl_set_nlmsg_build_payload(h, set.get()); })});
+}
+
+void Transaction::add_rule(std::size_t tag, const Rule& rule) {
+    const auto encoded = encode_rule(table_, rule);
+    steps_.push_back({tag, make_message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](nlmsghdr* h) {
+                          nftnl_rule_nlmsg_build_payload(h, encoded.get());
+                      })});
+}
+
+void Transaction::remove_rule(std::size_t tag, const std::string& chain, std::uint64_t handle) {
+    const RulePtr rule(nftnl_rule_alloc(), nftnl_rule_free);
+    nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table_.c_str());
+    nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain.c_str());
+    nftnl_rule_set_u64(rule.get(), NFTNL_RULE_HANDLE, handle);
+    steps_.push_back({tag, make_message(NFT_MSG_DELRULE, 0, [&](nlmsghdr* h) {
+                          nftnl_rule_nlmsg_build_payload(h, rule.get());
+                      })});
+}
+
+void Transaction::add_element(std::size_t tag, const Element& element, const std::string& comment) {
+    const auto set = encode_element(table_, element, comment);
+    steps_.push_back({tag, make_message(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* h) {
+                          nftnl_set_elems_nlmsg_build_payload(h, set.get());
+                      })});
+}
+
+void Transaction::remove_element(std::size_t tag, const Element& element) {
+    const auto set = encode_element(table_, element, "");
+    steps_.push_back({tag, make_message(NFT_MSG_DELSETELEM, 0, [&](nlmsghdr* h) {
+                          nftnl_set_elems_nlmsg_build_payload(h, set.get());
+                      })});
+}
+
+bool Transaction::empty() const {
+    return steps_.empty();
+}
+
+std::size_t Transaction::size() const {
+    return steps_.size();
+}
+
+std::size_t Transaction::first_tag() const {
+    return steps_.front().tag;
+}
+
+void Transaction::drop(std::size_t tag) {
+    std::erase_if(steps_, [&](const Step_& step) { return step.tag == tag; });
+}
+
+void Nftables::CloseSocket::operator()(mnl_socket* socket) const {
+    mnl_socket_close(socket);
+}
+
+Result<Nftables> Nftables::open() {
+    Nftables opened(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
+    if (!opened.socket_ || mnl_socket_bind(opened.socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+        return fail_errno("open a netlink socket for nftables");
+    }
+    const int on = 1;
+    (void)mnl_socket_setsockopt(opened.socket_.get(), NETLINK_EXT_ACK, const_cast<int*>(&on), sizeof on);
+    const int size = 64 << 20;
+    for (const int option : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) {
+        (void)setsockopt(mnl_socket_get_fd(opened.socket_.get()), SOL_SOCKET, option, &size, sizeof size);
+    }
+    return opened;
+}
+
+namespace {
+
+// The batch's bytes, with the sequence numbers from `first` on.
+std::vector<std::uint8_t> make_batch(std::span<const std::span<const std::uint8_t>> messages,
+                                     std::uint32_t first) {
+    std::vector<std::uint8_t> batch;
+    const auto append = [&](std::span<const std::uint8_t> message, std::uint32_t sequence) {
+        const std::size_t at = batch.size();
+        batch.insert(batch.end(), message.begin(), message.end());
+        reinterpret_cast<nlmsghdr*>(batch.data() + at)->nlmsg_seq = sequence;
+    };
+    std::vector<std::uint8_t> border(MNL_SOCKET_BUFFER_SIZE);
+    auto* buffer = reinterpret_cast<char*>(border.data());
+    append(std::span(border).first(nftnl_batch_begin(buffer, 0)->nlmsg_len), first);
+    std::uint32_t sequence = first;
+    for (const auto message : messages) {
+        append(message, ++sequence);
+    }
+    append(std::span(border).first(nftnl_batch_end(buffer, 0)->nlmsg_len), ++sequence);
+    return batch;
+}
+
+Error error_of(const nlmsghdr* header) {
+    const auto* body = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(header));
+    return {.code = -body->error, .message = errno_text(-body->error)};
+}
+
+}  // namespace
+
+std::optional<Nftables::Refusal> Nftables::commit(Transaction& transaction) {
+    std::vector<std::span<const std::uint8_t>> messages;
+    for (const auto& step : transaction.steps_) {
+        messages.emplace_back(step.message);
+    }
+    const std::uint32_t first = sequence_;
+    sequence_ += static_cast<std::uint32_t>(messages.size()) + 2;
+    const auto batch = make_batch(messages, first);
+    if (mnl_socket_sendto(socket_.get(), batch.data(), batch.size()) < 0) {
+        return Refusal{transaction.steps_.front().tag, fail_errno("send to nftables").error()};
+    }
+    std::vector<char> answer(65536);
+    std::optional<Refusal> refusal;
+    while (true) {
+        // nfnetlink works inside sendto: the errors are there, or there are none.
+        const ssize_t size =
+            recv(mnl_socket_get_fd(socket_.get()), answer.data(), answer.size(), MSG_DONTWAIT);
+        if (size <= 0) {
+            return refusal;
+        }
+        int left = static_cast<int>(size);
+        for (auto* h = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(h, left);
+             h = mnl_nlmsg_next(h, &left)) {
+            const std::size_t index = h->nlmsg_seq - first - 1;
+            if (h->nlmsg_type != NLMSG_ERROR || error_of(h).code == 0 || refusal) {
+                continue;
+            }
+            refusal =
+                Refusal{transaction.steps_[std::min(index, transaction.steps_.size() - 1)].tag, error_of(h)};
+        }
+    }
+}
+
+namespace {
+
+// Sends a dump request and hands over each message; ENOENT is an empty answer.
+Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32_t sequence,
+              const std::function<void(const nlmsghdr*)>& each) {
+    reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_seq = sequence;
+    if (mnl_socket_sendto(socket, request.data(), request.size()) < 0) {
+        return fail_errno("ask nftables");
+    }
+    std::vector<char> answer(65536);
+    while (true) {
+        const ssize_t size = mnl_socket_recvfrom(socket, answer.data(), answer.size());
+        if (size < 0) {
+            return fail_errno("hear from nftables");
+        }
+        int left = static_cast<int>(size);
+        for (auto* h = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(h, left);
+             h = mnl_nlmsg_next(h, &left)) {
+            if (h->nlmsg_seq != sequence) {
+                continue;
+            }
+            if (h->nlmsg_type == NLMSG_DONE) {
+                return {};
+            }
+            if (h->nlmsg_type == NLMSG_ERROR) {
+                const Error error = error_of(h);
+                return error.code == 0 || error.code == ENOENT ? Result<>() : std::unexpected(error);
+            }
+            if ((h->nlmsg_flags & NLM_F_DUMP_INTR) != 0) {
+                return fail(EINTR, "read nftables");
+            }
+            each(h);
+        }
+    }
+}
+
+std::string text_or_empty(const char* text) {
+    return text == nullptr ? "" : text;
+}
+
+void read_table(const nlmsghdr* h, const std::string& name, std::optional<TableView>& view) {
+    const auto table = encode_table("");
+    if (nftnl_table_nlmsg_parse(h, table.get()) != 0 ||
+        text_or_empty(nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)) != name) {
+        return;
+    }
+    std::uint32_t size = 0;
+    const void* userdata = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &size);
+    view.emplace();
+    view->comment = decode_comment(userdata, size);
+    view->dormant = (nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT) != 0;
+}
+
+void read_chain(const nlmsghdr* h, const std::string& table, TableView& view) {
+    const ChainPtr chain(nftnl_chain_alloc(), nftnl_chain_free);
+    if (nftnl_chain_nlmsg_parse(h, chain.get()) == 0 &&
+        text_or_empty(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE)) == table) {
+        view.chains.insert(text_or_empty(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)));
+    }
+}
+
+void read_set(const nlmsghdr* h, const std::string& table, TableView& view) {
+    const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
+    if (nftnl_set_nlmsg_parse(h, set.get()) == 0 &&
+        text_or_empty(nftnl_set_get_str(set.get(), NFTNL_SET_TABLE)) == table) {
+        view.sets.insert(text_or_empty(nftnl_set_get_str(set.get(), NFTNL_SET_NAME)));
+    }
+}
+
+void read_rule(const nlmsghdr* h, const std::string& table, TableView& view) {
+    const RulePtr rule(nftnl_rule_alloc(), nftnl_rule_free);
+    if (nftnl_rule_nlmsg_parse(h, rule.get()) != 0 ||
+        text_or_empty(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE)) != table) {
+        return;
+    }
+    std::uint32_t size = 0;
+    const void* userdata = nftnl_rule_get_data(rule.get(), NFTNL_RULE_USERDATA, &size);
+    view.rules.push_back({text_or_empty(nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)),
+                          decode_comment(userdata, size), nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE)});
+}
+
+std::vector<std::uint8_t> copy_of(const nftnl_set_elem* element, std::uint16_t attribute) {
+    std::uint32_t size = 0;
+    auto* set_element = const_cast<nftnl_set_elem*>(element);
+    const auto* data =
+        nftnl_set_elem_is_set(element, attribute)
+            ? static_cast<const std::uint8_t*>(nftnl_set_elem_get(set_element, attribute, &size))
+            : nullptr;
+    return data == nullptr ? std::vector<std::uint8_t>() : std::vector<std::uint8_t>(data, data + size);
+}
+
+std::uint64_t packets_of(const nftnl_set_elem* element) {
+    std::uint64_t packets = 0;
+    const auto count = [](nftnl_expr* e, void* sum) {
+        if (text_or_empty(nftnl_expr_get_str(e, NFTNL_EXPR_NAME)) == "counter") {
+            *static_cast<std::uint64_t*>(sum) += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
+        }
+        return 0;
+    };
+    nftnl_set_elem_expr_foreach(const_cast<nftnl_set_elem*>(element), count, &packets);
+    return packets;
+}
+
+void read_elements(const nlmsghdr* h, const std::string& name, std::vector<StoredElement>& found) {
+    const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
+    if (nftnl_set_elems_nlmsg_parse(h, set.get()) != 0) {
+        return;
+    }
+    nftnl_set_elems_iter* elements = nftnl_set_elems_iter_create(set.get());
+    for (const auto* e = nftnl_set_elems_iter_next(elements); e != nullptr;
+         e = nftnl_set_elems_iter_next(elements)) {
+        const auto userdata = copy_of(e, NFTNL_SET_ELEM_USERDATA);
+        found.push_back(
+            {.element = {.set = name,
+                         .key = copy_of(e, NFTNL_SET_ELEM_KEY),
+                         .data = copy_of(e, NFTNL_SET_ELEM_DATA)},
+             .comment = decode_comment(userdata.data(), static_cast<std::uint32_t>(userdata.size())),
+             .packets = packets_of(e)});
+    }
+    nftnl_set_elems_iter_destroy(elements);
+}
+
+constexpr int kMostTries = 20;
+
+}  // namespace
+
+Result<std::optional<TableView>> Nftables::look(const std::string& name) {
+    for (int attempt = 0;; ++attempt) {
+        std::optional<TableView> view;
+        const auto ask = [&](std::uint16_t type, const std::function<void(const nlmsghdr*)>& each) {
+            return dump(socket_.get(), make_message(type, NLM_F_DUMP, [](nlmsghdr*) {}), sequence_++, each);
+        };
+        auto done = ask(NFT_MSG_GETTABLE, [&](const nlmsghdr* h) { read_table(h, name, view); });
+        if (done && view) {
+            done = ask(NFT_MSG_GETCHAIN, [&](const nlmsghdr* h) { read_chain(h, name, *view); });
+        }
+        if (done && view) {
+            done = ask(NFT_MSG_GETSET, [&](const nlmsghdr* h) { read_set(h, name, *view); });
+        }
+        if (done && view) {
+            done = ask(NFT_MSG_GETRULE, [&](const nlmsghdr* h) { read_rule(h, name, *view); });
+        }
+        if (done) {
+            return view;
+        }
+        if (done.error().code != EINTR || attempt == kMostTries) {
+            return std::unexpected(done.error());
+        }
+    }
+}
+
+Result<std::vector<StoredElement>> Nftables::elements(const std::string& table, const std::string& name) {
+    for (int attempt = 0;; ++attempt) {
+        std::vector<StoredElement> found;
+        const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
+        nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+        nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name.c_str());
+        auto request = make_message(NFT_MSG_GETSETELEM, NLM_F_DUMP,
+                                    [&](nlmsghdr* h) { nftnl_set_elems_nlmsg_build_payload(h, set.get()); });
+        auto done = dump(socket_.get(), std::move(request), sequence_++,
+                         [&](const nlmsghdr* h) { read_elements(h, name, found); });
+        if (done) {
+            return found;
+        }
+        if (done.error().code != EINTR || attempt == kMostTries) {
+            return std::unexpected(done.error());
+        }
+    }
+}
+
+}  // namespace partd::kernel::nft

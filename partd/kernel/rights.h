@@ -1,0 +1,9 @@
+#pragma once
+
+namespace partd::kernel {
+
+// Whether the process may change namespaces, links and mounts: CAP_SYS_ADMIN and CAP_NET_ADMIN are effective
+// (capabilities(7)).
+bool may_manage();
+
+}  // namespace partd::kernel

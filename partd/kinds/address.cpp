@@ -1,0 +1,197 @@
+#include "kinds/address.h"
+
+#include "kinds/marks.h"
+#include "kinds/netns.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Message;
+
+constexpr Field kFields[] = {
+    field<&InterfaceAddress::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
+    field<&InterfaceAddress::interface>("interface", "the interface", {.role = Role::Identity, .live = true}),
+    field<&InterfaceAddress::address>("address", "the address", {.role = Role::Identity, .live = true}),
+};
+
+// The link for an interface of a pair, the namespace for lo.
+Key container_of(const Interface& interface) {
+    return interface.link ? *interface.link : netns_key(interface.netns);
+}
+
+struct Placed {
+    const Interface* interface;
+    const Sourced<Address>* address;
+};
+
+// An address that two interfaces of a namespace have, or a network that two reach, sends packets to only one
+// of them.
+void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
+    for (auto a = placed.begin(); a != placed.end(); ++a) {
+        for (auto b = std::next(a); b != placed.end(); ++b) {
+            const Address& one = a->address->value;
+            const Address& two = b->address->value;
+            const bool loopback = !a->interface->link || !b->interface->link;
+            const bool overlap =
+                a->interface->name != b->interface->name && !loopback && one.prefix().overlaps(two.prefix());
+            if (one.ip == two.ip || overlap) {
+                problems.error(b->address->at,
+                               fmt::format("{} of {} overlaps with {} of {}", two.text(),
+                                           place_text(b->interface->netns, b->interface->name), one.text(),
+                                           place_text(a->interface->netns, a->interface->name)),
+                               a->address->at, "the other address");
+            }
+        }
+    }
+}
+
+void check_pairs(const Declared& declared, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<Veth>()) {
+        const Veth& veth = object->spec.as<Veth>();
+        for (const auto& own : veth.address) {
+            for (const auto& other : veth.peer_address) {
+                if (own.value.ip == other.value.ip) {
+                    problems.error(other.at,
+                                   fmt::format("{} stands at both ends of {}/{}", other.value.ip.text(),
+                                               object->owner, object->name),
+                                   own.at, "the other address");
+                }
+            }
+        }
+    }
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    const auto interfaces = all_interfaces(declared);
+    std::map<std::string, std::vector<Placed>> by_netns;
+    for (const Interface& interface : interfaces) {
+        for (const auto& address : interface.addresses) {
+            by_netns[interface.netns].push_back({&interface, &address});
+            if (address.value.ip.is_any() || address.value.ip.is_multicast()) {
+                problems.error(address.at,
+                               fmt::format("{} is no address for an interface", address.value.text()));
+            }
+            const Key container = container_of(interface);
+            desired.add({.key = address_key(interface.netns, interface.name, address.value),
+                         .spec = Spec(InterfaceAddress{interface.netns, interface.name, address.value}),
+                         .owner = interface.partition,
+                         .source = address.at,
+                         .needs = {container},
+                         .within = {container}});
+        }
+    }
+    for (const auto& [netns, placed] : by_netns) {
+        check_overlaps(placed, problems);
+    }
+    check_pairs(declared, problems);
+}
+
+// IFA_PROTO is younger (Linux 5.18) than some headers.
+constexpr std::uint16_t kIfaProto = 11;
+
+void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
+    const auto head = reply.head<ifaddrmsg>();
+    const auto attributes = reply.attributes<ifaddrmsg>();
+    const auto local = attributes.ip(IFA_LOCAL);
+    const auto ip = local ? local : attributes.ip(IFA_ADDRESS);
+    const auto& links = **look.host.links(netns);
+    const auto link = std::ranges::find(links, static_cast<int>(head.ifa_index), &kernel::Link::index);
+    if (!ip || link == links.end()) {
+        return;
+    }
+    const auto mark = parse_link_mark(link->alias);
+    const std::string interface = wanted_name(look, *link);
+    const Address address{*ip, head.ifa_prefixlen};
+    const Key key = address_key(netns, interface, address);
+    const bool marked = attributes.number<std::uint8_t>(kIfaProto) == kProtocolMark &&
+                        (mark || (link->name == "lo" && !netns.empty()));
+    if (!marked && look.desired.find(key) == nullptr) {
+        return;
+    }
+    const Key container = mark ? veth_key(mark->partition, mark->link) : netns_key(netns);
+    look.add({.key = key,
+              .spec = Spec(InterfaceAddress{netns, interface, address}),
+              .owner = mark ? mark->partition : netns,
+              .needs = {container},
+              .within = {container},
+              .marked = marked,
+              .holder = fmt::format("{} was added to {} by somebody else", address.text(),
+                                    place_text(netns, link->name))});
+}
+
+Result<> observe(Look& look) {
+    std::vector<std::string> namespaces = look.netns;
+    if (!look.hidden) {
+        namespaces.emplace_back();
+    }
+    for (const std::string& name : namespaces) {
+        auto netns = look.host.netns(name);
+        PARTD_TRY(netns);
+        Message request(RTM_GETADDR, NLM_F_DUMP);
+        request.head(ifaddrmsg{});
+        auto found = (*netns)->route().collect(std::move(request));
+        PARTD_TRY(found);
+        for (const auto& reply : *found) {
+            take(look, name, reply.view());
+        }
+    }
+    return {};
+}
+
+Message make_request(std::uint16_t type, std::uint16_t flags, const InterfaceAddress& spec, int index) {
+    const Address& address = spec.address;
+    Message message(type, flags);
+    message.head(ifaddrmsg{.ifa_family = address.ip.family(),
+                           .ifa_prefixlen = address.length,
+                           .ifa_flags = 0,
+                           .ifa_scope = static_cast<std::uint8_t>(
+                               address.ip.is_link_local() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE),
+                           .ifa_index = static_cast<std::uint32_t>(index)});
+    message.ip(IFA_LOCAL, address.ip).ip(IFA_ADDRESS, address.ip);
+    return message;
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+    const bool removal = change.action == Action::Remove;
+    const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
+    const kernel::Link* link = doing.host.find_link(spec.netns, spec.interface);
+    if (link == nullptr) {
+        return fail(ENODEV, place_text(spec.netns, spec.interface));
+    }
+    auto netns = doing.host.netns(spec.netns);
+    PARTD_TRY(netns);
+    Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
+                                   removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, link->index);
+    if (!removal) {
+        message.number<std::uint8_t>(kIfaProto, kProtocolMark);
+        // Nobody else is on a pair: an address need not be probed for a second before it can be used.
+        message.number<std::uint32_t>(IFA_FLAGS, spec.address.ip.v6() ? IFA_F_NODAD : 0);
+    }
+    doing.batch.netlink((*netns)->route(), std::move(message), number);
+    return {};
+}
+
+}  // namespace
+
+constinit const Table InterfaceAddress::table = {"address", "One address of an interface.", kFields};
+
+Key address_key(std::string_view netns, std::string_view interface, const Address& address) {
+    return {&kAddress.kind, fmt::format("{} {}", place_text(netns, interface), address.text())};
+}
+
+constinit const LiveKind kAddress = {
+    .kind = {.name = "address", .table = &InterfaceAddress::table, .expand = expand},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "kinds/kinds.h"
+#include "kinds/topology.h"
+
+namespace partd {
+
+// One address of one of our interfaces.
+struct InterfaceAddress {
+    std::string netns;
+    std::string interface;
+    Address address;
+    static const Table table;
+};
+
+extern const LiveKind kAddress;
+
+Key address_key(std::string_view netns, std::string_view interface, const Address& address);
+
+}  // namespace partd

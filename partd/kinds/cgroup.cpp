@@ -1,0 +1,174 @@
+#include "kinds/cgroup.h"
+
+#include "base/names.h"
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kinds/cgroup_v1.h"
+#include "kinds/partition.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+constexpr char kTop[] = "partd.slice";
+
+constexpr Field kCgroupFields[] = {
+    field<&Cgroup::group>("group", "its path below the hierarchy's root",
+                          {.role = Role::Identity, .live = true}),
+    field<&Cgroup::mark>("mark", "whose it is", {.live = true}),
+};
+
+constexpr Declaration kLanguage[] = {declaration<Limits>("partition.*.cgroup"),
+                                     declaration<Limits>("slice.*")};
+
+Key cgroup_key(const std::string& group) {
+    return {&kCgroup.kind, group};
+}
+
+const DeclaredObject* limits_of(const Declared& declared, std::string_view name) {
+    const auto found = declared.all<Limits>(name);
+    return found.empty() ? nullptr : found.front();
+}
+
+// The unit's name without its suffix, with those of the slices above before it: "partd-batch-crunch".
+std::vector<std::string> chain_of(const Declared& declared, std::string_view name, unsigned depth = 0) {
+    constexpr unsigned kMostDepth = 16;
+    const DeclaredObject* object = limits_of(declared, name);
+    const auto parent = object == nullptr ? std::nullopt : object->spec.as<Limits>().parent;
+    std::vector<std::string> chain;
+    if (parent && depth < kMostDepth) {
+        chain = chain_of(declared, *parent, depth + 1);
+    }
+    const std::string above = chain.empty() ? "partd" : chain.back();
+    chain.push_back(above + "-" + unit_escape(name));
+    return chain;
+}
+
+bool is_slice(const DeclaredObject& object) {
+    return object.declaration->path == "slice.*";
+}
+
+// Whether going up from this one comes back to it.
+bool goes_in_circles(const Declared& declared, const std::string& name) {
+    std::set<std::string> seen;
+    std::optional<std::string> at = name;
+    while (at && seen.insert(*at).second) {
+        const DeclaredObject* object = limits_of(declared, *at);
+        at = object != nullptr && object->spec.as<Limits>().parent
+                 ? std::optional<std::string>(*object->spec.as<Limits>().parent)
+                 : std::nullopt;
+    }
+    return at.has_value();
+}
+
+void check_parent(const Declared& declared, const DeclaredObject& object, Diagnostics& problems) {
+    const auto& parent = object.spec.as<Limits>().parent;
+    if (!parent) {
+        return;
+    }
+    const DeclaredObject* found = limits_of(declared, *parent);
+    if (found == nullptr || !is_slice(*found)) {
+        problems.error(object.place("parent"),
+                       fmt::format("{} stands below slice \"{}\", but there is no [slice.{}]", object.owner,
+                                   *parent, *parent));
+    } else if (goes_in_circles(declared, object.owner)) {
+        problems.error(object.place("parent"), fmt::format("{} stands below itself", object.owner));
+    }
+}
+
+Resource& add_group(State& desired, const std::string& group, const std::string& owner,
+                    const Source& source) {
+    Resource resource{.key = cgroup_key(group),
+                      .spec = Spec(Cgroup{group, owner.empty() ? "partd" : owner}),
+                      .owner = owner,
+                      .source = source};
+    if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
+        resource.needs.push_back(cgroup_key(group.substr(0, slash)));
+    }
+    return desired.add(std::move(resource));
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<Limits>()) {
+        check_parent(declared, *object, problems);
+        if (is_slice(*object) && find_partition(declared, object->owner) != nullptr) {
+            problems.error(object->source, fmt::format("slice {} has the name of a partition", object->owner),
+                           find_partition(declared, object->owner)->source, "the partition");
+        }
+    }
+    const auto add = [&](const DeclaredObject& object) {
+        add_group(desired, kTop, "", object.source);
+        add_group(desired, group_of(declared, object.owner), object.owner, object.source);
+    };
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        add(*object);
+    }
+    for (const DeclaredObject* object : declared.all<Limits>()) {
+        if (is_slice(*object)) {
+            add(*object);
+        }
+    }
+}
+
+Result<> observe(Look& look) {
+    const auto& cgroups = look.host.cgroups();
+    const auto take = [&](const std::string& group) {
+        const std::string owner = cgroups.owner(group);
+        Resource found{.key = cgroup_key(group),
+                       .spec = Spec(Cgroup{group, owner}),
+                       .owner = owner == "partd" ? "" : owner,
+                       .marked = !owner.empty(),
+                       .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group))};
+        if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
+            found.needs.push_back(cgroup_key(group.substr(0, slash)));
+        }
+        look.add(std::move(found));
+    };
+    for (const std::string& group : cgroups.marked()) {
+        take(group);
+    }
+    look.for_wanted(kCgroup.kind, [&](const Resource& wanted) {
+        if (look.observed.find(wanted.key) == nullptr && cgroups.present(wanted.key.name)) {
+            take(wanted.key.name);
+        }
+    });
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t) {
+    doing.batch.count_write();
+    const auto& cgroups = doing.host.cgroups();
+    if (change.action == Action::Remove) {
+        return cgroups.remove(change.key.name);
+    }
+    const Cgroup& wanted = change.wanted.as<Cgroup>();
+    if (change.action == Action::Update) {
+        return kernel::set_xattr(cgroups.home(wanted.group), kernel::kCgroupMark, wanted.mark);
+    }
+    return cgroups.create(wanted.group, wanted.mark);
+}
+
+}  // namespace
+
+constinit const Table Cgroup::table = {"cgroup", "A control group.", kCgroupFields};
+
+std::string group_of(const Declared& declared, std::string_view name) {
+    std::string group = kTop;
+    for (const std::string& unit : chain_of(declared, name)) {
+        group += "/" + unit + ".slice";
+    }
+    return group;
+}
+
+constinit const LiveKind kCgroup = {
+    .kind = {.name = "cgroup", .table = &Cgroup::table, .language = kLanguage, .expand = expand},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

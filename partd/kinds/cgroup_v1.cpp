@@ -1,0 +1,237 @@
+#include "kinds/cgroup_v1.h"
+
+#include "base/text.h"
+#include "kinds/cgroup.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using Files = std::vector<CgroupFile>;
+
+std::string max_or(const std::string& value, const char* unlimited) {
+    return value == "max" ? unlimited : value;
+}
+
+// cpu.weight 1 to 10000 (100 is usual) as cpu.shares 2 to 262144 (1024 is usual), as systemd translates them.
+Files shares(const std::string& value) {
+    const std::uint64_t weight = parse_number(value).value_or(100);
+    return {{"cpu.shares", std::to_string(std::clamp<std::uint64_t>(weight * 1024 / 100, 2, 262144))}};
+}
+
+Files cfs(const std::string& value) {
+    const auto parts = words(value);
+    const std::string period(parts.size() > 1 ? parts[1] : "100000");
+    return {{"cpu.cfs_period_us", period},
+            {"cpu.cfs_quota_us", max_or(std::string(parts.empty() ? "max" : parts[0]), "-1")}};
+}
+
+Files same_name(const std::string& name, const std::string& value) {
+    return {{name, value}};
+}
+
+std::string hugetlb_v1(std::string_view key) {
+    return std::string(key.substr(0, key.size() - 3)) + "limit_in_bytes";
+}
+
+// "8:0" of a device's path; "" when it is none.
+std::string device_number(const std::string& path) {
+    struct stat st{};
+    if (stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) {
+        return {};
+    }
+    return fmt::format("{}:{}", major(st.st_rdev), minor(st.st_rdev));
+}
+
+// The text of io.max ("device /dev/sda rbps 1048576, …") with the device's number in front: the kernel's
+// form.
+struct IoLine {
+    std::string number;
+    std::vector<std::pair<std::string, std::string>> limits;
+};
+
+std::vector<IoLine> io_lines(const std::string& value, std::string& problem) {
+    std::vector<IoLine> lines;
+    for (const std::string_view part : split(value, ',')) {
+        const auto parts = words(part);
+        IoLine line;
+        for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
+            if (parts[i] == "device") {
+                line.number = device_number(std::string(parts[i + 1]));
+                problem = line.number.empty()
+                              ? fmt::format("{} is not a block device of this host", parts[i + 1])
+                              : problem;
+            } else {
+                line.limits.emplace_back(parts[i], parts[i + 1]);
+            }
+        }
+        lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
+Files io_v2(const std::vector<IoLine>& lines) {
+    Files files;
+    for (const IoLine& line : lines) {
+        std::string text = line.number;
+        for (const auto& [name, limit] : line.limits) {
+            text += fmt::format(" {}={}", name, limit);
+        }
+        files.push_back({"io.max", text});
+    }
+    return files;
+}
+
+constexpr std::array<std::pair<std::string_view, const char*>, 4> kIoV1Files = {
+    {{"rbps", "blkio.throttle.read_bps_device"},
+     {"wbps", "blkio.throttle.write_bps_device"},
+     {"riops", "blkio.throttle.read_iops_device"},
+     {"wiops", "blkio.throttle.write_iops_device"}}};
+
+Files io_v1(const std::vector<IoLine>& lines) {
+    Files files;
+    for (const IoLine& line : lines) {
+        for (const auto& [name, limit] : line.limits) {
+            const auto found =
+                std::ranges::find(kIoV1Files, name, &std::pair<std::string_view, const char*>::first);
+            if (found != kIoV1Files.end()) {
+                files.push_back({found->second, fmt::format("{} {}", line.number, max_or(limit, "0"))});
+            }
+        }
+    }
+    return files;
+}
+
+// A key that v1 has under the same or another name; empty where it has nothing like it.
+Files v1_files(std::string_view key, const std::string& value) {
+    if (key == "cpu.weight") {
+        return shares(value);
+    }
+    if (key == "cpu.max") {
+        return cfs(value);
+    }
+    if (key == "memory.max") {
+        return same_name("memory.limit_in_bytes", max_or(value, "-1"));
+    }
+    if (key == "cpu.idle" || key == "cpuset.cpus" || key == "cpuset.mems" || key == "pids.max") {
+        return same_name(std::string(key), value);
+    }
+    if (key == "io.weight") {
+        return same_name("blkio.weight", std::to_string(std::clamp<std::uint64_t>(
+                                             parse_number(value).value_or(100) * 5, 10, 1000)));
+    }
+    if (key.starts_with("hugetlb.")) {
+        return same_name(hugetlb_v1(key), max_or(value, "-1"));
+    }
+    return {};
+}
+
+CgroupFiles io_max(const std::string& value, const kernel::Cgroups& cgroups) {
+    CgroupFiles result{.controller = "io", .files = {}, .problem = {}};
+    const auto lines = io_lines(value, result.problem);
+    result.files = cgroups.version("io") == kernel::Cgroups::Version::V2 ? io_v2(lines) : io_v1(lines);
+    return result;
+}
+
+CgroupFiles freeze(const std::string& value, const kernel::Cgroups& cgroups) {
+    const bool v1_only = cgroups.version("freezer") == kernel::Cgroups::Version::V1 &&
+                         cgroups.home("").starts_with(cgroups.directory("freezer", ""));
+    if (v1_only) {
+        return {.controller = "freezer",
+                .files = {{"freezer.state", value == "1" ? "FROZEN" : "THAWED"}},
+                .problem = {}};
+    }
+    return {.controller = "", .files = {{"cgroup.freeze", value}}, .problem = {}};
+}
+
+}  // namespace
+
+CgroupFiles files_of(std::string_view key, const std::string& value, const kernel::Cgroups& cgroups) {
+    using Version = kernel::Cgroups::Version;
+    if (key == "freeze") {
+        return freeze(value, cgroups);
+    }
+    const std::string controller(key.substr(0, key.find('.')));
+    const Version version = cgroups.version(controller);
+    if (version == Version::None) {
+        return {.controller = controller,
+                .files = {},
+                .problem = fmt::format("this host has no {} controller for {}", controller, key)};
+    }
+    if (key == "io.max") {
+        return value.empty() ? CgroupFiles{.controller = controller, .files = {}, .problem = {}}
+                             : io_max(value, cgroups);
+    }
+    if (version == Version::V2) {
+        const std::string text = key == "io.weight" ? "default " + value : value;
+        return {.controller = controller, .files = {{std::string(key), text}}, .problem = {}};
+    }
+    CgroupFiles result{.controller = controller, .files = v1_files(key, value), .problem = {}};
+    if (result.files.empty()) {
+        result.problem = fmt::format(
+            "this host has the {} controller as cgroup v1, which has nothing like {}", controller, key);
+    }
+    return result;
+}
+
+bool same_cgroup_value(std::string_view found, std::string_view wanted) {
+    found = trim(found);
+    if (found == wanted) {
+        return true;
+    }
+    // v1 says "no limit" as the largest multiple of the page size.
+    const auto number = parse_number(found);
+    if (wanted == "-1" && number && *number >= (std::uint64_t{1} << 62)) {
+        return true;
+    }
+    // A file with a line for each device.
+    const auto lines = split(found, '\n');
+    const auto is_wanted = [&](std::string_view line) {
+        const auto have = words(line);
+        const auto want = words(wanted);
+        return std::ranges::all_of(
+            want, [&](std::string_view word) { return std::ranges::find(have, word) != have.end(); });
+    };
+    return wanted.find(' ') != std::string_view::npos && std::ranges::any_of(lines, is_wanted);
+}
+
+std::vector<CgroupFile> io_reset_files(bool v2) {
+    if (v2) {
+        return {{"io.max", "rbps=max wbps=max riops=max wiops=max"}};
+    }
+    Files files;
+    for (const auto& [name, file] : kIoV1Files) {
+        files.push_back({file, "0"});
+    }
+    return files;
+}
+
+bool is_limit_key(std::string_view key) {
+    return std::ranges::any_of(Limits::table.fields, [&](const Field& field) {
+        return field.name == key && field.options.role != Role::Later && key != "parent";
+    });
+}
+
+std::string_view default_of(std::string_view key) {
+    if (key == "cpu.weight" || key == "io.weight") {
+        return "100";
+    }
+    if (key == "cpu.max") {
+        return "max 100000";
+    }
+    if (key == "freeze" || key == "cpu.idle" || key == "memory.oom.group" || key == "memory.min" ||
+        key == "memory.low") {
+        return "0";
+    }
+    return key.ends_with(".max") && key != "io.max" ? "max" : key == "memory.high" ? "max" : "";
+}
+
+}  // namespace partd

@@ -1,0 +1,181 @@
+#include "base/text.h"
+#include "kinds/cgroup.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+template <>
+struct Form<CpuMax> {
+    static constexpr std::string_view
+        kExpected = "a share of one processor like \"50%\", \"QUOTA PERIOD\" in microseconds, or \"max\"",
+        kPattern = "^([0-9]+%|[0-9]+ [0-9]+|max( [0-9]+)?)$";
+};
+template <>
+struct Form<CpuList> {
+    static constexpr std::string_view kExpected = "a list of numbers like \"0-3,8\"",
+                                      kPattern = "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$";
+};
+
+std::optional<CpuMax> CpuMax::parse(std::string_view text) {
+    // The kernel's bounds: a quota of at least 1 ms, a period of 1 ms to 1 s (kernel/sched/core.c).
+    constexpr std::uint64_t kLeast = 1'000;
+    constexpr std::uint64_t kLongest = 1'000'000;
+    constexpr std::uint64_t kUsualPeriod = 100'000;
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 44;
+    const auto parts = words(text);
+    if (text.ends_with('%') && parts.size() == 1) {
+        const auto percent = parse_number(text.substr(0, text.size() - 1));
+        if (!percent || *percent < 1 || *percent > 1'000'000) {
+            return std::nullopt;
+        }
+        return CpuMax(fmt::format("{} {}", *percent * kUsualPeriod / 100, kUsualPeriod).c_str());
+    }
+    if (parts.empty() || parts.size() > 2) {
+        return std::nullopt;
+    }
+    const auto quota = parse_number(parts[0]);
+    const auto period = parts.size() == 2 ? parse_number(parts[1]) : std::optional(kUsualPeriod);
+    if (!period || *period < kLeast || *period > kLongest ||
+        (parts[0] != "max" && (!quota || *quota < kLeast || *quota > kMost || parts.size() != 2))) {
+        return std::nullopt;
+    }
+    return CpuMax(fmt::format("{} {}", parts[0], *period).c_str());
+}
+
+std::optional<CpuList> CpuList::parse(std::string_view text) {
+    const auto list = canonical_cpu_list(text);
+    return list ? std::optional(CpuList(list->c_str())) : std::nullopt;
+}
+
+template <>
+struct Codec<MemoryLimit> {
+    static bool read(const Value& value, MemoryLimit& out, Diagnostics& problems) {
+        const auto* integer = value.get_if<std::int64_t>();
+        const auto* text = value.get_if<std::string>();
+        const auto bytes = integer != nullptr && *integer >= 0
+                               ? std::optional(static_cast<std::uint64_t>(*integer))
+                           : text != nullptr ? parse_size(*text)
+                                             : std::nullopt;
+        if (!bytes && (text == nullptr || *text != "max")) {
+            report_unexpected(value, "a size like \"512M\", a number of bytes, or \"max\"", problems);
+            return false;
+        }
+        if (bytes) {
+            out.bytes = *bytes / kPage * kPage;
+        }
+        return true;
+    }
+    static std::string text(const MemoryLimit& value) {
+        return value.bytes ? std::to_string(*value.bytes) : "max";
+    }
+    static Value json(const MemoryLimit& value) { return text(value); }
+    static Value schema() {
+        Value text = string_schema("^([0-9]+(\\.[0-9]{1,6})?[KMGT]|[0-9]+|max)$", "a size or \"max\"");
+        Value number;
+        number.set("type", "integer");
+        number.set("minimum", 0);
+        Value schema;
+        schema.set("anyOf", Array{text, number});
+        return schema;
+    }
+
+private:
+    // What the kernel rounds to; the same on all machines, so that a plan does not depend on where it is
+    // made.
+    static constexpr std::uint64_t kPage = 4096;
+};
+
+template <>
+struct Codec<CountLimit> {
+    static bool read(const Value& value, CountLimit& out, Diagnostics& problems) {
+        const auto* integer = value.get_if<std::int64_t>();
+        const auto* text = value.get_if<std::string>();
+        if (integer != nullptr && *integer >= 0) {
+            out.count = *integer;
+            return true;
+        }
+        if (text != nullptr && *text == "max") {
+            return true;
+        }
+        report_unexpected(value, "a number or \"max\"", problems);
+        return false;
+    }
+    static std::string text(const CountLimit& value) {
+        return value.count ? std::to_string(*value.count) : "max";
+    }
+    static Value json(const CountLimit& value) { return value.count ? Value(*value.count) : Value("max"); }
+    static Value schema() {
+        Value number;
+        number.set("type", "integer");
+        number.set("minimum", 0);
+        Value schema;
+        schema.set("anyOf", Array{number, string_schema("^max$", "no limit")});
+        return schema;
+    }
+};
+
+template <>
+struct Codec<Switch> {
+    static bool read(const Value& value, Switch& out, Diagnostics& problems) {
+        return Codec<bool>::read(value, out.on, problems);
+    }
+    static std::string text(const Switch& value) { return value.on ? "1" : "0"; }
+    static Value json(const Switch& value) { return value.on; }
+    static Value schema() { return Codec<bool>::schema(); }
+};
+
+namespace {
+
+// The device's path has no control character, no blank and no "..": it is opened below /dev.
+constexpr Field kIoFields[] = {
+    field<&IoMax::device>("device", "the block device's path", {.required = true}),
+    field<&IoMax::rbps>("rbps", "bytes read a second"),
+    field<&IoMax::wbps>("wbps", "bytes written a second"),
+    field<&IoMax::riops>("riops", "read operations a second"),
+    field<&IoMax::wiops>("wiops", "write operations a second"),
+};
+
+constexpr FieldOptions kWeight = {.role = Role::Declared, .min = 1, .max = 10000, .fallback = "100"};
+constexpr FieldOptions kPlain = {.role = Role::Declared};
+
+constexpr Field kLimitsFields[] = {
+    field<&Limits::parent>("parent", "the slice below which this one stands", kPlain),
+    field<&Limits::cpu_weight>("cpu.weight", "share of processor time when it is short", kWeight),
+    field<&Limits::cpu_max>(
+        "cpu.max", "most processor time: \"50%\" of one processor, or the kernel's \"QUOTA PERIOD\"", kPlain),
+    field<&Limits::cpu_idle>("cpu.idle", "run only when nobody else wants to", kPlain),
+    field<&Limits::cpuset_cpus>("cpuset.cpus", "processors it may run on", kPlain),
+    field<&Limits::cpuset_mems>("cpuset.mems", "memory nodes it may use", kPlain),
+    field<&Limits::memory_min>("memory.min", "memory that is never reclaimed", kPlain),
+    field<&Limits::memory_low>("memory.low", "memory that is reclaimed last", kPlain),
+    field<&Limits::memory_high>("memory.high", "memory above which it is throttled", kPlain),
+    field<&Limits::memory_max>("memory.max", "memory above which it is killed", kPlain),
+    field<&Limits::memory_swap_max>("memory.swap.max", "most swap space", kPlain),
+    field<&Limits::memory_oom_group>("memory.oom.group", "out of memory, all of it is killed together",
+                                     kPlain),
+    field<&Limits::io_weight>("io.weight", "share of disk time when it is short", kWeight),
+    field<&Limits::io_max>("io.max", "most bytes and operations a second of a device", kPlain),
+    field<&Limits::pids_max>("pids.max", "most processes and threads", kPlain),
+    field<&Limits::hugetlb_64k>("hugetlb.64KB.max", "most memory in huge pages of 64 KiB", kPlain),
+    field<&Limits::hugetlb_2m>("hugetlb.2MB.max", "most memory in huge pages of 2 MiB", kPlain),
+    field<&Limits::hugetlb_32m>("hugetlb.32MB.max", "most memory in huge pages of 32 MiB", kPlain),
+    field<&Limits::hugetlb_512m>("hugetlb.512MB.max", "most memory in huge pages of 512 MiB", kPlain),
+    field<&Limits::hugetlb_1g>("hugetlb.1GB.max", "most memory in huge pages of 1 GiB", kPlain),
+    field<&Limits::hugetlb_16g>("hugetlb.16GB.max", "most memory in huge pages of 16 GiB", kPlain),
+    field<&Limits::freeze>("freeze", "its processes stand still", kPlain),
+    later("devices"),
+    later("net.priority"),
+    later("delegate"),
+    later("match"),
+};
+
+}  // namespace
+
+constinit const Table IoMax::table = {"io.max", "Limits of one block device.", kIoFields};
+constinit const Table Limits::table = {"cgroup", "Shares and limits; keys and values are the kernel's own.",
+                                       kLimitsFields};
+
+}  // namespace partd

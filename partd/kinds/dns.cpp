@@ -1,0 +1,154 @@
+#include "kinds/dns.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+constexpr Field kDnsFields[] = {
+    field<&Dns::nameserver>("nameserver", "addresses of name servers", {.role = Role::Declared}),
+    field<&Dns::search>("search", "domains to complete short names with", {.role = Role::Declared}),
+    field<&Dns::options>("options", "options of resolv.conf(5)", {.role = Role::Declared}),
+    field<&Dns::hosts>("hosts", "names with their addresses", {.role = Role::Declared}),
+};
+
+constexpr Field kFileFields[] = {
+    field<&DnsFile::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
+    field<&DnsFile::name>("name", "its name below /etc/netns/NAME", {.role = Role::Identity, .live = true}),
+    field<&DnsFile::content>("content", "its text", {.live = true}),
+};
+
+constexpr Declaration kLanguage[] = {declaration<Dns>("partition.*.dns")};
+
+std::string mark_line(const std::string& partition) {
+    return fmt::format("# Made by partd for partition {}; changes are put back.\n", partition);
+}
+
+std::string resolv_conf(const Dns& dns) {
+    std::string text;
+    for (const Ip& server : dns.nameserver) {
+        text += fmt::format("nameserver {}\n", server.text());
+    }
+    if (!dns.search.empty()) {
+        text += fmt::format("search {}\n", join(dns.search, " "));
+    }
+    if (!dns.options.empty()) {
+        text += fmt::format("options {}\n", join(dns.options, " "));
+    }
+    return text;
+}
+
+std::string hosts_file(const Dns& dns) {
+    // It stands in the place of the host's file, and programs expect localhost to be a name.
+    std::string text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+    for (const auto& [name, addresses] : dns.hosts) {
+        for (const Ip& address : addresses) {
+            text += fmt::format("{} {}\n", address.text(), name);
+        }
+    }
+    return text;
+}
+
+Key file_key(const std::string& partition, const std::string& name) {
+    return {&kDnsFile.kind, partition + "/" + name};
+}
+
+void check_words(const DeclaredObject& object, Diagnostics& problems) {
+    const Dns& dns = object.spec.as<Dns>();
+    const auto check = [&](const std::string& word, std::string_view key) {
+        if (words(word).size() != 1 || words(word)[0] != word || word.contains('#')) {
+            problems.error(object.place(key), fmt::format("\"{}\" is not one word", word));
+        }
+    };
+    std::ranges::for_each(dns.search, [&](const std::string& word) { check(word, "search"); });
+    std::ranges::for_each(dns.options, [&](const std::string& word) { check(word, "options"); });
+    for (const auto& [name, addresses] : dns.hosts) {
+        check(name, "hosts");
+    }
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<Dns>()) {
+        check_words(*object, problems);
+        const Dns& dns = object->spec.as<Dns>();
+        const auto add = [&](const std::string& name, const std::string& text) {
+            desired.add({.key = file_key(object->owner, name),
+                         .spec = Spec(DnsFile{object->owner, name, mark_line(object->owner) + text}),
+                         .owner = object->owner,
+                         .source = object->source});
+        };
+        if (const std::string text = resolv_conf(dns); !text.empty()) {
+            add("resolv.conf", text);
+        }
+        if (!dns.hosts.empty()) {
+            add("hosts", hosts_file(dns));
+        }
+    }
+}
+
+std::string path_of(const kernel::Host& host, const Key& key) {
+    return host.paths().etc_netns() + "/" + key.name;
+}
+
+void observe_one(Look& look, const Key& key) {
+    const std::string path = path_of(look.host, key);
+    const auto text = kernel::read_file(path);
+    if (!text) {
+        return;
+    }
+    const std::size_t slash = key.name.find('/');
+    const std::string partition = key.name.substr(0, slash);
+    look.add({.key = key,
+              .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), *text}),
+              .owner = partition,
+              .marked = text->starts_with(mark_line(partition)),
+              .holder = path + " was made by somebody else"});
+}
+
+Result<> observe(Look& look) {
+    look.for_wanted(kDnsFile.kind, [&](const Resource& wanted) { observe_one(look, wanted.key); });
+    for (const auto& [name, entry] : look.ledger.entries) {
+        const Key key{&kDnsFile.kind, name.second};
+        if (name.first == kDnsFile.kind.name && look.desired.find(key) == nullptr) {
+            observe_one(look, key);
+        }
+    }
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t) {
+    const std::string path = path_of(doing.host, change.key);
+    const std::string directory = path.substr(0, path.rfind('/'));
+    doing.batch.count_write();
+    if (change.action != Action::Remove) {
+        PARTD_TRY(kernel::make_directories(directory));
+        return kernel::write_atomically(path, change.wanted.as<DnsFile>().content);
+    }
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("remove " + path);
+    }
+    rmdir(directory.c_str());  // it stays when somebody else has a file in it
+    return {};
+}
+
+}  // namespace
+
+constinit const Table Dns::table = {"dns", "Names: /etc/netns/NAME/resolv.conf and hosts.", kDnsFields};
+constinit const Table DnsFile::table = {"file", "A file of /etc/netns.", kFileFields};
+
+constinit const LiveKind kDnsFile = {
+    .kind = {.name = "file", .table = &DnsFile::table, .language = kLanguage, .expand = expand},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

@@ -1,0 +1,93 @@
+#include "kinds/host.h"
+
+#include "base/text.h"
+#include "kinds/nat/gate.h"
+#include "kinds/sysctl.h"
+#include "kinds/topology.h"
+
+#include <algorithm>
+
+namespace partd {
+
+namespace {
+
+// "50%", as the number before the sign.
+struct Percent {
+    static bool read(const Value& value, void* object, Diagnostics& problems) {
+        const auto* text = value.get_if<std::string>();
+        const bool has_sign = text != nullptr && text->ends_with('%');
+        const auto number =
+            has_sign ? parse_number(std::string_view(*text).substr(0, text->size() - 1)) : std::nullopt;
+        if (!number || *number > 100) {
+            report_unexpected(value, "a percentage like \"50%\"", problems);
+            return false;
+        }
+        static_cast<DaemonSettings*>(object)->delete_limit = static_cast<std::int64_t>(*number);
+        return true;
+    }
+    static std::string text(const void* object) {
+        return std::to_string(static_cast<const DaemonSettings*>(object)->delete_limit) + "%";
+    }
+    static Value json(const void* object) { return text(object); }
+    static Value schema() { return string_schema("^(100|[0-9]{1,2})%$", "a percentage"); }
+};
+
+constexpr Field kHostFields[] = {
+    field<&HostSettings::forwarding>(
+        "forwarding", "auto turns on the forwarding that NAT and reach need, and never turns it off",
+        {.role = Role::Declared, .fallback = "auto"}),
+};
+
+constexpr Field kDaemonFields[] = {
+    {.name = "delete_limit",
+     .description = "most partitions and slices that go at once without --allow-delete, when more than 3 go",
+     .options = {.role = Role::Declared, .fallback = "50%"},
+     .read = Percent::read,
+     .text = Percent::text,
+     .json = Percent::json,
+     .same = [](const void*, const void*) { return true; },
+     .schema = Percent::schema},
+    later("resync"),
+    later("settle"),
+    later("log_level"),
+    later("metrics"),
+    later("history"),
+};
+
+constexpr Declaration kLanguage[] = {declaration<HostSettings>("host"),
+                                     declaration<DaemonSettings>("daemon")};
+
+// A partition behind the host whose packets the host has to pass on, by family.
+void complete(const Declared& declared, State& desired, Diagnostics&) {
+    const auto settings = declared.all<HostSettings>();
+    if (!settings.empty() && settings.front()->spec.as<HostSettings>().forwarding == Forwarding::Manual) {
+        return;
+    }
+    const auto routed = partitions_through_host(declared);
+    for (const Interface& interface : all_interfaces(declared)) {
+        if (!interface.host_peer || !routed.contains(interface.partition)) {
+            continue;
+        }
+        for (const auto& address : interface.addresses) {
+            const bool v6 = address.value.ip.v6();
+            const Resource& wanted =
+                want_host_sysctl(desired, v6 ? kForwarding6 : kForwarding4, "1", "", address.at);
+            desired.find(*interface.link)->needs.push_back(wanted.key);
+        }
+    }
+}
+
+}  // namespace
+
+constinit const Table HostSettings::table = {"host", "The host itself.", kHostFields};
+constinit const Table DaemonSettings::table = {"daemon", "How partd works.", kDaemonFields};
+
+std::int64_t delete_limit(const Declared& declared) {
+    const auto settings = declared.all<DaemonSettings>();
+    return settings.empty() ? DaemonSettings().delete_limit
+                            : settings.front()->spec.as<DaemonSettings>().delete_limit;
+}
+
+constinit const LiveKind kHost = {.kind = {.name = "host", .language = kLanguage, .complete = complete}};
+
+}  // namespace partd

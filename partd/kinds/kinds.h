@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/error.h"
+#include "kernel/batch.h"
+#include "kernel/host.h"
+#include "model/kind.h"
+#include "model/ledger.h"
+#include "model/plan.h"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+// One look at the live host: with what, for what, and what was found.
+struct Look {
+    kernel::Host& host;
+    const State& desired;
+    const Ledger& ledger;
+    State& observed;
+    std::vector<std::string> netns = {};  // our network namespaces that are there; found by their kind
+    bool hidden = false;                  // the namespaces cannot be seen now: nothing is believed to be gone
+    std::optional<kernel::nft::TableView> nftables = {};  // our table; found by its kind
+
+    // Adds what was found, and tells whose it is: ours when the kernel has our mark on it and the ledger
+    // knows this very object; a mark alone is enough when the ledger was lost, and the ledger alone for an
+    // object that is wanted (its mark is put back).
+    Resource& add(Resource resource);
+    // Adds something that has a wanted name and is not ours.
+    void add_foreign(const Resource& wanted, std::string holder);
+    // Calls `each` for every wanted resource of that kind.
+    template <class Each>
+    void for_wanted(const Kind& kind, Each each) const {
+        for (const Resource& resource : desired.all()) {
+            if (resource.key.kind == &kind) {
+                each(resource);
+            }
+        }
+    }
+};
+
+// Where a change is carried out.
+struct Doing {
+    kernel::Host& host;
+    kernel::Batch& batch;
+    // What was learnt about an object while it was made, for the ledger's identity.
+    std::vector<std::pair<Key, std::string>> learnt = {};
+    // All processes by network namespace; listed once.
+    const std::multimap<ino_t, pid_t>& processes();
+    std::optional<std::multimap<ino_t, pid_t>> listed = {};
+};
+
+// A kind with what it does to the live host.
+struct LiveKind {
+    Kind kind;
+    // Finds the resources of this kind: those that are wanted and those that are ours.
+    Result<> (*observe)(Look& look) = nullptr;
+    // Carries out one change at once, or adds it to the batch under that number.
+    Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
+};
+
+// Every kind, in the order in which they look.
+std::span<const LiveKind* const> live_kinds();
+const LiveKind& live_kind(const Kind& kind);
+// The same, without the live host.
+Kinds pure_kinds();
+
+}  // namespace partd

@@ -1,0 +1,22 @@
+#include "kinds/later.h"
+
+namespace partd {
+
+namespace {
+
+constexpr Declaration kLanguage[] = {
+    {.path = "network"},
+    {.path = "assert"},
+    {.path = "partition.*.firewall"},
+    {.path = "partition.*.user"},
+    {.path = "partition.*.time"},
+    {.path = "partition.*.rootfs"},
+    {.path = "partition.*.init"},
+    {.path = "partition.*.service"},
+};
+
+}  // namespace
+
+constinit const LiveKind kLater = {.kind = {.name = "later", .language = kLanguage}};
+
+}  // namespace partd

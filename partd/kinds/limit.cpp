@@ -1,0 +1,169 @@
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kinds/cgroup.h"
+#include "kinds/cgroup_v1.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using Version = kernel::Cgroups::Version;
+
+constexpr Field kFields[] = {
+    field<&Limit::group>("group", "the control group", {.role = Role::Identity, .live = true}),
+    field<&Limit::key>("key", "the kernel's name of the value", {.role = Role::Identity, .live = true}),
+    field<&Limit::value>("value", "in the kernel's form", {.live = true}),
+};
+
+Key limit_key(const std::string& group, std::string_view key) {
+    return {&kLimit.kind, fmt::format("{} {}", group, key)};
+}
+
+std::string mark_name(const std::string& key) {
+    return std::string(kernel::kCgroupMark) + "." + key;
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics&) {
+    for (const DeclaredObject* object : declared.all<Limits>()) {
+        const std::string group = group_of(declared, object->owner);
+        const Key cgroup{&kCgroup.kind, group};
+        for (const Field& field : Limits::table.fields) {
+            const std::string value =
+                field.text == nullptr || field.name == "parent" ? "" : field.text(object->spec.data());
+            if (!value.empty()) {
+                desired.add({.key = limit_key(group, field.name),
+                             .spec = Spec(Limit{group, std::string(field.name), value}),
+                             .owner = object->owner,
+                             .source = object->place(field.name),
+                             .needs = {cgroup},
+                             .within = {cgroup}});
+            }
+        }
+    }
+}
+
+// What the kernel has for a key, in the v2 form; the wanted value itself when that is what it would have
+// written.
+std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
+    const CgroupFiles files = files_of(wanted.key, wanted.value, cgroups);
+    std::string found;
+    for (const CgroupFile& file : files.files) {
+        const std::string path = cgroups.directory(files.controller, wanted.group) + "/" + file.name;
+        const std::string text = kernel::read_file(path).value_or("");
+        if (!same_cgroup_value(text, file.value)) {
+            found += (found.empty() ? "" : " ") + std::string(trim(text));
+        }
+    }
+    return found.empty() && !files.files.empty() ? wanted.value : found.empty() ? "none" : found;
+}
+
+Result<> observe(Look& look) {
+    const auto& cgroups = look.host.cgroups();
+    for (const std::string& group : cgroups.marked()) {
+        for (const std::string& attribute : kernel::list_xattrs(cgroups.home(group))) {
+            const std::string prefix = mark_name("");
+            const std::string key = attribute.substr(std::min(prefix.size(), attribute.size()));
+            if (!attribute.starts_with(prefix) || !is_limit_key(key)) {
+                continue;
+            }
+            const Resource* wanted = look.desired.find(limit_key(group, key));
+            const Limit asked = wanted != nullptr ? wanted->spec.as<Limit>()
+                                                  : Limit{group, key, std::string(default_of(key))};
+            const std::string value = read_value(cgroups, asked);
+            const Key cgroup{&kCgroup.kind, group};
+            const std::string owner = cgroups.owner(group);
+            look.add({.key = limit_key(group, key),
+                      .spec = Spec(Limit{group, key, value}),
+                      .owner = owner == "partd" ? "" : owner,
+                      .needs = {cgroup},
+                      .within = {cgroup},
+                      .marked = true});
+        }
+    }
+    return {};
+}
+
+Result<> write(Doing& doing, const Limit& limit) {
+    const auto& cgroups = doing.host.cgroups();
+    const CgroupFiles files = files_of(limit.key, limit.value, cgroups);
+    if (!files.problem.empty()) {
+        return fail(files.problem);
+    }
+    if (!files.controller.empty()) {
+        PARTD_TRY(cgroups.enable(files.controller, limit.group, cgroups.owner(limit.group)));
+    }
+    for (const CgroupFile& file : files.files) {
+        PARTD_TRY(kernel::write_kernel_file(
+            cgroups.directory(files.controller, limit.group) + "/" + file.name, file.value));
+    }
+    return {};
+}
+
+// Takes the limits of every device away.
+Result<> reset_io(const kernel::Cgroups& cgroups, const std::string& group) {
+    const bool v2 = cgroups.version("io") == Version::V2;
+    for (const auto& [name, unlimited] : io_reset_files(v2)) {
+        const std::string path = cgroups.directory("io", group) + "/" + name;
+        const std::string text = kernel::read_file(path).value_or("");
+        for (const std::string_view line : split(text, '\n')) {
+            if (const auto parts = words(line); !parts.empty()) {
+                PARTD_TRY(kernel::write_kernel_file(path, fmt::format("{} {}", parts[0], unlimited)));
+            }
+        }
+    }
+    return {};
+}
+
+Result<> reset(Doing& doing, Limit limit) {
+    const auto& cgroups = doing.host.cgroups();
+    if (limit.key == "io.max") {
+        return reset_io(cgroups, limit.group);
+    }
+    limit.value = default_of(limit.key);
+    if (limit.key.starts_with("cpuset.") && cgroups.version("cpuset") == Version::V1) {
+        // A v1 cpuset cannot be empty: without a limit it has what its parent has.
+        limit.value = trim(
+            kernel::read_file(cgroups.directory("cpuset", limit.group) + "/../" + limit.key).value_or(""));
+    }
+    return write(doing, limit);
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t) {
+    doing.batch.count_write();
+    const auto& cgroups = doing.host.cgroups();
+    if (change.action == Action::Remove) {
+        const Limit& limit = change.found.as<Limit>();
+        PARTD_TRY(reset(doing, limit));
+        kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));
+        return {};
+    }
+    const Limit& limit = change.wanted.as<Limit>();
+    // The mark first: a value that stands is known to be ours.
+    PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), mark_name(limit.key), "1"));
+    if (auto written = write(doing, limit); !written) {
+        if (change.action == Action::Create) {
+            kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));
+        }
+        return written;
+    }
+    return {};
+}
+
+}  // namespace
+
+constinit const Table Limit::table = {"limit", "One value of a control group.", kFields};
+
+constinit const LiveKind kLimit = {
+    .kind = {.name = "limit",
+             .table = &Limit::table,
+             .expand = expand,
+             .summary = [](const Spec& spec) { return "= " + spec.as<Limit>().value; }},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

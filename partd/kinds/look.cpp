@@ -1,0 +1,47 @@
+#include "base/text.h"
+#include "kernel/processes.h"
+#include "kinds/kinds.h"
+
+#include <algorithm>
+
+namespace partd {
+
+namespace {
+
+// An identity has a word for each part of the object; a part that went missing leaves the others.
+bool same_object(const std::string& recorded, const std::string& found) {
+    const auto known = words(recorded);
+    const auto seen = words(found);
+    return recorded.empty() || seen.empty() || std::ranges::any_of(seen, [&](std::string_view word) {
+               return std::ranges::find(known, word) != known.end();
+           });
+}
+
+}  // namespace
+
+Resource& Look::add(Resource resource) {
+    const LedgerEntry* entry = ledger.find(resource.key.kind->name, resource.key.name);
+    const bool known = entry != nullptr && same_object(entry->identity, resource.identity);
+    const bool wanted = desired.find(resource.key) != nullptr;
+    const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();
+    const bool ours = resource.marked ? known || ledger.lost : known && wanted && certain;
+    resource.standing = ours ? Standing::Ours : Standing::Foreign;
+    if (resource.owner.empty() && entry != nullptr) {
+        resource.owner = entry->owner;
+    }
+    return observed.add(std::move(resource));
+}
+
+void Look::add_foreign(const Resource& wanted, std::string holder) {
+    observed.add({.key = wanted.key,
+                  .spec = wanted.spec,
+                  .owner = wanted.owner,
+                  .standing = Standing::Foreign,
+                  .holder = std::move(holder)});
+}
+
+const std::multimap<ino_t, pid_t>& Doing::processes() {
+    return listed ? *listed : listed.emplace(kernel::processes_by_netns());
+}
+
+}  // namespace partd

@@ -1,0 +1,179 @@
+#include "kinds/nat/entry.h"
+
+#include "base/text.h"
+#include "kernel/conntrack.h"
+#include "kinds/nat/gate.h"
+#include "kinds/nat/layout.h"
+#include "kinds/nat/nat.h"
+#include "kinds/nat/table.h"
+#include "kinds/veth.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+std::string Codec<nat::Elements>::text(const nat::Elements& value) {
+    constexpr std::size_t kShown = 4;
+    std::vector<std::string> texts;
+    for (const auto& element : value.all) {
+        if (texts.size() < kShown) {
+            texts.push_back(nat::element_text(element));
+        }
+    }
+    const std::string more =
+        value.all.size() > kShown ? fmt::format(" and {} more", value.all.size() - kShown) : "";
+    return texts.empty() ? "nothing" : join(texts, ", ") + more;
+}
+
+Value Codec<nat::Elements>::json(const nat::Elements& value) {
+    Value all = Array();
+    for (const auto& element : value.all) {
+        all.push(nat::element_text(element));
+    }
+    return all;
+}
+
+namespace nat {
+
+namespace {
+
+constexpr Field kFields[] = {
+    field<&Entry::elements>("elements", "elements of the sets of table inet partd", {.live = true}),
+};
+
+// nft(8) shows comments of at most 128 bytes.
+constexpr std::size_t kMostComment = 120;
+
+struct Named {
+    const Kind* kind;
+    std::string name;
+    std::string owner;
+};
+
+// The resource that a comment names: "partd nat web: masquerade". Long names are known by the ledger or the
+// files only.
+std::optional<Named> parse_comment(const std::string& comment) {
+    for (const LiveKind* live : {&kNat, &kGate}) {
+        const std::string prefix = fmt::format("partd {} ", live->kind.name);
+        const std::size_t colon = comment.find(':', prefix.size());
+        if (comment.starts_with(prefix) && colon != std::string::npos) {
+            return Named{&live->kind, comment.substr(prefix.size()),
+                         comment.substr(prefix.size(), colon - prefix.size())};
+        }
+    }
+    return std::nullopt;
+}
+
+Key key_of(const Look& look, const Named& named, const std::string& comment) {
+    for (const Resource& wanted : look.desired.all()) {
+        if (wanted.key.kind == named.kind && wanted.owner == named.owner &&
+            comment_of(wanted.key) == comment) {
+            return wanted.key;
+        }
+    }
+    return {named.kind, named.name};
+}
+
+}  // namespace
+
+constinit const Table Entry::table = {"nat", "Elements of the table inet partd.", kFields};
+
+std::string comment_of(const Key& key) {
+    return shortened(fmt::format("partd {} {}", key.kind->name, key.name), kMostComment);
+}
+
+std::set<std::string> sets_in_use(const State& desired) {
+    std::set<std::string> sets;
+    for (const Resource& resource : desired.all()) {
+        if (resource.spec.is<Entry>()) {
+            for (const auto& element : resource.spec.as<Entry>().elements.all) {
+                sets.insert(element.set);
+            }
+        }
+    }
+    return sets;
+}
+
+// No link is ever without its gate, also when it goes.
+static void keep_until_links_are_gone(Look& look) {
+    std::multimap<std::string, Key> entries;
+    for (const Resource& resource : look.observed.all()) {
+        if (resource.spec.is<Entry>()) {
+            entries.emplace(resource.owner, resource.key);
+        }
+    }
+    for (Resource& resource : look.observed.all()) {
+        if (resource.key.kind == &kVeth.kind) {
+            for (auto [entry, end] = entries.equal_range(resource.owner); entry != end; ++entry) {
+                resource.needs.push_back(entry->second);
+            }
+        }
+    }
+}
+
+Result<> observe_entries(Look& look) {
+    if (!look.nftables) {
+        return {};
+    }
+    auto nftables = look.host.nftables();
+    PARTD_TRY(nftables);
+    std::map<std::string, Elements> by_comment;
+    for (const std::string& set : look.nftables->sets) {
+        auto found = (*nftables)->elements(kTableName, set);
+        PARTD_TRY(found);
+        for (auto& stored : *found) {
+            by_comment[stored.comment].all.insert(std::move(stored.element));
+        }
+    }
+    for (auto& [comment, elements] : by_comment) {
+        if (const auto named = parse_comment(comment)) {
+            look.add({.key = comment.size() < kMostComment ? Key{named->kind, named->name}
+                                                           : key_of(look, *named, comment),
+                      .spec = Spec(Entry{std::move(elements)}),
+                      .owner = named->owner,
+                      .needs = {table_key()},
+                      .within = {table_key()},
+                      .marked = true,
+                      .holder = fmt::format(
+                          "elements of table inet partd with the comment \"{}\" that partd did not make",
+                          comment)});
+        }
+    }
+    keep_until_links_are_gone(look);
+    return {};
+}
+
+Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
+    const Elements wanted = change.wanted ? change.wanted.as<Entry>().elements : Elements();
+    const Elements found = change.found ? change.found.as<Entry>().elements : Elements();
+    const std::string comment = comment_of(change.key);
+    std::vector<kernel::Forwarded> ended;
+    for (const auto& element : found.all) {
+        if (wanted.all.contains(element)) {
+            continue;
+        }
+        doing.batch.nftables().remove_element(number, element);
+        if (const auto forward = forward_of(element)) {
+            ended.push_back({forward->protocol, forward->port, forward->to});
+        }
+    }
+    for (const auto& element : wanted.all) {
+        if (!found.all.contains(element)) {
+            doing.batch.nftables().add_element(number, element, comment);
+        }
+    }
+    if (!ended.empty()) {
+        doing.batch.after_nftables(number, [ended] {
+            const auto done = kernel::end_forwarded(ended);
+            return done ? Result<>() : std::unexpected(done.error());
+        });
+    }
+    return {};
+}
+
+}  // namespace nat
+
+}  // namespace partd

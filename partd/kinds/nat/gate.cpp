@@ -1,0 +1,129 @@
+#include "kinds/nat/gate.h"
+
+#include "kinds/nat/entry.h"
+#include "kinds/nat/layout.h"
+#include "kinds/nat/nat.h"
+#include "kinds/partition.h"
+#include "kinds/topology.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using nat::Bytes;
+
+// To whom the partition may open connections.
+std::vector<std::string> reach_of(const Declared& declared, std::string_view name) {
+    const DeclaredObject* partition = find_partition(declared, name);
+    const auto& reach = partition->spec.as<Partition>().reach;
+    if (!reach) {
+        return translates_sources(declared, name) ? std::vector<std::string>{"outside"}
+                                                  : std::vector<std::string>();
+    }
+    std::vector<std::string> names;
+    for (const auto& target : *reach) {
+        names.push_back(target.value);
+    }
+    return names;
+}
+
+using HostEnds = std::multimap<std::string, std::string>;  // partition → names of its links' host ends
+
+HostEnds host_ends(const Declared& declared) {
+    HostEnds ends;
+    for (const DeclaredObject* object : declared.all<Veth>()) {
+        if (const LinkEnd peer = peer_end(*object); peer.netns.empty()) {
+            ends.emplace(object->owner, peer.name);
+        }
+    }
+    return ends;
+}
+
+nat::Elements gate_elements(const std::string& interface, const std::vector<std::string>& reach,
+                            const HostEnds& ends) {
+    nat::Elements elements;
+    const auto add = [&](const char* set, std::vector<std::uint8_t> key) {
+        elements.all.insert({.set = set, .key = std::move(key), .data = {}});
+    };
+    add(nat::kInside, Bytes().interface(interface).done());
+    add(nat::kHairpin, Bytes().interface(interface).interface(interface).done());
+    for (const std::string& target : reach) {
+        if (target == "outside" || target == "any") {
+            add(target == "any" ? nat::kAnyward : nat::kOutward, Bytes().interface(interface).done());
+            continue;
+        }
+        for (auto [end, last] = ends.equal_range(target); end != last; ++end) {
+            add(nat::kReach, Bytes().interface(interface).interface(end->second).done());
+        }
+    }
+    return elements;
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics&) {
+    const HostEnds ends = host_ends(declared);
+    for (const DeclaredObject* object : declared.all<Veth>()) {
+        const LinkEnd peer = peer_end(*object);
+        if (!peer.netns.empty() || find_partition(declared, object->owner) == nullptr) {
+            continue;
+        }
+        desired.add(
+            {.key = {&kGate.kind, fmt::format("{}: {}", object->owner, object->name)},
+             .spec = Spec(nat::Entry{gate_elements(peer.name, reach_of(declared, object->owner), ends)}),
+             .owner = object->owner,
+             .source = object->source});
+    }
+}
+
+// The gate and the translations of a partition stand before its links.
+void complete(const Declared&, State& desired, Diagnostics&) {
+    std::map<std::string, std::vector<Key>> entries;
+    for (const Resource& resource : desired.all()) {
+        if (resource.spec.is<nat::Entry>()) {
+            entries[resource.owner].push_back(resource.key);
+        }
+    }
+    for (Resource& resource : desired.all()) {
+        if (resource.key.kind == &kVeth.kind && resource.spec.as<Veth>().peer.netns.empty()) {
+            const auto& own = entries[resource.owner];
+            resource.needs.insert(resource.needs.end(), own.begin(), own.end());
+        }
+    }
+}
+
+}  // namespace
+
+std::set<std::string> partitions_through_host(const Declared& declared) {
+    std::set<std::string> names;
+    for (const DeclaredObject* partition : declared.all<Partition>()) {
+        const std::string& name = partition->owner;
+        const auto reach = reach_of(declared, name);
+        if (!reach.empty() || translates_sources(declared, name) || has_forwards(declared, name)) {
+            names.insert(name);
+        }
+        if (std::ranges::find(reach, "any") != reach.end()) {
+            std::ranges::transform(declared.all<Partition>(), std::inserter(names, names.end()),
+                                   &DeclaredObject::owner);
+        }
+        names.insert(reach.begin(), reach.end());
+    }
+    return names;
+}
+
+constinit const LiveKind kGate = {
+    .kind = {.name = "gate",
+             .table = &nat::Entry::table,
+             .expand = expand,
+             .complete = complete,
+             .summary =
+                 [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },
+             .channel = "nftables"},
+    .observe = nullptr,
+    .apply = nat::apply_entry,
+};
+
+}  // namespace partd

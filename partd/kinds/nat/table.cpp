@@ -1,0 +1,223 @@
+#include "kinds/nat/table.h"
+
+#include "kinds/nat/entry.h"
+#include "kinds/nat/layout.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using namespace nat;
+
+constexpr Field kFields[] = {
+    field<&NatTable::chains>("chains", "its chains", {.live = true}),
+    field<&NatTable::sets>("sets", "its sets and maps", {.live = true}),
+    field<&NatTable::rules>("rules", "its rules, in order", {.live = true}),
+    field<&NatTable::dormant>("dormant", "it does nothing", {.live = true}),
+};
+
+std::string rule_name(const std::string& chain, const std::string& comment) {
+    return chain + ": " + comment;
+}
+
+// Chain by chain, as the kernel lists them; within a chain the order counts.
+void sort_by_chain(std::vector<std::string>& names) {
+    std::ranges::stable_sort(names, {},
+                             [](const std::string& name) { return name.substr(0, name.find(": ")); });
+}
+
+std::set<std::string> wanted_sets(const State& desired) {
+    auto sets = sets_in_use(desired);
+    for (const std::string& set : fixed_sets()) {
+        sets.insert(set);
+    }
+    // A rule that masquerades asks whether the packet goes back to where it is from.
+    const auto used = sets;
+    for (const std::string& name : used) {
+        if (auto prefix = PrefixSet::parse(name); prefix && prefix->role == nat::Role::Masquerade) {
+            prefix->role = nat::Role::Back;
+            sets.insert(prefix->name());
+        }
+    }
+    return sets;
+}
+
+void complete(const Declared&, State& desired, Diagnostics&) {
+    Resource resource{.key = table_key()};
+    for (Resource& entry : desired.all()) {
+        if (entry.spec.is<Entry>()) {
+            entry.needs.push_back(table_key());
+            entry.within.push_back(table_key());
+            resource.source = resource.source ? resource.source : entry.source;
+        }
+    }
+    if (!resource.source) {
+        return;  // nobody needs it
+    }
+    const auto sets = wanted_sets(desired);
+    NatTable table{.chains = {}, .sets = {sets.begin(), sets.end()}, .rules = {}};
+    for (const auto& chain : chains()) {
+        table.chains.push_back(chain.name);
+    }
+    std::ranges::sort(table.chains);
+    for (const auto& rule : rules(sets)) {
+        table.rules.push_back(rule_name(rule.chain, rule.comment));
+    }
+    sort_by_chain(table.rules);
+    resource.spec = Spec(std::move(table));
+    desired.add(std::move(resource));
+}
+
+// Sets that nobody uses any more are told, so that they go; one that still has elements waits for the next
+// look.
+Result<std::vector<std::string>> sets_to_tell(kernel::nft::Nftables& nftables,
+                                              const kernel::nft::TableView& view, const NatTable* wanted) {
+    std::vector<std::string> sets;
+    for (const std::string& name : view.sets) {
+        const bool used = wanted != nullptr && std::ranges::find(wanted->sets, name) != wanted->sets.end();
+        if (used) {
+            sets.push_back(name);
+        } else if (nat::set_of(name)) {
+            auto elements = nftables.elements(kTableName, name);
+            PARTD_TRY(elements);
+            if (elements->empty()) {
+                sets.push_back(name);
+            }
+        }
+    }
+    return sets;
+}
+
+Result<> observe(Look& look) {
+    auto nftables = look.host.nftables();
+    PARTD_TRY(nftables);
+    auto view = (*nftables)->look(kTableName);
+    PARTD_TRY(view);
+    if (!*view) {
+        return {};
+    }
+    const Resource* wanted = look.desired.find(table_key());
+    NatTable table{.chains = {}, .sets = {}, .rules = {}, .dormant = (*view)->dormant};
+    for (const auto& chain : chains()) {
+        if ((*view)->chains.contains(chain.name)) {
+            table.chains.push_back(chain.name);
+        }
+    }
+    std::ranges::sort(table.chains);
+    auto sets = sets_to_tell(**nftables, **view, wanted == nullptr ? nullptr : &wanted->spec.as<NatTable>());
+    PARTD_TRY(sets);
+    table.sets = std::move(*sets);
+    // A rule of somebody else's in our table is not ours to judge; one of ours for a set that waits is not
+    // told either.
+    const std::set<std::string> told(table.sets.begin(), table.sets.end());
+    for (const auto& rule : (*view)->rules) {
+        const bool waits = PrefixSet::parse(rule.comment) && !told.contains(rule.comment);
+        if (!rule.comment.empty() && !waits) {
+            table.rules.push_back(rule_name(rule.chain, rule.comment));
+        }
+    }
+    sort_by_chain(table.rules);
+    const Resource& found =
+        look.add({.key = table_key(),
+                  .spec = Spec(std::move(table)),
+                  .marked = (*view)->comment == kTableComment,
+                  .holder = "the nftables table inet partd exists and was not made by partd"});
+    if (found.standing == Standing::Ours) {
+        look.nftables = std::move(*view);
+    }
+    return {};
+}
+
+using kernel::nft::Transaction;
+
+void create(Transaction& transaction, std::size_t number, const NatTable& table) {
+    transaction.add_table(number, kTableComment);
+    for (const auto& chain : chains()) {
+        transaction.add_chain(number, chain);
+    }
+    for (const std::string& name : table.sets) {
+        transaction.add_set(number, *set_of(name));
+    }
+    for (const auto& rule : rules({table.sets.begin(), table.sets.end()})) {
+        transaction.add_rule(number, rule);
+    }
+}
+
+// Our rules are made anew, all in one transaction: their order matters, and no counter stands in them.
+Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
+    auto nftables = doing.host.nftables();
+    PARTD_TRY(nftables);
+    auto view = (*nftables)->look(kTableName);
+    PARTD_TRY(view);
+    if (!*view || (*view)->comment != kTableComment || (*view)->dormant) {
+        return fail(ENOENT, "the table changed meanwhile");
+    }
+    Transaction& transaction = doing.batch.nftables();
+    for (const auto& rule : (*view)->rules) {
+        if (!rule.comment.empty()) {
+            transaction.remove_rule(number, rule.chain, rule.handle);
+        }
+    }
+    for (const auto& chain : chains()) {
+        if (!(*view)->chains.contains(chain.name)) {
+            transaction.add_chain(number, chain);
+        }
+    }
+    std::set<std::string> sets(wanted.sets.begin(), wanted.sets.end());
+    for (const std::string& name : (*view)->sets) {
+        if (!sets.contains(name) && set_of(name)) {
+            auto elements = (*nftables)->elements(kTableName, name);
+            PARTD_TRY(elements);
+            if (elements->empty()) {
+                transaction.remove_set(number, name);
+            } else {
+                sets.insert(name);
+            }
+        }
+    }
+    for (const std::string& name : sets) {
+        if (!(*view)->sets.contains(name)) {
+            transaction.add_set(number, *set_of(name));
+        }
+    }
+    for (const auto& rule : rules(sets)) {
+        transaction.add_rule(number, rule);
+    }
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+    switch (change.action) {
+        case Action::Create:
+            create(doing.batch.nftables(), number, change.wanted.as<NatTable>());
+            return {};
+        case Action::Update:
+            return update(doing, number, change.wanted.as<NatTable>());
+        case Action::Remove:
+            doing.batch.nftables().remove_table(number);
+            return {};
+    }
+    return {};
+}
+
+}  // namespace
+
+constinit const Table NatTable::table = {"nftables", "The table inet partd: chains, sets and rules.",
+                                         kFields};
+
+Key table_key() {
+    return {&kTable.kind, "inet partd"};
+}
+
+constinit const LiveKind kTable = {
+    .kind = {.name = "nftables", .table = &NatTable::table, .complete = complete, .channel = "nftables"},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "kinds/kinds.h"
+
+namespace partd {
+
+// A named network namespace; its loopback interface is up and carries the mark.
+struct NetworkNamespace {
+    std::string name;
+    bool lo_up = true;
+    std::string mark;
+    static const Table table;
+};
+
+extern const LiveKind kNetns;
+
+// The key of a partition's network namespace.
+Key netns_key(const std::string& partition);
+
+}  // namespace partd

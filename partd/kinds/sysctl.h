@@ -1,0 +1,37 @@
+#pragma once
+
+#include "kinds/kinds.h"
+
+namespace partd {
+
+struct SysctlEntry {
+    std::string path;  // below /proc/sys: "net/ipv4/ip_forward"
+    std::string value;
+    Source at;
+};
+
+// [partition.NAME.sysctl]: free keys.
+struct Sysctls {
+    std::vector<SysctlEntry> entries;
+    static const Table table;
+};
+
+// One kernel parameter of a network namespace.
+struct Sysctl {
+    std::string netns;  // "" is the host
+    std::string path;
+    std::string value;
+    static const Table table;
+};
+
+extern const LiveKind kSysctl;
+
+// Adds the wish for a parameter of the host's own namespace.
+Resource& want_host_sysctl(State& desired, const std::string& path, const std::string& value,
+                           const std::string& owner, const Source& source);
+
+// The switches that make the host a router.
+inline constexpr char kForwarding4[] = "net/ipv4/ip_forward";
+inline constexpr char kForwarding6[] = "net/ipv6/conf/all/forwarding";
+
+}  // namespace partd

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "kinds/kinds.h"
+#include "kinds/veth.h"
+
+#include <map>
+
+namespace partd {
+
+// An interface that the files declare, from the view of the namespace where it is.
+struct Interface {
+    std::string netns;  // "" is the host
+    std::string name;
+    std::string partition;    // whose declaration it is
+    std::optional<Key> link;  // nullopt: lo
+    std::vector<Sourced<Address>> addresses;
+    Source source;
+    bool host_peer = false;  // its other end is on the host
+};
+
+// Every interface of all namespaces.
+std::vector<Interface> all_interfaces(const Declared& declared);
+// The same by their namespaces.
+std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared& declared);
+
+// The ends of a declared veth, with the names and namespaces that they get.
+LinkEnd self_end(const DeclaredObject& object);
+LinkEnd peer_end(const DeclaredObject& object);
+
+// "web/eth0", "host:veth0".
+std::string place_text(std::string_view netns, std::string_view interface);
+
+// The name that this interface is to have by the files, when it is one of ours, however it is called now;
+// else its name.
+std::string wanted_name(const Look& look, const kernel::Link& link);
+
+}  // namespace partd

@@ -1,0 +1,276 @@
+#include "kinds/veth.h"
+
+#include "base/names.h"
+#include "kinds/marks.h"
+#include "kinds/netns.h"
+#include "kinds/partition.h"
+#include "kinds/topology.h"
+#include "kinds/veth_requests.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Link;
+
+constexpr FieldOptions kMtu = {.min = 68, .max = 65535, .unit = "bytes", .fallback = "the kernel's: 1500"};
+
+constexpr Field kFields[] = {
+    field<&Veth::kind>("kind", "what kind of interface it is", {.role = Role::Declared, .fallback = "veth"}),
+    field<&Veth::self, &LinkEnd::netns>("netns", "the namespace of its end in the partition",
+                                        {.role = Role::Replace, .live = true}),
+    field<&Veth::self, &LinkEnd::name>("name", "its name there", {.live = true}),
+    field<&Veth::address>("address", "its addresses", {.role = Role::Declared}),
+    field<&Veth::self, &LinkEnd::mtu>("mtu", "largest packet", kMtu),
+    field<&Veth::self, &LinkEnd::mac>("mac", "hardware address", {.fallback = "random"}),
+    field<&Veth::self, &LinkEnd::up>("up", "the interface is up", {.fallback = "true"}),
+    field<&Veth::self, &LinkEnd::alias>("alias", "free text kept with the interface"),
+    field<&Veth::self, &LinkEnd::mark>("mark", "partd's mark on it", {.live = true}),
+    field<&Veth::peer, &LinkEnd::netns>("peer.netns", "the namespace of the other end",
+                                        {.role = Role::Replace, .live = true}),
+    field<&Veth::peer, &LinkEnd::name>("peer.name", "the other end's name", {.fallback = "pv-NAME"}),
+    field<&Veth::peer_address>("peer.address", "the other end's addresses", {.role = Role::Declared}),
+    field<&Veth::peer, &LinkEnd::mac>("peer.mac", "the other end's hardware address", {.fallback = "random"}),
+    field<&Veth::peer, &LinkEnd::mtu>("peer.mtu", "the other end's largest packet",
+                                      {.min = 68, .max = 65535, .unit = "bytes", .fallback = "as mtu"}),
+    field<&Veth::peer, &LinkEnd::up>("peer.up", "the other end is up", {.live = true}),
+    field<&Veth::peer, &LinkEnd::mark>("peer.mark", "partd's mark on the other end", {.live = true}),
+    field<&Veth::peer, &LinkEnd::altname>("peer.altname", "the other end's whole name", {.live = true}),
+    field<&Veth::peer_partition>("peer.partition", "the partition of the other end",
+                                 {.role = Role::Declared, .fallback = "the host"}),
+    later("peer.network"),
+    later("parent"),
+    later("id"),
+    later("mode"),
+    later("remote"),
+    later("local"),
+    later("port"),
+    later("group"),
+    later("bridge"),
+    later("ports"),
+    later("vlan_filtering"),
+    later("stp"),
+    later("private_key_file"),
+    later("listen_port"),
+    later("wireguard_peer"),
+    later("match"),
+    later("shape"),
+    later("peer.shape"),
+};
+
+constexpr Field kLoopbackFields[] = {
+    field<&Loopback::address>("address", "addresses besides 127.0.0.1 and ::1", {.role = Role::Declared}),
+};
+
+constexpr Declaration kLanguage[] = {declaration<Veth>("partition.*.link.*", "veth"),
+                                     declaration<Loopback>("partition.*.link.lo")};
+
+std::string claim(const LinkEnd& end) {
+    return fmt::format("the interface name {}{}", end.name,
+                       end.netns.empty() ? " on the host" : " in partition " + end.netns);
+}
+
+void check(const Declared& declared, const DeclaredObject& object, Diagnostics& problems) {
+    if (!has_netns(declared, object.owner)) {
+        problems.error(object.source,
+                       fmt::format("partition {} has no network namespace of its own for link {}",
+                                   object.owner, object.name));
+    }
+    const auto& partition = object.spec.as<Veth>().peer_partition;
+    if (partition && !has_netns(declared, *partition)) {
+        const bool there = find_partition(declared, *partition) != nullptr;
+        problems.error(object.place("peer.partition"),
+                       there ? fmt::format("partition {} has no network namespace of its own", *partition)
+                             : fmt::format("there is no [partition.{}] for the other end of {}/{}",
+                                           *partition, object.owner, object.name));
+    }
+    const Veth& veth = object.spec.as<Veth>();
+    constexpr std::size_t kMostAlias = 128;  // of the kernel's 255 bytes; the mark needs the others
+    if (veth.self.alias && veth.self.alias->size() > kMostAlias) {
+        problems.error(object.place("alias"), fmt::format("an alias has at most {} bytes", kMostAlias));
+    }
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<Loopback>()) {
+        if (!has_netns(declared, object->owner)) {
+            problems.error(
+                object->source,
+                fmt::format("partition {} has no network namespace of its own for link lo", object->owner));
+        }
+    }
+    for (const DeclaredObject* object : declared.all<Veth>()) {
+        check(declared, *object, problems);
+        Veth veth{.self = self_end(*object), .peer = peer_end(*object)};
+        Resource resource{.key = veth_key(object->owner, object->name),
+                          .owner = object->owner,
+                          .source = object->source,
+                          .places = object->places};
+        resource.claims = {claim(veth.self), claim(veth.peer)};
+        resource.needs = {netns_key(object->owner)};
+        if (!veth.peer.netns.empty()) {
+            resource.needs.push_back(netns_key(veth.peer.netns));
+        }
+        resource.within = resource.needs;
+        resource.spec = Spec(std::move(veth));
+        desired.add(std::move(resource));
+    }
+}
+
+// An end of a pair as it was found.
+struct FoundEnd {
+    std::string netns;
+    const Link* link = nullptr;
+};
+struct FoundPair {
+    FoundEnd self;
+    FoundEnd peer;
+};
+
+LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted) {
+    if (found.link == nullptr) {
+        return {.netns = "?", .mtu = 0, .up = false};
+    }
+    const Link& link = *found.link;
+    const auto mark = parse_link_mark(link.alias);
+    const bool has_altname =
+        wanted != nullptr && std::ranges::find(link.altnames, wanted->altname) != link.altnames.end();
+    return {.netns = found.netns,
+            .name = IfName(link.name.c_str()),
+            .mac = link.mac,
+            .mtu = link.mtu,
+            .up = link.up,
+            .alias = std::string(alias_behind_mark(link.alias)),
+            .mark = mark ? mark->text() : "",
+            .altname = has_altname ? wanted->altname : ""};
+}
+
+std::string identity_of(Look& look, const FoundEnd& end) {
+    const auto netns = look.host.netns(end.netns);
+    return end.link == nullptr || !netns ? "" : fmt::format("{}:{}", (*netns)->cookie(), end.link->index);
+}
+
+using Pairs = std::map<std::pair<std::string, std::string>, FoundPair>;
+
+// Our ends in one namespace, by their marks.
+Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
+    auto links = look.host.links(netns);
+    PARTD_TRY(links);
+    for (const Link& link : **links) {
+        if (const auto mark = parse_link_mark(link.alias); mark && link.kind == "veth") {
+            FoundPair& pair = pairs[{mark->partition, mark->link}];
+            (mark->peer ? pair.peer : pair.self) = {netns, &link};
+        }
+    }
+    return {};
+}
+
+// The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
+// mark, or not have it yet.
+void complete_pair(Look& look, FoundEnd& missing, const FoundEnd& other,
+                   const std::vector<std::string>& namespaces) {
+    if (missing.link != nullptr || other.link == nullptr) {
+        return;
+    }
+    for (const std::string& netns : namespaces) {
+        for (const Link& link : **look.host.links(netns)) {
+            const bool pair = link.kind == "veth" && link.index == other.link->peer_index &&
+                              link.peer_index == other.link->index;
+            if (pair && parse_link_mark(link.alias) == std::nullopt) {
+                missing = {netns, &link};
+                return;
+            }
+        }
+    }
+}
+
+void add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair) {
+    const Resource* wanted = look.desired.find(key);
+    const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
+    Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self),
+               .peer = end_of(pair.peer, veth == nullptr ? nullptr : &veth->peer)};
+    Resource resource{.key = key, .owner = owner, .marked = true};
+    const std::string self = identity_of(look, pair.self);
+    const std::string peer = identity_of(look, pair.peer);
+    resource.identity = self + (self.empty() || peer.empty() ? "" : " ") + peer;
+    for (const FoundEnd& end : {pair.self, pair.peer}) {
+        if (!end.netns.empty()) {
+            resource.within.push_back(netns_key(end.netns));
+        }
+    }
+    resource.needs = resource.within;
+    resource.claims = {claim(found.self), claim(found.peer)};
+    resource.holder = fmt::format("an interface with the mark \"{}\" that partd did not make",
+                                  LinkMark{owner, key.name, false}.text());
+    resource.spec = Spec(std::move(found));
+    look.add(std::move(resource));
+}
+
+// Something else that has the name which an end is to get.
+void look_for_holder(Look& look, const Resource& wanted) {
+    if (look.observed.find(wanted.key) != nullptr) {
+        return;
+    }
+    const Veth& veth = wanted.spec.as<Veth>();
+    for (const LinkEnd& end : {veth.self, veth.peer}) {
+        const bool there = end.netns.empty() || std::ranges::find(look.netns, end.netns) != look.netns.end();
+        const Link* link = there ? look.host.find_link(end.netns, end.name) : nullptr;
+        const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
+        const Resource* ours = mark ? look.observed.find(veth_key(mark->partition, mark->link)) : nullptr;
+        if (link != nullptr && (ours == nullptr || ours->standing == Standing::Foreign)) {
+            look.add_foreign(wanted, fmt::format("{} is an interface ({}, index {}) that partd did not make",
+                                                 place_text(end.netns, end.name),
+                                                 link->kind.empty() ? "hardware" : link->kind, link->index));
+            return;
+        }
+    }
+}
+
+Result<> observe(Look& look) {
+    if (look.hidden) {
+        return {};
+    }
+    std::vector<std::string> namespaces = look.netns;
+    namespaces.emplace_back();
+    Pairs pairs;
+    for (const std::string& netns : namespaces) {
+        PARTD_TRY(collect(look, netns, pairs));
+    }
+    for (auto& [name, pair] : pairs) {
+        complete_pair(look, pair.self, pair.peer, namespaces);
+        complete_pair(look, pair.peer, pair.self, namespaces);
+        add_pair(look, veth_key(name.first, name.second), name.first, pair);
+    }
+    look.for_wanted(kVeth.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
+    return {};
+}
+
+std::string summary(const Spec& spec) {
+    const Veth& veth = spec.as<Veth>();
+    return fmt::format("— {}",
+                       veth.peer.name.empty() ? "nothing" : place_text(veth.peer.netns, veth.peer.name));
+}
+
+}  // namespace
+
+constinit const Table Veth::table = {"link", "A veth pair: an interface of the partition, and its other end.",
+                                     kFields};
+constinit const Table Loopback::table = {"link lo", "The loopback interface.", kLoopbackFields};
+
+Key veth_key(std::string_view partition, std::string_view link) {
+    return {&kVeth.kind, fmt::format("{}/{}", partition, link)};
+}
+
+constinit const LiveKind kVeth = {
+    .kind =
+        {.name = "veth", .table = &Veth::table, .language = kLanguage, .expand = expand, .summary = summary},
+    .observe = observe,
+    .apply = apply_veth,
+};
+
+}  // namespace partd

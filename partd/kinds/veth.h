@@ -1,0 +1,73 @@
+#pragma once
+
+#include "kinds/kinds.h"
+
+namespace partd {
+
+enum class LinkKind : std::uint8_t {
+    Veth,
+    Bridge,
+    Vlan,
+    Macvlan,
+    Ipvlan,
+    Vxlan,
+    Wireguard,
+    Dummy,
+    Vrf,
+    Ifb,
+    Tun,
+    Tap,
+    Physical
+};
+template <>
+struct EnumWords<LinkKind> {
+    static constexpr std::array<EnumWord<LinkKind>, 13> kWords = {{{"veth", LinkKind::Veth},
+                                                                   {"bridge", LinkKind::Bridge, true},
+                                                                   {"vlan", LinkKind::Vlan, true},
+                                                                   {"macvlan", LinkKind::Macvlan, true},
+                                                                   {"ipvlan", LinkKind::Ipvlan, true},
+                                                                   {"vxlan", LinkKind::Vxlan, true},
+                                                                   {"wireguard", LinkKind::Wireguard, true},
+                                                                   {"dummy", LinkKind::Dummy, true},
+                                                                   {"vrf", LinkKind::Vrf, true},
+                                                                   {"ifb", LinkKind::Ifb, true},
+                                                                   {"tun", LinkKind::Tun, true},
+                                                                   {"tap", LinkKind::Tap, true},
+                                                                   {"physical", LinkKind::Physical, true}}};
+};
+
+// One end of a veth pair.
+struct LinkEnd {
+    std::string netns = {};  // "" is the host
+    IfName name = {};
+    std::optional<Mac> mac = {};
+    std::optional<std::int64_t> mtu = {};
+    bool up = true;
+    std::optional<std::string> alias = {};
+    std::string mark = {};
+    std::string altname = {};  // the whole name, when `name` was hashed
+};
+
+// [partition.NAME.link.IFNAME] of kind veth: a pair, one end in the partition, the other on the host or in
+// another partition.
+struct Veth {
+    LinkKind kind = LinkKind::Veth;
+    LinkEnd self = {};
+    LinkEnd peer = {};
+    std::vector<Sourced<Address>> address = {};
+    std::vector<Sourced<Address>> peer_address = {};
+    std::optional<Name> peer_partition = {};
+    static const Table table;
+};
+
+// [partition.NAME.link.lo]
+struct Loopback {
+    std::vector<Sourced<Address>> address;
+    static const Table table;
+};
+
+extern const LiveKind kVeth;
+
+Key veth_key(std::string_view partition, std::string_view link);
+
+}  // namespace partd

@@ -1,0 +1,19 @@
+#include "model/declared.h"
+
+#include <algorithm>
+
+namespace partd {
+
+const Source& DeclaredObject::place(std::string_view field) const {
+    const auto found = std::ranges::find(declaration->table->fields, field, &Field::name);
+    const auto index = static_cast<std::size_t>(found - declaration->table->fields.begin());
+    return index < places.size() && places[index] ? places[index] : source;
+}
+
+void Declared::add(DeclaredObject object) {
+    const DeclaredObject& added = objects_.emplace_back(std::move(object));
+    order_.push_back(&added);
+    by_owner_[added.owner].push_back(&added);
+}
+
+}  // namespace partd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "model/declared.h"
+#include "model/resource.h"
+
+#include <span>
+#include <string_view>
+
+namespace partd {
+
+// A kind of resource, as far as it is pure: its names, fields and place in the language. What it does to the
+// live host stands beside it in kinds/.
+struct Kind {
+    std::string_view name;                       // "veth"
+    const Table* table = nullptr;                // of its resources; nullptr when it only declares
+    std::span<const Declaration> language = {};  // where files declare it
+
+    // Turns what was declared into resources. Called once, with everything that was declared.
+    void (*expand)(const Declared& declared, State& desired, Diagnostics& problems) = nullptr;
+    // Adds what follows from the resources of all kinds (a table that their elements need).
+    void (*complete)(const Declared& declared, State& desired, Diagnostics& problems) = nullptr;
+    // A few words after the name, when it is made or removed.
+    std::string (*summary)(const Spec& spec) = nullptr;
+    // Changes of kinds with the same channel reach the kernel as one transaction, in the order of their
+    // needs.
+    std::string_view channel = {};
+    // Counts as one object of the administrator's for the delete limit.
+    bool counts = false;
+};
+
+using Kinds = std::span<const Kind* const>;
+
+}  // namespace partd

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace partd {
+
+// What partd knows about one object that it made.
+struct LedgerEntry {
+    std::string identity = {};  // as Resource::identity; "" when it was about to be made
+    std::string owner = {};
+    std::chrono::system_clock::time_point since = {};
+    bool operator==(const LedgerEntry&) const = default;
+};
+
+// Everything that partd made on this host, by kind and name.
+struct Ledger {
+    bool lost = false;  // there was none, or it was damaged: the marks alone tell what is ours
+    std::map<std::pair<std::string, std::string>, LedgerEntry> entries;
+    // Names of network namespaces that may be ours.
+    [[nodiscard]] const LedgerEntry* find(std::string_view kind, const std::string& name) const {
+        const auto found = entries.find({std::string(kind), name});
+        return found == entries.end() ? nullptr : &found->second;
+    }
+};
+
+}  // namespace partd

@@ -1,0 +1,100 @@
+#pragma once
+
+#include "base/source.h"
+#include "model/field.h"
+
+#include <cassert>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace partd {
+
+struct Kind;
+
+// What a resource is called: its kind and a name that is unique in the kind.
+struct Key {
+    const Kind* kind = nullptr;
+    std::string name = {};
+
+    // "veth web/eth0".
+    [[nodiscard]] std::string text() const;
+    bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+        return std::hash<std::string>()(key.name) ^ std::hash<const void*>()(key.kind);
+    }
+};
+
+// An immutable struct with a table, whatever its type: copies share it.
+class Spec {
+public:
+    Spec() = default;
+    template <Tabled T>
+    explicit Spec(T value) : table_(&T::table), data_(std::make_shared<const T>(std::move(value))) {}
+
+    template <Tabled T>
+    [[nodiscard]] const T& as() const {
+        assert(table_ == &T::table);
+        return *static_cast<const T*>(data_.get());
+    }
+    template <Tabled T>
+    [[nodiscard]] bool is() const {
+        return table_ == &T::table;
+    }
+    [[nodiscard]] const Table& table() const { return *table_; }
+    [[nodiscard]] const void* data() const { return data_.get(); }
+    explicit operator bool() const { return data_ != nullptr; }
+
+private:
+    const Table* table_ = nullptr;
+    std::shared_ptr<const void> data_;
+};
+
+// Whose an observed object is.
+enum class Standing : std::uint8_t {
+    Ours,
+    Foreign,  // it has a wanted name but was made by somebody else: never touched
+};
+
+// One object of the kernel, as a file wants it or as the host has it.
+struct Resource {
+    Key key = {};
+    Spec spec = {};
+    std::string owner = {};           // the partition or slice that declares it; "" for what several share
+    Source source = {};               // of the declaration; nowhere for what was only observed
+    std::vector<Source> places = {};  // of each field, by its index in the table; may be empty
+    std::vector<Key> needs = {};      // must be there before it, and go after it
+    std::vector<Key> within = {};     // containers: when one of these goes, the kernel takes this along
+    std::vector<std::string> claims = {};  // names that only one object of the host can have
+
+    // Of observed ones:
+    Standing standing = Standing::Ours;
+    bool kept = false;        // everything of its owner stays when no file declares it any more
+    bool marked = false;      // the kernel holds our mark on it
+    std::string holder = {};  // of a foreign one: what it is, for the message
+    std::string identity =
+        {};                 // what the kernel calls this very object (netns cookie, ifindex), for the ledger
+    std::string note = {};  // something a reader should know ("stale file")
+};
+
+// The whole host, as wanted or as found. Resources stay in the order in which they came.
+class State {
+public:
+    // Adds it; returns the one that has this key already instead, if there is one.
+    Resource& add(Resource resource);
+    [[nodiscard]] const Resource* find(const Key& key) const;
+    Resource* find(const Key& key);
+    [[nodiscard]] const std::deque<Resource>& all() const { return resources_; }
+    std::deque<Resource>& all() { return resources_; }
+
+private:
+    std::deque<Resource> resources_;
+    std::unordered_map<Key, std::size_t, KeyHash> index_;
+};
+
+}  // namespace partd

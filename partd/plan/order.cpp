@@ -1,0 +1,114 @@
+#include "plan/order.h"
+
+#include "model/kind.h"
+
+#include <algorithm>
+#include <queue>
+
+namespace partd::plan {
+
+namespace {
+
+// The plan with only the changes at these indices, in this order.
+Plan picked(Plan plan, const std::vector<std::size_t>& order) {
+    std::vector<std::size_t> position(plan.changes.size(), plan.changes.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        position[order[i]] = i;
+    }
+    std::vector<Change> changes;
+    changes.reserve(order.size());
+    for (const std::size_t index : order) {
+        Change change = std::move(plan.changes[index]);
+        for (std::size_t& other : change.after) {
+            other = position[other];
+        }
+        std::ranges::sort(change.after);
+        const auto [first, last] = std::ranges::unique(change.after);
+        change.after.erase(first, last);
+        changes.push_back(std::move(change));
+    }
+    plan.changes = std::move(changes);
+    return plan;
+}
+
+bool one_transaction(const Change& a, const Change& b) {
+    return !a.key.kind->channel.empty() && a.key.kind->channel == b.key.kind->channel;
+}
+
+std::size_t wave_of(const Plan& plan, const Change& change) {
+    std::size_t wave = 0;
+    for (const std::size_t other : change.after) {
+        const Change& before = plan.changes[other];
+        const bool together = change.implied || one_transaction(before, change);
+        wave = std::max(wave, before.wave + (together ? 0 : 1));
+    }
+    return wave;
+}
+
+}  // namespace
+
+Plan in_waves(Plan plan) {
+    const std::size_t count = plan.changes.size();
+    std::vector<std::vector<std::size_t>> followers(count);
+    std::vector<std::size_t> waiting(count);
+    std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;
+    for (std::size_t i = 0; i < count; ++i) {
+        waiting[i] = plan.changes[i].after.size();
+        for (const std::size_t before : plan.changes[i].after) {
+            followers[before].push_back(i);
+        }
+        if (waiting[i] == 0) {
+            ready.push(i);
+        }
+    }
+    std::vector<std::size_t> order;
+    while (!ready.empty()) {
+        const std::size_t next = ready.top();
+        ready.pop();
+        order.push_back(next);
+        for (const std::size_t follower : followers[next]) {
+            if (--waiting[follower] == 0) {
+                ready.push(follower);
+            }
+        }
+    }
+    plan = picked(std::move(plan), order);
+    for (Change& change : plan.changes) {
+        change.wave = wave_of(plan, change);
+    }
+    std::vector<std::size_t> by_wave(plan.changes.size());
+    for (std::size_t i = 0; i < by_wave.size(); ++i) {
+        by_wave[i] = i;
+    }
+    std::ranges::stable_sort(by_wave, {}, [&](std::size_t index) { return plan.changes[index].wave; });
+    return picked(std::move(plan), by_wave);
+}
+
+Plan restrict_to(Plan plan, const std::string& owner) {
+    std::vector<bool> kept(plan.changes.size());
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < plan.changes.size(); ++i) {
+        if (plan.changes[i].owner == owner) {
+            open.push_back(i);
+        }
+    }
+    while (!open.empty()) {
+        const std::size_t index = open.back();
+        open.pop_back();
+        if (!kept[index]) {
+            kept[index] = true;
+            open.insert(open.end(), plan.changes[index].after.begin(), plan.changes[index].after.end());
+        }
+    }
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        if (kept[i]) {
+            order.push_back(i);
+        }
+    }
+    std::erase_if(plan.conflicts, [&](const Conflict& conflict) { return conflict.owner != owner; });
+    std::erase_if(plan.blocked, [&](const Blocked& blocked) { return blocked.owner != owner; });
+    return picked(std::move(plan), order);
+}
+
+}  // namespace partd::plan

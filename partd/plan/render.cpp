@@ -1,0 +1,135 @@
+#include "plan/render.h"
+
+#include "base/text.h"
+#include "model/kind.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd::plan {
+
+std::string painted(std::string text, Color color, bool wanted) {
+    return wanted ? fmt::format("\x1b[{}m{}\x1b[0m", static_cast<int>(color), text) : text;
+}
+
+namespace {
+
+std::string or_none(const std::string& text) {
+    return text.empty() ? "none" : printable(text);
+}
+
+std::string details(const Change& change) {
+    if (change.action == Action::Update) {
+        std::vector<std::string> texts;
+        for (const FieldChange& field : change.fields) {
+            texts.push_back(
+                fmt::format("{} {} → {}", field.field->name, or_none(field.from), or_none(field.to)));
+        }
+        return ": " + join(texts, ", ");
+    }
+    const auto summarize = change.key.kind->summary;
+    const Spec& spec = change.action == Action::Create ? change.wanted : change.found;
+    const std::string text = summarize == nullptr ? "" : summarize(spec);
+    return text.empty() ? "" : " " + printable(text);
+}
+
+std::string place(const Source& source, bool color) {
+    return source ? "  " + painted(source.place(), Color::Grey, color) : "";
+}
+
+std::string render_change(const Change& change, bool color) {
+    static const std::map<Action, std::pair<const char*, Color>> kSigns = {
+        {Action::Create, {"+", Color::Green}},
+        {Action::Update, {"~", Color::Yellow}},
+        {Action::Remove, {"-", Color::Red}}};
+    const auto& [sign, hue] = kSigns.at(change.action);
+    return painted(fmt::format("{} {}", sign, change.key.text()), hue, color) + details(change) +
+           place(change.source, color) + "\n";
+}
+
+}  // namespace
+
+std::string render(const Plan& plan, bool color) {
+    std::string text;
+    for (const Change& change : plan.changes) {
+        text += render_change(change, color);
+    }
+    for (const Conflict& conflict : plan.conflicts) {
+        text += painted("! " + conflict.key.text(), Color::Magenta, color) +
+                ": conflict: " + printable(conflict.holder) + place(conflict.source, color) + "\n";
+    }
+    for (const Blocked& blocked : plan.blocked) {
+        text += painted("! " + blocked.key.text(), Color::Magenta, color) + ": waits for " +
+                blocked.because.text() + place(blocked.source, color) + "\n";
+    }
+    return text;
+}
+
+std::string summary(const Plan& plan) {
+    const auto count = [&](Action action) {
+        return std::ranges::count(plan.changes, action, &Change::action);
+    };
+    std::vector<std::string> parts;
+    const auto add = [&](auto number, std::string_view words) {
+        if (number > 0) {
+            parts.push_back(fmt::format("{} {}", number, words));
+        }
+    };
+    add(count(Action::Create), "to create");
+    add(count(Action::Update), "to change");
+    add(count(Action::Remove), "to remove");
+    add(plan.conflicts.size(), "in conflict");
+    add(plan.blocked.size(), "waiting");
+    return parts.empty() ? "nothing to do" : join(parts, ", ");
+}
+
+namespace {
+
+Value identify(const Key& key, const std::string& owner, const Source& source) {
+    Value value;
+    value.set("kind", key.kind->name);
+    value.set("name", key.name);
+    value.set("partition", owner.empty() ? Value() : Value(owner));
+    value.set("file", source ? Value(*source.file) : Value());
+    value.set("line", source ? Value(source.line) : Value());
+    return value;
+}
+
+}  // namespace
+
+Value to_value(const Plan& plan) {
+    Value changes = Array();
+    for (const Change& change : plan.changes) {
+        Value value = identify(change.key, change.owner, change.source);
+        value.set("action", action_text(change.action));
+        Value& fields = value.set("fields", Array());
+        for (const FieldChange& field : change.fields) {
+            Value& entry = (fields.push(Object()), fields.get_if<Array>()->back());
+            entry.set("name", field.field->name);
+            entry.set("from", field.from);
+            entry.set("to", field.to);
+        }
+        changes.push(std::move(value));
+    }
+    Value conflicts = Array();
+    for (const Conflict& conflict : plan.conflicts) {
+        Value value = identify(conflict.key, conflict.owner, conflict.source);
+        value.set("holder", conflict.holder);
+        conflicts.push(std::move(value));
+    }
+    Value blocked = Array();
+    for (const Blocked& each : plan.blocked) {
+        Value value = identify(each.key, each.owner, each.source);
+        value.set("because", each.because.text());
+        blocked.push(std::move(value));
+    }
+    Value all;
+    all.set("changes", std::move(changes));
+    all.set("conflicts", std::move(conflicts));
+    all.set("blocked", std::move(blocked));
+    return all;
+}
+
+}  // namespace partd::plan

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/value.h"
+#include "model/plan.h"
+
+#include <string>
+
+namespace partd::plan {
+
+// A line a change, with file and line: what `partctl diff` prints.
+std::string render(const Plan& plan, bool color);
+// The same as data: {"changes": […], "conflicts": […], "blocked": […]}.
+Value to_value(const Plan& plan);
+// "3 to create, 1 to change, 2 to remove"; "nothing to do".
+std::string summary(const Plan& plan);
+
+// SGR sequences around text, when wanted (ECMA-48).
+enum class Color : std::uint8_t { Red = 31, Green = 32, Yellow = 33, Magenta = 35, Grey = 90 };
+std::string painted(std::string text, Color color, bool wanted);
+
+}  // namespace partd::plan

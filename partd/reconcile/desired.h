@@ -1,0 +1,35 @@
+#pragma once
+
+#include "config/compile.h"
+#include "kernel/host.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+struct DesiredOptions {
+    std::string extra = {};   // a file besides those of the directories; "-" for standard input
+    bool keep_going = false;  // what is wrong with one file does not hold back the others
+};
+
+// What the files say. A file that is wrong, or whose directory is gone, goes on saying what it said when it
+// was last good.
+struct Desired {
+    config::Compiled compiled;
+    std::vector<TextFile> files;    // those that it was made from
+    std::vector<Problem> problems;  // everything that is wrong
+    std::set<std::string> stale;    // files that are taken as they were when last good
+    [[nodiscard]] bool good() const { return problems.empty(); }
+};
+
+Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options);
+// The same of just these files.
+Result<Desired> load_files(const std::vector<std::string>& files);
+
+// Remembers the files as good: from now on they are what a broken one falls back to.
+Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);
+std::vector<TextFile> accepted_files(const kernel::Paths& paths);
+
+}  // namespace partd

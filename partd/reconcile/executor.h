@@ -1,0 +1,33 @@
+#pragma once
+
+#include "base/error.h"
+#include "kernel/host.h"
+#include "model/plan.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace partd {
+
+// How the execution of a plan went.
+struct Execution {
+    struct Failed {
+        Change change;
+        Error error;
+    };
+    struct Skipped {
+        Change change;
+        Key because;  // the change that failed
+    };
+    std::size_t done = 0;
+    std::size_t writes = 0;  // requests that changed the host
+    std::vector<Failed> failed = {};
+    std::vector<Skipped> skipped = {};
+    std::vector<std::pair<Key, std::string>> learnt = {};  // identities of what was made
+};
+
+// Carries out a plan, wave by wave. What fails holds back only what comes after it.
+Execution execute(kernel::Host& host, const Plan& plan);
+
+}  // namespace partd
