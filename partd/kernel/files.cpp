@@ -5,7 +5,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -147,6 +149,38 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
 
 bool exists(const std::string& path) {
     return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Result<> remove_file(const std::string& path) {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("remove " + path);
+    }
+    return {};
+}
+
+void remove_empty_directory(const std::string& path) {
+    (void)rmdir(path.c_str());
+}
+
+std::string block_device_number(const std::string& path) {
+    struct stat st {};
+    if (stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) {
+        return {};
+    }
+    return std::to_string(major(st.st_rdev)) + ":" + std::to_string(minor(st.st_rdev));
+}
+
+Result<Fd> lock_file(const std::string& path) {
+    Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) {
+        return fail_errno("open " + path);
+    }
+    while (flock(lock.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            return fail_errno("lock " + path);
+        }
+    }
+    return lock;
 }
 
 std::string get_xattr(const std::string& path, const std::string& name) {

@@ -26,6 +26,14 @@ Result<> make_directories(const std::string& path, unsigned mode = 0755);
 // The names in a directory, sorted, without "." and ".."; ENOENT is an error.
 Result<std::vector<std::string>> list_directory(const std::string& path);
 bool exists(const std::string& path);
+// Absent is success.
+Result<> remove_file(const std::string& path);
+// Removes the directory if nothing is in it.
+void remove_empty_directory(const std::string& path);
+// "8:0" of a block device's path; "" when it is none.
+std::string block_device_number(const std::string& path);
+// Waits until nobody else has the file locked (flock(2)), and holds it until the descriptor is closed.
+Result<Fd> lock_file(const std::string& path);
 
 // Extended attributes (xattr(7)); "" when there is none.
 std::string get_xattr(const std::string& path, const std::string& name);

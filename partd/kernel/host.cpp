@@ -1,5 +1,7 @@
 #include "kernel/host.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace partd::kernel {
@@ -78,6 +80,20 @@ int Host::free_index(const std::string& netns) {
         next = std::max(next, link.index + 1);
     }
     return next++;
+}
+
+void Host::wait_until_gone(const std::set<int>& indexes) {
+    constexpr int kMostTries = 1000;
+    constexpr useconds_t kPause = 5000;
+    const auto still_there = [&](const Link& link) { return indexes.contains(link.index); };
+    for (int i = 0; i < kMostTries; ++i) {
+        forget_lists();
+        const auto all = links("");
+        if (!all || std::ranges::none_of(**all, still_there)) {
+            return;
+        }
+        usleep(kPause);
+    }
 }
 
 void Host::forget_lists() {

@@ -7,8 +7,11 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/udata.h>
 
@@ -159,6 +162,25 @@ std::size_t part_size(Part part) {
 
 std::size_t Set::key_size() const {
     return total_size(key);
+}
+
+constexpr std::size_t kMostMessage = 32768;  // a rule or a set is some hundred bytes
+
+// A message of nf_tables with the payload that `build` puts behind its header.
+std::vector<std::uint8_t> make_message(std::uint16_t type, std::uint16_t flags,
+                                       const std::function<void(nlmsghdr*)>& build) {
+    thread_local std::array<std::uint8_t, kMostMessage> scratch;
+    nlmsghdr* header =
+        nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch.data()), type, NFPROTO_INET, flags, 0);
+    build(header);
+    return {scratch.begin(), scratch.begin() + header->nlmsg_len};
+}
+
+TablePtr encode_table(const std::string& name) {
+    TablePtr table(nftnl_table_alloc(), nftnl_table_free);
+    nftnl_table_set_u32(table.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
+    nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, name.c_str());
+    return table;
 }
 
 RulePtr encode_rule(const std::string& table, const Rule& rule) {

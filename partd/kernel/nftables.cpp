@@ -20,158 +20,6 @@
 
 namespace partd::kernel::nft {
 
-// One message of a batch, without its sequence number.
-struct Transaction::Step_ {
-    std::size_t tag;
-    std::vector<std::uint8_t> message;
-};
-
-Transaction::Transaction(std::string table) : table_(std::move(table)) {}
-Transaction::~Transaction() = default;
-Transaction::Transaction(Transaction&&) noexcept = default;
-Transaction& Transaction::operator=(Transaction&&) noexcept = default;
-
-namespace {
-
-constexpr std::size_t kMostMessage = 32768;  // a rule or a set is some hundred bytes
-
-// A message of nf_tables with the payload that `build` puts behind its header.
-std::vector<std::uint8_t> make_message(std::uint16_t type, std::uint16_t flags,
-                                       const std::function<void(nlmsghdr*)>& build) {
-    thread_local std::array<std::uint8_t, kMostMessage> scratch;
-    nlmsghdr* header =
-        nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch.data()), type, NFPROTO_INET, flags, 0);
-    build(header);
-    return {scratch.begin(), scratch.begin() + header->nlmsg_len};
-}
-
-using TablePtr = std::unique_ptr<nftnl_table, void (*)(const nftnl_table*)>;
-using ChainPtr = std::unique_ptr<nftnl_chain, void (*)(const nftnl_chain*)>;
-
-TablePtr encode_table(const std::string& name) {
-    TablePtr table(nftnl_table_alloc(), nftnl_table_free);
-    nftnl_table_set_u32(table.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
-    nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, name.c_str());
-    return table;
-}
-
-// A set that only names itself and holds one element.
-SetPtr encode_element(const std::string& table, const Element& element, const std::string& comment) {
-    SetPtr set(nftnl_set_alloc(), nftnl_set_free);
-    nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
-    nftnl_set_set_str(set.get(), NFTNL_SET_NAME, element.set.c_str());
-    nftnl_set_elem* encoded = nftnl_set_elem_alloc();
-    nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_KEY, element.key.data(),
-                       static_cast<std::uint32_t>(element.key.size()));
-    if (!comment.empty()) {
-        if (!element.data.empty()) {
-            nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_DATA, element.data.data(),
-                               static_cast<std::uint32_t>(element.data.size()));
-        }
-        const auto userdata = encode_comment(comment);
-        nftnl_set_elem_set(encoded, NFTNL_SET_ELEM_USERDATA, userdata.data(),
-                           static_cast<std::uint32_t>(userdata.size()));
-    }
-    nftnl_set_elem_add(set.get(), encoded);
-    return set;
-}
-
-}  // namespace
-
-void Transaction::add_table(std::size_t tag, const std::string& comment) {
-    const auto table = encode_table(table_);
-    const auto userdata = encode_comment(comment);
-    nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, userdata.data(),
-                         static_cast<std::uint32_t>(userdata.size()));
-    steps_.push_back({tag, make_message(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* h) {
-                          nftnl_table_nlmsg_build_payload(h, table.get());
-                      })});
-}
-
-void Transaction::remove_table(std::size_t tag) {
-    const auto table = encode_table(table_);
-    steps_.push_back({tag, make_message(NFT_MSG_DELTABLE, 0, [&](nlmsghdr* h) {
-                          nftnl_table_nlmsg_build_payload(h, table.get());
-                      })});
-}
-
-void Transaction::add_chain(std::size_t tag, const Chain& chain) {
-    const ChainPtr encoded(nftnl_chain_alloc(), nftnl_chain_free);
-    nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TABLE, table_.c_str());
-    nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
-    if (!chain.type.empty()) {
-        nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TYPE, chain.type.c_str());
-        nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_HOOKNUM, chain.hook);
-        nftnl_chain_set_s32(encoded.get(), NFTNL_CHAIN_PRIO, chain.priority);
-        nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
-    }
-    steps_.push_back({tag, make_message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, [&](nlmsghdr* h) {
-                          nftnl_chain_nlmsg_build_payload(h, encoded.get());
-                      })});
-}
-
-void Transaction::add_set(std::size_t tag, const Set& set) {
-    const auto encoded = encode_set(table_, set, static_cast<std::uint32_t>(steps_.size() + 1));
-    steps_.push_back({tag, make_message(NFT_MSG_NEWSET, NLM_F_CREATE, [&](nlmsghdr* h) {
-                          nftnl_set_nlmsg_build_payload(h, encoded.get());
-                      })});
-}
-
-void Transaction::remove_set(std::size_t tag, const std::string& name) {
-    const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
-    nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table_.c_str());
-    nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name.c_str());
-    steps_.push_back({tag, make_message(NFT_MSG_DELSET, 0,
-                                        [&](nlmsghdr* h) { nftnl_set_nlmsg_build_payload(h, set.get()); })});
-}
-
-void Transaction::add_rule(std::size_t tag, const Rule& rule) {
-    const auto encoded = encode_rule(table_, rule);
-    steps_.push_back({tag, make_message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](nlmsghdr* h) {
-                          nftnl_rule_nlmsg_build_payload(h, encoded.get());
-                      })});
-}
-
-void Transaction::remove_rule(std::size_t tag, const std::string& chain, std::uint64_t handle) {
-    const RulePtr rule(nftnl_rule_alloc(), nftnl_rule_free);
-    nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table_.c_str());
-    nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain.c_str());
-    nftnl_rule_set_u64(rule.get(), NFTNL_RULE_HANDLE, handle);
-    steps_.push_back({tag, make_message(NFT_MSG_DELRULE, 0, [&](nlmsghdr* h) {
-                          nftnl_rule_nlmsg_build_payload(h, rule.get());
-                      })});
-}
-
-void Transaction::add_element(std::size_t tag, const Element& element, const std::string& comment) {
-    const auto set = encode_element(table_, element, comment);
-    steps_.push_back({tag, make_message(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* h) {
-                          nftnl_set_elems_nlmsg_build_payload(h, set.get());
-                      })});
-}
-
-void Transaction::remove_element(std::size_t tag, const Element& element) {
-    const auto set = encode_element(table_, element, "");
-    steps_.push_back({tag, make_message(NFT_MSG_DELSETELEM, 0, [&](nlmsghdr* h) {
-                          nftnl_set_elems_nlmsg_build_payload(h, set.get());
-                      })});
-}
-
-bool Transaction::empty() const {
-    return steps_.empty();
-}
-
-std::size_t Transaction::size() const {
-    return steps_.size();
-}
-
-std::size_t Transaction::first_tag() const {
-    return steps_.front().tag;
-}
-
-void Transaction::drop(std::size_t tag) {
-    std::erase_if(steps_, [&](const Step_& step) { return step.tag == tag; });
-}
-
 void Nftables::CloseSocket::operator()(mnl_socket* socket) const {
     mnl_socket_close(socket);
 }
@@ -219,16 +67,20 @@ Error error_of(const nlmsghdr* header) {
 
 }  // namespace
 
-std::optional<Nftables::Refusal> Nftables::commit(Transaction& transaction) {
+std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction) {
     std::vector<std::span<const std::uint8_t>> messages;
-    for (const auto& step : transaction.steps_) {
-        messages.emplace_back(step.message);
+    std::vector<std::size_t> tags;
+    for (const auto* steps : {&transaction.removals_, &transaction.steps_}) {
+        for (const auto& step : *steps) {
+            messages.emplace_back(step.message);
+            tags.push_back(step.tag);
+        }
     }
     const std::uint32_t first = sequence_;
     sequence_ += static_cast<std::uint32_t>(messages.size()) + 2;
     const auto batch = make_batch(messages, first);
     if (mnl_socket_sendto(socket_.get(), batch.data(), batch.size()) < 0) {
-        return Refusal{transaction.steps_.front().tag, fail_errno("send to nftables").error()};
+        return Refusal{tags.front(), fail_errno("send to nftables").error()};
     }
     std::vector<char> answer(65536);
     std::optional<Refusal> refusal;
@@ -246,8 +98,7 @@ std::optional<Nftables::Refusal> Nftables::commit(Transaction& transaction) {
             if (h->nlmsg_type != NLMSG_ERROR || error_of(h).code == 0 || refusal) {
                 continue;
             }
-            refusal =
-                Refusal{transaction.steps_[std::min(index, transaction.steps_.size() - 1)].tag, error_of(h)};
+            refusal = Refusal{tags[std::min(index, tags.size() - 1)], error_of(h)};
         }
     }
 }
@@ -304,6 +155,8 @@ void read_table(const nlmsghdr* h, const std::string& name, std::optional<TableV
     view->comment = decode_comment(userdata, size);
     view->dormant = (nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT) != 0;
 }
+
+using ChainPtr = std::unique_ptr<nftnl_chain, void (*)(const nftnl_chain*)>;
 
 void read_chain(const nlmsghdr* h, const std::string& table, TableView& view) {
     const ChainPtr chain(nftnl_chain_alloc(), nftnl_chain_free);

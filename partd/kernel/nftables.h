@@ -135,10 +135,7 @@ struct TableView {
 // Each step belongs to the change that `tag` names, so that a refusal can be told apart.
 class Transaction {
 public:
-    explicit Transaction(std::string table);
-    ~Transaction();
-    Transaction(Transaction&&) noexcept;
-    Transaction& operator=(Transaction&&) noexcept;
+    explicit Transaction(std::string table) : table_(std::move(table)) {}
 
     void add_table(std::size_t tag, const std::string& comment);
     void remove_table(std::size_t tag);
@@ -148,6 +145,7 @@ public:
     void add_rule(std::size_t tag, const Rule& rule);
     void remove_rule(std::size_t tag, const std::string& chain, std::uint64_t handle);
     void add_element(std::size_t tag, const Element& element, const std::string& comment);
+    // Comes before all other steps: a key may leave one element and stand in another in the same transaction.
     void remove_element(std::size_t tag, const Element& element);
 
     [[nodiscard]] bool empty() const;
@@ -159,9 +157,13 @@ public:
 
 private:
     friend class Nftables;
-    struct Step_;
+    struct Request {
+        std::size_t tag = 0;
+        std::vector<std::uint8_t> message;  // without its sequence number
+    };
     std::string table_;
-    std::vector<Step_> steps_;
+    std::vector<Request> steps_;
+    std::vector<Request> removals_;
 };
 
 // The nftables of the network namespace in which it was opened (nfnetlink, libnftnl).
@@ -178,7 +180,7 @@ public:
         std::size_t tag = 0;
         Error error;
     };
-    std::optional<Refusal> commit(Transaction& transaction);
+    std::optional<Refusal> commit(const Transaction& transaction);
 
 private:
     struct CloseSocket {

@@ -1,10 +1,8 @@
 #include "kinds/cgroup_v1.h"
 
 #include "base/text.h"
+#include "kernel/files.h"
 #include "kinds/cgroup.h"
-
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -42,15 +40,6 @@ std::string hugetlb_v1(std::string_view key) {
     return std::string(key.substr(0, key.size() - 3)) + "limit_in_bytes";
 }
 
-// "8:0" of a device's path; "" when it is none.
-std::string device_number(const std::string& path) {
-    struct stat st{};
-    if (stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) {
-        return {};
-    }
-    return fmt::format("{}:{}", major(st.st_rdev), minor(st.st_rdev));
-}
-
 // The text of io.max ("device /dev/sda rbps 1048576, …") with the device's number in front: the kernel's
 // form.
 struct IoLine {
@@ -65,7 +54,7 @@ std::vector<IoLine> io_lines(const std::string& value, std::string& problem) {
         IoLine line;
         for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
             if (parts[i] == "device") {
-                line.number = device_number(std::string(parts[i + 1]));
+                line.number = kernel::block_device_number(std::string(parts[i + 1]));
                 problem = line.number.empty()
                               ? fmt::format("{} is not a block device of this host", parts[i + 1])
                               : problem;

@@ -1,8 +1,6 @@
 #include "base/text.h"
 #include "kinds/cgroup.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 namespace partd {

@@ -3,10 +3,7 @@
 #include "base/text.h"
 #include "kernel/files.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -133,10 +130,8 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
         PARTD_TRY(kernel::make_directories(directory));
         return kernel::write_atomically(path, change.wanted.as<DnsFile>().content);
     }
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-        return fail_errno("remove " + path);
-    }
-    rmdir(directory.c_str());  // it stays when somebody else has a file in it
+    PARTD_TRY(kernel::remove_file(path));
+    kernel::remove_empty_directory(directory);  // it stays when somebody else has a file in it
     return {};
 }
 

@@ -6,7 +6,6 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -117,18 +116,9 @@ void wait_for_links(Doing& doing, const std::string& name) {
             indexes.insert(link.index);
         }
     }
-    doing.batch.at_end([&host = doing.host, indexes] {
-        constexpr int kMostTries = 400;
-        const auto still_there = [&](const kernel::Link& link) { return indexes.contains(link.index); };
-        for (int i = 0; i < kMostTries && !indexes.empty(); ++i) {
-            host.forget_lists();
-            const auto links = host.links("");
-            if (!links || std::ranges::none_of(**links, still_there)) {
-                return;
-            }
-            usleep(5000);
-        }
-    });
+    if (!indexes.empty()) {
+        doing.batch.at_end([&host = doing.host, indexes] { host.wait_until_gone(indexes); });
+    }
 }
 
 Result<> create(Doing& doing, const NetworkNamespace& wanted) {

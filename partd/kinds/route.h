@@ -78,6 +78,13 @@ struct Route {
 
 extern const LiveKind kRoute;
 
+// All ways as one text, in an order that does not depend on the kernel's.
+std::string path_text(const std::vector<NextHop>& ways);
+// The key of a route whose prefix, table and metric are known.
+Key route_key(const Route& route);
+
+// Finds the routes of our namespaces that carry our mark or have a wanted name.
+Result<> observe_routes(Look& look);
 // Carries out a change of a route (rtnetlink(7)).
 Result<> apply_route(Doing& doing, const Change& change, std::size_t number);
 

@@ -5,9 +5,6 @@
 #include "plan/diff.h"
 #include "reconcile/ledger_file.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <set>
@@ -213,19 +210,6 @@ private:
     bool progress_ = true;
 };
 
-Result<Fd> take_lock(const std::string& path) {
-    Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) {
-        return fail_errno("open " + path);
-    }
-    while (flock(lock.get(), LOCK_EX) != 0) {
-        if (errno != EINTR) {
-            return fail_errno("lock " + path);
-        }
-    }
-    return lock;
-}
-
 }  // namespace
 
 Result<View> look(kernel::Host& host, const State& desired, const std::string& only) {
@@ -238,7 +222,7 @@ Result<View> look(kernel::Host& host, const State& desired, const std::string& o
 
 Result<Outcome> reconcile(kernel::Host& host, const State& desired, const ApplyOptions& options) {
     PARTD_TRY(kernel::make_directories(host.paths().state()));
-    auto lock = take_lock(host.paths().lock());
+    auto lock = kernel::lock_file(host.paths().lock());
     PARTD_TRY(lock);
     return Apply(host, desired, options).run();
 }

@@ -16,16 +16,7 @@
 namespace partd {
 
 std::string Codec<nat::Elements>::text(const nat::Elements& value) {
-    constexpr std::size_t kShown = 4;
-    std::vector<std::string> texts;
-    for (const auto& element : value.all) {
-        if (texts.size() < kShown) {
-            texts.push_back(nat::element_text(element));
-        }
-    }
-    const std::string more =
-        value.all.size() > kShown ? fmt::format(" and {} more", value.all.size() - kShown) : "";
-    return texts.empty() ? "nothing" : join(texts, ", ") + more;
+    return nat::elements_text(value.all);
 }
 
 Value Codec<nat::Elements>::json(const nat::Elements& value) {
@@ -85,6 +76,14 @@ std::string comment_of(const Key& key) {
     return shortened(fmt::format("partd {} {}", key.kind->name, key.name), kMostComment);
 }
 
+std::vector<std::string> claims_of(const Elements& elements) {
+    std::vector<std::string> claims;
+    for (const auto& element : elements.all) {
+        claims.push_back(fmt::format("the packets of {}", element_text({element.set, element.key, {}})));
+    }
+    return claims;
+}
+
 std::set<std::string> sets_in_use(const State& desired) {
     std::set<std::string> sets;
     for (const Resource& resource : desired.all()) {
@@ -130,12 +129,14 @@ Result<> observe_entries(Look& look) {
     }
     for (auto& [comment, elements] : by_comment) {
         if (const auto named = parse_comment(comment)) {
+            auto claims = claims_of(elements);
             look.add({.key = comment.size() < kMostComment ? Key{named->kind, named->name}
                                                            : key_of(look, *named, comment),
                       .spec = Spec(Entry{std::move(elements)}),
                       .owner = named->owner,
                       .needs = {table_key()},
                       .within = {table_key()},
+                      .claims = std::move(claims),
                       .marked = true,
                       .holder = fmt::format(
                           "elements of table inet partd with the comment \"{}\" that partd did not make",

@@ -29,6 +29,9 @@ Result<> observe_entries(Look& look);
 // Adds and removes elements; ends the connections of forwards that go or change.
 Result<> apply_entry(Doing& doing, const Change& change, std::size_t number);
 
+// Each key of a set can stand in one element only.
+std::vector<std::string> claims_of(const Elements& elements);
+
 // The sets that all wanted entries use.
 std::set<std::string> sets_in_use(const State& desired);
 

@@ -71,11 +71,13 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
         if (!peer.netns.empty() || find_partition(declared, object->owner) == nullptr) {
             continue;
         }
-        desired.add(
-            {.key = {&kGate.kind, fmt::format("{}: {}", object->owner, object->name)},
-             .spec = Spec(nat::Entry{gate_elements(peer.name, reach_of(declared, object->owner), ends)}),
-             .owner = object->owner,
-             .source = object->source});
+        nat::Elements elements = gate_elements(peer.name, reach_of(declared, object->owner), ends);
+        auto claims = nat::claims_of(elements);
+        desired.add({.key = {&kGate.kind, fmt::format("{}: {}", object->owner, object->name)},
+                     .spec = Spec(nat::Entry{std::move(elements)}),
+                     .owner = object->owner,
+                     .source = object->source,
+                     .claims = std::move(claims)});
     }
 }
 

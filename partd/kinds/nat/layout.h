@@ -73,6 +73,9 @@ private:
 // An element as a reader of nft(8) would expect it: "10.1.1.0 . tcp . 8080 : 10.1.1.1 . 80".
 std::string element_text(const kernel::nft::Element& element);
 
+// The same for a reader who does not know the sets: "tcp/8080-8089 → 10.1.1.1:80-89", "pv-web → outside".
+std::string elements_text(const std::set<kernel::nft::Element>& elements);
+
 // What a forward's element does; nullopt for elements of other sets.
 struct ForwardElement {
     Protocol protocol = Protocol::Tcp;

@@ -147,10 +147,12 @@ kernel::nft::Element snat_element(const SourceNat& snat) {
 }
 
 Resource entry(const DeclaredObject& object, const Source& source, std::string_view what, Elements elements) {
+    auto claims = nat::claims_of(elements);
     return {.key = {&kNat.kind, fmt::format("{}: {}", object.owner, what)},
             .spec = Spec(nat::Entry{std::move(elements)}),
             .owner = object.owner,
-            .source = source};
+            .source = source,
+            .claims = std::move(claims)};
 }
 
 void expand_masquerade(const DeclaredObject& object, const Declared& declared, const ByNetns& interfaces,
@@ -246,26 +248,6 @@ bool check_forward(const DeclaredObject& object, Forward& forward, const std::ve
     return true;
 }
 
-// Two forwards that want the same packets.
-void check_twice(const State& desired, Diagnostics& problems) {
-    std::map<std::pair<std::string, std::vector<std::uint8_t>>, const Resource*> seen;
-    for (const Resource& resource : desired.all()) {
-        if (resource.key.kind != &kNat.kind) {
-            continue;
-        }
-        for (const auto& element : resource.spec.as<nat::Entry>().elements.all) {
-            const auto [first, fresh] = seen.try_emplace({element.set, element.key}, &resource);
-            if (!fresh && first->second != &resource) {
-                problems.error(resource.source,
-                               fmt::format("{} and {} translate the same packets", resource.key.text(),
-                                           first->second->key.text()),
-                               first->second->source, "the other one");
-                break;
-            }
-        }
-    }
-}
-
 std::string forward_name(const Forward& forward) {
     std::string name = "forward " + forward.listen.text();
     for (const Ip& address : forward.address) {
@@ -312,7 +294,6 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         want_loopback(*object, forward, declared, desired);
     }
-    check_twice(desired, problems);
 }
 
 }  // namespace

@@ -1,0 +1,108 @@
+#include "base/text.h"
+
+#include "kinds/nat/layout.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd::nat {
+
+namespace {
+
+using kernel::nft::Element;
+
+// A run of forwards whose ports count up together.
+struct Run {
+    ForwardElement first;
+    std::uint16_t count = 1;
+    std::string where;  // the other components of the key
+
+    [[nodiscard]] bool goes_on_with(const ForwardElement& next, const std::string& next_where) const {
+        return next.protocol == first.protocol && next.to.ip == first.to.ip && next_where == where &&
+               next.port == first.port + count && next.to.port == first.to.port + count;
+    }
+    [[nodiscard]] std::string text() const {
+        const auto last = static_cast<std::uint16_t>(first.port + count - 1);
+        const std::string end = count == 1 ? "" : fmt::format("-{}", first.to.port + count - 1);
+        return fmt::format("{}{} → {}{}", where, PortRange{first.protocol, first.port, last}.text(),
+                           first.to.text(), end);
+    }
+};
+
+// Source and address of a forward's key, where they limit anything.
+std::string where_of(const Element& element) {
+    const auto set = PrefixSet::parse(element.set);
+    const std::size_t size = set->v6 ? 16 : 4;
+    const std::span<const std::uint8_t> key(element.key);
+    std::string text;
+    if (set->length > 0) {
+        text += fmt::format("from {}/{} ", Ip(key.first(size)).text(), set->length);
+    }
+    if (set->role == Role::ForwardTo) {
+        text += fmt::format("at {} ", Ip(key.subspan(size, size)).text());
+    }
+    return text;
+}
+
+std::string interface_at(const Element& element, std::size_t at) {
+    constexpr std::size_t kNameSize = 16;
+    const auto name = std::span(element.key).subspan(at, kNameSize);
+    return {name.begin(), std::ranges::find(name, 0)};
+}
+
+// "" for what only serves another element.
+std::string gate_text(const Element& element) {
+    if (element.set == kInside) {
+        return interface_at(element, 0);
+    }
+    if (element.set == kOutward || element.set == kAnyward) {
+        return interface_at(element, 0) + (element.set == kOutward ? " → outside" : " → any");
+    }
+    return element.set == kReach ? interface_at(element, 0) + " → " + interface_at(element, 16) : "";
+}
+
+std::string source_text(const Element& element, const PrefixSet& set) {
+    const std::size_t size = set.v6 ? 16 : 4;
+    std::string text = fmt::format("{}/{}", Ip(std::span(element.key).first(size)).text(), set.length);
+    if (set.role == Role::MasqueradeOut || set.role == Role::SnatOut) {
+        text += " by " + interface_at(element, size);
+    }
+    if (!element.data.empty()) {
+        text += " → " + Ip(std::span(element.data).first(size)).text();
+    }
+    return set.role == Role::Back ? "" : text;
+}
+
+}  // namespace
+
+std::string elements_text(const std::set<Element>& elements) {
+    std::vector<std::string> texts;
+    std::optional<Run> run;
+    const auto end_run = [&] {
+        if (run) {
+            texts.push_back(std::exchange(run, std::nullopt)->text());
+        }
+    };
+    for (const Element& element : elements) {
+        if (const auto forward = forward_of(element)) {
+            const std::string where = where_of(element);
+            if (run && run->goes_on_with(*forward, where)) {
+                ++run->count;
+                continue;
+            }
+            end_run();
+            run = Run{*forward, 1, where};
+            continue;
+        }
+        end_run();
+        const auto set = PrefixSet::parse(element.set);
+        if (const std::string text = set ? source_text(element, *set) : gate_text(element); !text.empty()) {
+            texts.push_back(text);
+        }
+    }
+    end_run();
+    return texts.empty() ? "nothing" : join(texts, ", ");
+}
+
+}  // namespace partd::nat

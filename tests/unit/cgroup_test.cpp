@@ -1,0 +1,37 @@
+#include "kinds/cgroup.h"
+
+#include "kinds/cgroup_v1.h"
+
+#include <catch2/catch.hpp>
+
+using namespace partd;
+
+TEST_CASE("Shares of processor time in the kernel's form") {
+    CHECK(*CpuMax::parse("50%") == "50000 100000");
+    CHECK(*CpuMax::parse("150%") == "150000 100000");
+    CHECK(*CpuMax::parse("max") == "max 100000");
+    CHECK(*CpuMax::parse("20000 50000") == "20000 50000");
+    for (const char* wrong :
+         {"", "0%", "50", "-5%", "10 100000", "50000 999", "50000 2000000", "1 2 3", "50% 100000"}) {
+        INFO(wrong);
+        CHECK_FALSE(CpuMax::parse(wrong));
+    }
+}
+
+TEST_CASE("Values that the kernel writes in its own way are no difference") {
+    CHECK(same_cgroup_value("268435456\n", "268435456"));
+    CHECK(same_cgroup_value("9223372036854771712\n", "-1"));
+    CHECK(same_cgroup_value("8:0 rbps=1048576 wbps=max riops=max wiops=max\n", "8:0 rbps=1048576"));
+    CHECK(same_cgroup_value("default 100\n8:0 200\n", "default 100"));
+    CHECK_FALSE(same_cgroup_value("268435456\n", "4096"));
+    CHECK_FALSE(same_cgroup_value("8:16 rbps=1048576\n", "8:0 rbps=1048576"));
+}
+
+TEST_CASE("Every limit has a value to go back to") {
+    for (const Field& field : Limits::table.fields) {
+        if (is_limit_key(field.name) && !field.name.starts_with("cpuset.") && field.name != "io.max") {
+            INFO(field.name);
+            CHECK_FALSE(default_of(field.name).empty());
+        }
+    }
+}

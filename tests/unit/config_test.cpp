@@ -1,0 +1,144 @@
+#include "config/compile.h"
+#include "config/nesting.h"
+#include "config/toml.h"
+#include "kinds/cgroup.h"
+#include "kinds/kinds.h"
+#include "kinds/veth.h"
+
+#include <catch2/catch.hpp>
+
+using namespace partd;
+
+namespace {
+
+config::Compiled compile(std::initializer_list<TextFile> files) {
+    const std::vector<TextFile> all(files);
+    return config::compile(all, pure_kinds());
+}
+
+const Resource* find(const State& state, std::string_view kind, std::string_view name) {
+    for (const Resource& resource : state.all()) {
+        if (resource.key.kind->name == kind && resource.key.name == name) {
+            return &resource;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("Depth is counted before parsing") {
+    CHECK_FALSE(
+        config::find_deep_nesting("a.b.c = \"x.y.z.....................................................\"\n# "
+                                  "......................................\n"));
+    CHECK_FALSE(
+        config::find_deep_nesting("a = '''\n[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n'''"));
+    std::string bomb = "a";
+    for (int i = 0; i < 20'000; ++i) {
+        bomb += ".a";
+    }
+    CHECK(config::find_deep_nesting(bomb + " = 1"));
+    CHECK(config::find_deep_nesting("x = " + std::string(200, '[')));
+    CHECK(config::find_deep_nesting("\n\nx = { " + bomb + " = 1 }")->line == 3);
+}
+
+TEST_CASE("Malformed files give a place, and never more") {
+    for (const std::string& text :
+         {std::string("[\n"), std::string("\xef\xbb\x2f"), std::string("a = "), std::string("a = 1\na = 2\n"),
+          std::string("a = \"\\u0000\""), std::string("a = inf"), std::string("a = nan"),
+          std::string("a = 1979-05-27"), std::string("\xff\xfe"), std::string("a = \"\\u001b[0m\""),
+          std::string("\0\0\0", 3)}) {
+        Diagnostics problems;
+        INFO(text);
+        CHECK_FALSE(config::parse_toml({"x.toml", text}, problems));
+        REQUIRE_FALSE(problems.empty());
+        CHECK(problems.problems()[0].at.line >= 1);
+        CHECK(problems.problems()[0].at.column >= 1);
+    }
+}
+
+TEST_CASE("One object in two files names both places") {
+    const auto twice =
+        compile({{"a.toml", "\n[partition.web]\n"}, {"b.toml", "[partition.web]\ndescription = \"x\"\n"}});
+    REQUIRE(twice.problems.problems().size() == 1);
+    const Problem& problem = twice.problems.problems()[0];
+    CHECK(problem.at.place() == "b.toml:1");
+    CHECK(problem.other.place() == "a.toml:2");
+}
+
+TEST_CASE("Objects below one partition may stand in several files") {
+    const auto split =
+        compile({{"a.toml", "[partition.web]\n"},
+                 {"b.toml", "[partition.web.link.eth0]\naddress = [\"10.0.0.1/24\"]\n"},
+                 {"c.toml", "[[partition.web.route]]\nto = \"10.9.0.0/16\"\nvia = \"10.0.0.2\"\n"},
+                 {"d.toml", "[[partition.web.route]]\nto = \"10.8.0.0/16\"\nvia = \"10.0.0.2\"\n"}});
+    CHECK(split.problems.empty());
+    CHECK(find(split.desired, "route", "web 10.8.0.0/16") != nullptr);
+    CHECK(find(split.desired, "route", "web 10.9.0.0/16") != nullptr);
+}
+
+TEST_CASE("Templates fill up, the partition's own keys win") {
+    const auto result = compile({{"t.toml", R"(
+[template.tenant]
+cgroup = { memory.max = "256M", pids.max = 10 }
+[template.tenant.link.eth0]
+address = ["10.60.{index}.2/24"]
+peer = { name = "tn-{name}", address = ["10.60.{index}.1/24"] }
+[partition.zeta]
+extends = "tenant"
+[partition.alpha]
+extends = "tenant"
+cgroup.memory.max = "512M"
+[partition.fixed]
+extends = "tenant"
+index = 77
+)"}});
+    CHECK(result.problems.empty());
+    CHECK(find(result.desired, "address", "zeta/eth0 10.60.1.2/24") !=
+          nullptr);  // order of declaration, not of names
+    CHECK(find(result.desired, "address", "alpha/eth0 10.60.2.2/24") != nullptr);
+    CHECK(find(result.desired, "address", "host:tn-fixed 10.60.77.1/24") != nullptr);
+    const Resource* memory = find(result.desired, "limit", "partd.slice/partd-alpha.slice memory.max");
+    REQUIRE(memory != nullptr);
+    CHECK(memory->spec.as<Limit>().value == "536870912");
+    CHECK(find(result.desired, "limit", "partd.slice/partd-alpha.slice pids.max") != nullptr);
+}
+
+TEST_CASE("What is wrong in a template is told also when nobody extends it, and once when many do") {
+    CHECK(compile({{"t.toml", "[template.t]\nlnk = 1\n"}}).problems.problems().size() == 1);
+    CHECK(
+        compile({{"t.toml",
+                  "[template.t]\nlnk = 1\n[partition.a]\nextends = \"t\"\n[partition.b]\nextends = \"t\"\n"}})
+            .problems.problems()
+            .size() == 1);
+}
+
+TEST_CASE("Every problem is told, each with its own place") {
+    const auto result = compile({{"x.toml",
+                                  "[partition.a]\nfoo = 1\nreach = 3\n[partition.a.link.eth0]\nmtu = "
+                                  "12\naddress = [\"10.0.0.1/24\", \"nonsense\"]\n"}});
+    REQUIRE(result.problems.problems().size() == 4);
+    CHECK(result.problems.problems()[3].at.text() == "x.toml:6:27");
+}
+
+TEST_CASE("The default name of a host end fits and keeps the whole name as an altname") {
+    const auto result = compile({{"x.toml", "[partition.a-name-of-more-than-fifteen-bytes.link.eth0]\n"}});
+    REQUIRE(result.problems.empty());
+    const Resource* link = find(result.desired, "veth", "a-name-of-more-than-fifteen-bytes/eth0");
+    REQUIRE(link != nullptr);
+    CHECK(link->spec.as<Veth>().peer.name.size() == 15);
+    CHECK(link->spec.as<Veth>().peer.altname == "pv-a-name-of-more-than-fifteen-bytes");
+}
+
+TEST_CASE("The firewall and NAT stand before a link") {
+    const auto result = compile(
+        {{"x.toml",
+          "[partition.a.link.eth0]\naddress = [\"10.0.0.2/24\"]\n[partition.a.nat]\nmasquerade = true\n"}});
+    REQUIRE(result.problems.empty());
+    const Resource* link = find(result.desired, "veth", "a/eth0");
+    const auto needs = [&](std::string_view kind, std::string_view name) {
+        return std::ranges::find(link->needs, find(result.desired, kind, name)->key) != link->needs.end();
+    };
+    CHECK(needs("nat", "a: masquerade"));
+    CHECK(needs("gate", "a: eth0"));
+}

@@ -1,0 +1,100 @@
+// The house's rule of who may use whom, read from the #includes.
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+const std::filesystem::path kHouse = PARTD_SOURCE_DIR "/partd";
+
+const std::map<std::string, std::set<std::string>> kMayUse = {
+    {"base", {"base"}},
+    {"model", {"base", "model"}},
+    {"plan", {"base", "model", "plan"}},
+    {"config", {"base", "model", "config"}},
+    {"kernel", {"base", "kernel"}},
+    {"kinds", {"base", "model", "kernel", "kinds"}},
+    {"reconcile", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile"}},
+    {"ctl", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile", "ctl"}},
+    {"daemon", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile", "daemon"}},
+};
+
+struct Include {
+    std::string file;
+    std::string room;
+    std::string header;
+    bool quoted = false;
+};
+
+std::vector<Include> all_includes() {
+    static const std::regex kInclude(R"(^\s*#include\s+(["<])([^">]+)[">])");
+    std::vector<Include> includes;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kHouse)) {
+        const auto extension = entry.path().extension();
+        if (extension != ".cpp" && extension != ".h") {
+            continue;
+        }
+        const auto relative = std::filesystem::relative(entry.path(), kHouse);
+        std::ifstream file(entry.path());
+        for (std::string line; std::getline(file, line);) {
+            std::smatch match;
+            if (std::regex_search(line, match, kInclude)) {
+                includes.push_back(
+                    {relative.string(), relative.begin()->string(), match[2], match[1] == "\""});
+            }
+        }
+    }
+    return includes;
+}
+
+std::string room_of(const std::string& header) {
+    return header.substr(0, header.find('/'));
+}
+
+}  // namespace
+
+TEST_CASE("Every room uses only the rooms that it may") {
+    const auto includes = all_includes();
+    REQUIRE(includes.size() > 300);
+    for (const Include& include : includes) {
+        if (!include.quoted) {
+            continue;
+        }
+        INFO(include.file << " includes " << include.header);
+        const auto rule = kMayUse.find(include.room);
+        REQUIRE(rule != kMayUse.end());
+        CHECK(rule->second.contains(room_of(include.header)));
+    }
+}
+
+TEST_CASE("Only the kernel's room can make system calls") {
+    // Headers that declare system calls; sys/socket.h stands for its AF_ numbers alone outside, ctl asks
+    // whether stdout is a terminal.
+    const std::set<std::string> calls = {"unistd.h",    "fcntl.h",     "sched.h",       "signal.h",
+                                         "poll.h",      "dirent.h",    "sys/stat.h",    "sys/file.h",
+                                         "sys/mount.h", "sys/ioctl.h", "sys/syscall.h", "sys/xattr.h"};
+    const std::set<std::string> excepted = {"base/fd.h", "ctl/main.cpp"};
+    for (const Include& include : all_includes()) {
+        INFO(include.file << " includes " << include.header);
+        CHECK(
+            (!calls.contains(include.header) || include.room == "kernel" || excepted.contains(include.file)));
+    }
+}
+
+TEST_CASE("Heavy headers stand in one file each, TOML in its room alone") {
+    std::map<std::string, std::set<std::string>> users;
+    for (const Include& include : all_includes()) {
+        users[include.header].insert(include.file);
+    }
+    CHECK(users["toml++/toml.h"] == std::set<std::string>{"config/toml.cpp"});
+    CHECK(users["nlohmann/json.hpp"] == std::set<std::string>{"base/json.cpp"});
+    CHECK(users["CLI/CLI.hpp"] == std::set<std::string>{"ctl/main.cpp"});
+}
