@@ -3,6 +3,7 @@
 #include "base/source.h"
 
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,8 @@ public:
     [[nodiscard]] bool empty() const { return problems_.empty(); }
 
 private:
-    std::vector<Problem> problems_ = {};
+    std::vector<Problem> problems_;
+    std::unordered_set<std::string> told_;
 };
 
 }  // namespace partd

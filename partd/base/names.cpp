@@ -1,5 +1,7 @@
 #include "base/names.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 
 namespace partd {
@@ -22,8 +24,10 @@ bool valid_if_name(std::string_view name) {
         name == "default" || name.front() == '-') {
         return false;
     }
-    return std::ranges::all_of(
-        name, [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%'; });
+    const auto fits = [](char c) {
+        return static_cast<unsigned char>(c) > ' ' && c != '/' && c != ':' && c != '%';
+    };
+    return std::ranges::all_of(name, fits) && printable(name) == name;
 }
 
 std::string unit_escape(std::string_view name) {

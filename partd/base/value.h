@@ -20,9 +20,15 @@ using Object = std::vector<Member>;  // in the order of declaration; a key stand
 // A tree of plain values, as TOML and JSON have it, each with the place it was written at.
 class Value {
 public:
-    Value() = default;
+    Value();
+    Value(const Value&);
+    Value(Value&&) noexcept;
+    Value& operator=(const Value&);
+    Value& operator=(Value&&) noexcept;
+    ~Value();
     template <class T>
         requires(!std::is_same_v<std::remove_cvref_t<T>, Value>)
+    // NOLINTNEXTLINE(google-explicit-constructor): a plain value is one.
     Value(T&& value, Source at = {}) : source(std::move(at)), data_(convert(std::forward<T>(value))) {}
 
     template <class T>
@@ -52,19 +58,7 @@ public:
 private:
     using Data = std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object>;
     template <class T>
-    static Data convert(T&& value) {
-        using Plain = std::remove_cvref_t<T>;
-        if constexpr (std::is_same_v<Plain, bool> || std::is_same_v<Plain, double> ||
-                      std::is_same_v<Plain, Array> || std::is_same_v<Plain, Object>) {
-            return Data(std::forward<T>(value));
-        } else if constexpr (std::is_integral_v<Plain>) {
-            return Data(static_cast<std::int64_t>(value));
-        } else if constexpr (std::is_same_v<Plain, std::nullptr_t>) {
-            return Data();
-        } else {
-            return Data(std::string(std::forward<T>(value)));
-        }
-    }
+    static Data convert(T&& value);
 
     Data data_;
 };
@@ -74,6 +68,29 @@ struct Member {
     Source key_source;
     Value value;
 };
+
+// A Member holds a Value: what needs both whole comes behind them.
+inline Value::Value() = default;
+inline Value::Value(const Value&) = default;
+inline Value::Value(Value&&) noexcept = default;
+inline Value& Value::operator=(const Value&) = default;
+inline Value& Value::operator=(Value&&) noexcept = default;
+inline Value::~Value() = default;
+
+template <class T>
+Value::Data Value::convert(T&& value) {
+    using Plain = std::remove_cvref_t<T>;
+    if constexpr (std::is_same_v<Plain, bool> || std::is_same_v<Plain, double> ||
+                  std::is_same_v<Plain, Array> || std::is_same_v<Plain, Object>) {
+        return Data(std::forward<T>(value));
+    } else if constexpr (std::is_integral_v<Plain>) {
+        return Data(static_cast<std::int64_t>(value));
+    } else if constexpr (std::is_same_v<Plain, std::nullptr_t>) {
+        return Data();
+    } else {
+        return Data(std::string(std::forward<T>(value)));
+    }
+}
 
 // JSON text of the value (RFC 8259): one line, or indented by `indent` blanks.
 std::string to_json(const Value& value, int indent = -1);

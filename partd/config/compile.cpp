@@ -4,7 +4,7 @@
 #include "config/objects.h"
 #include "config/toml.h"
 
-#include <map>
+#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -26,10 +26,13 @@ std::vector<Value> parse_all(std::span<const TextFile> files, Diagnostics& probl
 // Two resources may want the same name of the host; only one can have it.
 void check_claims(const State& desired, Diagnostics& problems) {
     std::unordered_map<std::string, const Resource*> holders;
+    std::set<std::pair<std::string, std::string>> told;
     for (const Resource& resource : desired.all()) {
         for (const std::string& claim : resource.claims) {
             const auto [entry, first] = holders.try_emplace(claim, &resource);
-            if (!first) {
+            // Two links of one name want much in common: once is enough.
+            const std::pair places(resource.source.text(), entry->second->source.text());
+            if (!first && told.insert(places).second) {
                 problems.error(resource.source,
                                fmt::format("{} and {} both want {}", resource.key.text(),
                                            entry->second->key.text(), claim),

@@ -3,7 +3,9 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -80,6 +82,37 @@ std::string replace_all(std::string text, std::string_view what, std::string_vie
     return text;
 }
 
+// Reports placeholders that mean nothing.
+void check_placeholders(const Value& value, Diagnostics& problems) {
+    if (const auto* text = value.get_if<std::string>()) {
+        for (std::size_t open = text->find('{'); open != std::string::npos;
+             open = text->find('{', open + 1)) {
+            const std::string word = text->substr(open, text->find('}', open) - open + 1);
+            if (word != "{name}" && word != "{index}") {
+                problems.error(
+                    value.source,
+                    fmt::format("{} is no placeholder: there are {{name}} and {{index}}", printable(word)));
+            }
+        }
+    } else if (const auto* array = value.get_if<Array>()) {
+        std::ranges::for_each(*array, [&](const Value& element) { check_placeholders(element, problems); });
+    } else if (const auto* object = value.get_if<Object>()) {
+        std::ranges::for_each(*object, [&](const Member& m) { check_placeholders(m.value, problems); });
+    }
+}
+
+void check_templates(const Value* templates, Diagnostics& problems) {
+    const auto* bodies = templates == nullptr ? nullptr : templates->get_if<Object>();
+    for (const Member& member : bodies == nullptr ? Object() : *bodies) {
+        check_placeholders(member.value, problems);
+        if (const Value* extends = member.value.find("extends")) {
+            problems.error(extends->source,
+                           fmt::format("template {} extends another: only a partition extends a template",
+                                       printable(member.key)));
+        }
+    }
+}
+
 std::string substituted(const std::string& text, std::string_view name, std::string_view index) {
     return replace_all(replace_all(text, "{name}", name), "{index}", index);
 }
@@ -135,6 +168,7 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
     auto* members = partitions == nullptr ? nullptr : partitions->get_if<Object>();
     const Value* templates = document.find("template");
     std::map<std::string, std::int64_t> next_index;
+    check_templates(templates, problems);
     if (members == nullptr) {
         return result;
     }
@@ -155,6 +189,26 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
         fill_up(member.value, substituted(*body, member.key, index));
     }
     return result;
+}
+
+Value unused_templates(const Value& document) {
+    const Value* templates = document.find("template");
+    const auto* bodies = templates == nullptr ? nullptr : templates->get_if<Object>();
+    if (bodies == nullptr) {
+        return templates == nullptr ? Value(Object()) : *templates;
+    }
+    std::set<std::string> used;
+    const Value* partitions = document.find("partition");
+    const auto* members = partitions == nullptr ? nullptr : partitions->get_if<Object>();
+    for (const Member& member : members == nullptr ? Object() : *members) {
+        const Value* extends = member.value.find("extends");
+        const auto* name = extends == nullptr ? nullptr : extends->get_if<std::string>();
+        used.insert(name == nullptr ? "" : *name);
+    }
+    Object unused;
+    std::ranges::copy_if(*bodies, std::back_inserter(unused),
+                         [&](const Member& member) { return !used.contains(member.key); });
+    return {std::move(unused), templates->source};
 }
 
 Value sample_of_template(const Value& body) {

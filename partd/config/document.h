@@ -17,6 +17,9 @@ Value merge_files(std::span<const Value> files, const Grammar& grammar, Diagnost
 // template, from 1, in order of declaration (or its own key `index`).
 Value expand_templates(const Value& document, Diagnostics& problems);
 
+// The templates that no partition extends: what is wrong with the others shows in the partitions.
+Value unused_templates(const Value& document);
+
 // A template's objects as a partition would get them, for checking one that nobody extends.
 Value sample_of_template(const Value& body);
 

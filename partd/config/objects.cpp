@@ -112,7 +112,7 @@ Declared read_objects(const Value& document, const Grammar& grammar, Diagnostics
     Declared samples;
     for (const Member& member : *document.get_if<Object>()) {
         Value root;
-        root.set(member.key, member.value);
+        root.set(member.key, member.key == "template" ? unused_templates(document) : member.value);
         root.get_if<Object>()->back().key_source = member.key_source;
         if (member.key == "template") {
             ObjectReader(samples, problems).read(sample_of_template(root), grammar, "", "", "");

@@ -68,8 +68,7 @@ private:
     }
 
     void check_text(std::string_view text, const Source& at) {
-        const auto control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-        if (std::ranges::any_of(text, control)) {
+        if (printable(text) != text) {
             problems_.error(at, fmt::format("\"{}\" has a control character", printable(text.substr(0, 60))));
         }
     }

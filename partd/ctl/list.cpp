@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "ctl/session.h"
 #include "ctl/table.h"
 #include "kinds/cgroup.h"
@@ -57,7 +58,7 @@ int run_list(const Options& options) {
     }
     TextTable table({"NAME", "KIND", "DECLARED", "DESCRIPTION"});
     for (const auto& [name, listed] : all) {
-        table.add({name, listed.kind, listed.place, listed.description});
+        table.add({name, listed.kind, listed.place, printable(listed.description)});
     }
     fmt::print("{}", table.text(options.legend));
     return kDone;

@@ -53,6 +53,9 @@ std::expected<Session, int> open_session(const Options& options, std::string_vie
         return std::unexpected(kInvalid);
     }
     complain(desired->problems);
+    for (const std::string& note : desired->notes) {
+        complain(note);
+    }
     if (!desired->good() && !tolerant && !options.keep_going) {
         return std::unexpected(kInvalid);
     }

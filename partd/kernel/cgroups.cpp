@@ -52,6 +52,9 @@ std::vector<std::string> path_down(const std::string& group) {
     return all;
 }
 
+// The name of a v1 group that is being made.
+constexpr char kDraft[] = ".partd-new";
+
 Result<> make_marked(const std::string& path, const std::string& owner) {
     if (mkdir(path.c_str(), 0755) != 0) {
         return fail_errno("create " + path);
@@ -59,6 +62,21 @@ Result<> make_marked(const std::string& path, const std::string& owner) {
     if (auto marked = set_xattr(path, kCgroupMark, owner); !marked) {
         rmdir(path.c_str());
         return marked;
+    }
+    return {};
+}
+
+// The same in a v1 hierarchy, where a group can be renamed: it never stands there without its mark.
+Result<> make_marked_v1(const std::string& path, const std::string& owner) {
+    const std::string draft = path + kDraft;
+    if (mkdir(draft.c_str(), 0755) != 0 && errno != EEXIST) {
+        return fail_errno("create " + draft);
+    }
+    PARTD_TRY(set_xattr(draft, kCgroupMark, owner));
+    if (rename(draft.c_str(), path.c_str()) != 0) {
+        const int code = errno;
+        rmdir(draft.c_str());
+        return fail(code, "create " + path);
     }
     return {};
 }
@@ -98,13 +116,14 @@ Result<Cgroups> Cgroups::find() {
     return found;
 }
 
+// The one where processes live first.
 std::vector<std::string> Cgroups::roots() const {
     std::vector<std::string> all;
     if (!unified_.empty()) {
         all.push_back(unified_);
     }
     for (const char* controller :
-         {"cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "freezer", "cpuacct"}) {
+         {"freezer", "cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "cpuacct"}) {
         const auto mount = v1_.find(controller);
         if (mount != v1_.end() && std::ranges::find(all, mount->second) == all.end()) {
             all.push_back(mount->second);
@@ -130,6 +149,11 @@ Cgroups::Version Cgroups::version(const std::string& controller) const {
 std::string Cgroups::directory(const std::string& controller, const std::string& group) const {
     const auto mount = v1_.find(v1_name(controller));
     return version(controller) == Version::V1 ? mount->second + "/" + group : unified_ + "/" + group;
+}
+
+std::string Cgroups::identity(const std::string& group) const {
+    struct stat st{};
+    return stat(home(group).c_str(), &st) == 0 ? std::to_string(st.st_ino) : std::string();
 }
 
 bool Cgroups::present(const std::string& group) const {
@@ -158,7 +182,7 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
     for (const std::string& each : groups) {
         const std::string path = directory(controller, each);
         if (!exists(path)) {
-            PARTD_TRY(make_marked(path, each == group ? owner : this->owner(each)));
+            PARTD_TRY(make_marked_v1(path, each == group ? owner : this->owner(each)));
         }
         if (controller == "cpuset") {
             PARTD_TRY(inherit_cpuset(path));
@@ -172,8 +196,12 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
 }
 
 Result<> Cgroups::remove(const std::string& group) const {
-    for (const std::string& root : roots()) {
+    // Where it lives last: as long as that is there, the others are not forgotten.
+    auto all = roots();
+    std::ranges::reverse(all);
+    for (const std::string& root : all) {
         const std::string path = root + "/" + group;
+        rmdir((path + kDraft).c_str());  // of a killed run
         if (get_xattr(path, kCgroupMark).empty()) {
             continue;
         }

@@ -29,6 +29,8 @@ public:
     [[nodiscard]] std::string directory(const std::string& controller, const std::string& group) const;
 
     [[nodiscard]] bool present(const std::string& group) const;
+    // The kernel's number for this very group; "" when it is not there.
+    [[nodiscard]] std::string identity(const std::string& group) const;
     // Makes the group where its processes live, marked. An existing one without a mark is EEXIST.
     Result<> create(const std::string& group, const std::string& owner) const;
     // Makes the controller usable in the group: enables it from the root down (v2), or makes the group in the

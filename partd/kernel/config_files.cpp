@@ -64,6 +64,9 @@ public:
         const auto names = list_directory(path);
         if (!directory || !names) {
             result_.missing.insert(path);
+            if (!directory && directory.error().code == EACCES) {
+                refuse(path, "the directory cannot be read: " + errno_text(EACCES));
+            }
             return;
         }
         struct stat st{};
@@ -98,8 +101,9 @@ private:
         const auto fd = open_below(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (!fd) {
             const int code = fd.error().code;
-            refuse(path, code == ELOOP ? "is a symbolic link; only one to /dev/null means something"
-                                       : errno_text(code));
+            refuse(path, code == ELOOP   ? "is a symbolic link; only one to /dev/null means something"
+                         : code == ENXIO ? "is a socket, not a regular file"
+                                         : errno_text(code));
             return;
         }
         struct stat st{};
@@ -149,6 +153,9 @@ Result<TextFile> read_named_file(const std::string& path, std::size_t most) {
     struct stat st{};
     if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
         return fail(printable(path) + " is not a regular file");
+    }
+    if (static_cast<std::size_t>(st.st_size) > most) {
+        return fail(fmt::format("the file has {} bytes; at most {} are read", st.st_size, most));
     }
     auto text = read_fd(fd.get(), most);
     PARTD_TRY(text);

@@ -7,8 +7,8 @@
 #include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -100,7 +100,7 @@ Result<> write_kernel_file(const std::string& path, std::string_view text) {
 }
 
 Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode) {
-    const std::string draft = path + ".new." + std::to_string(getpid());
+    const std::string draft = path + ".new";
     Fd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd) {
         return fail_errno("create " + draft);
@@ -163,7 +163,7 @@ void remove_empty_directory(const std::string& path) {
 }
 
 std::string block_device_number(const std::string& path) {
-    struct stat st {};
+    struct stat st{};
     if (stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) {
         return {};
     }

@@ -19,7 +19,8 @@ Result<std::string> read_file(const std::string& path, std::size_t most = std::s
 Result<std::string> read_fd(int fd, std::size_t most);
 // One write(2) to an existing file of procfs, sysfs or cgroupfs.
 Result<> write_kernel_file(const std::string& path, std::string_view text);
-// Replaces the file as a whole: a reader sees the old text or the new one.
+// Replaces the file as a whole: a reader sees the old text or the new one. One writer at a time; what a
+// killed one left is used again.
 Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode = 0644);
 // Makes the directory and those above it.
 Result<> make_directories(const std::string& path, unsigned mode = 0755);

@@ -83,15 +83,19 @@ int Host::free_index(const std::string& netns) {
 }
 
 void Host::wait_until_gone(const std::set<int>& indexes) {
-    constexpr int kMostTries = 1000;
+    constexpr int kPatience = 60;  // pauses without progress
     constexpr useconds_t kPause = 5000;
     const auto still_there = [&](const Link& link) { return indexes.contains(link.index); };
-    for (int i = 0; i < kMostTries; ++i) {
+    auto left = static_cast<std::ptrdiff_t>(indexes.size());
+    for (int idle = 0; idle < kPatience; ++idle) {
         forget_lists();
         const auto all = links("");
-        if (!all || std::ranges::none_of(**all, still_there)) {
+        const auto now = all ? std::ranges::count_if(**all, still_there) : 0;
+        if (now == 0) {
             return;
         }
+        idle = now < left ? 0 : idle;
+        left = now;
         usleep(kPause);
     }
 }

@@ -54,7 +54,7 @@ public:
     void note_link(const std::string& netns, Link link);
     // An interface index that nobody has in that namespace.
     int free_index(const std::string& netns);
-    // Waits, a few seconds at most, until no interface of the host has one of these indexes.
+    // Waits until no interface of the host has one of these indexes, or none of them goes any more.
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.
     Result<nft::Nftables*> nftables();

@@ -68,6 +68,15 @@ void Transaction::add_chain(std::size_t tag, const Chain& chain) {
                       })});
 }
 
+void Transaction::remove_chain(std::size_t tag, const std::string& name) {
+    const ChainPtr chain(nftnl_chain_alloc(), nftnl_chain_free);
+    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
+    steps_.push_back({tag, make_message(NFT_MSG_DELCHAIN, 0, [&](nlmsghdr* h) {
+                          nftnl_chain_nlmsg_build_payload(h, chain.get());
+                      })});
+}
+
 void Transaction::add_set(std::size_t tag, const Set& set) {
     const auto encoded = encode_set(table_, set, static_cast<std::uint32_t>(steps_.size() + 1));
     steps_.push_back({tag, make_message(NFT_MSG_NEWSET, NLM_F_CREATE, [&](nlmsghdr* h) {

@@ -140,6 +140,7 @@ public:
     void add_table(std::size_t tag, const std::string& comment);
     void remove_table(std::size_t tag);
     void add_chain(std::size_t tag, const Chain& chain);
+    void remove_chain(std::size_t tag, const std::string& name);
     void add_set(std::size_t tag, const Set& set);
     void remove_set(std::size_t tag, const std::string& name);
     void add_rule(std::size_t tag, const Rule& rule);

@@ -40,9 +40,12 @@ void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
         for (auto b = std::next(a); b != placed.end(); ++b) {
             const Address& one = a->address->value;
             const Address& two = b->address->value;
+            const bool other_links = a->interface->name != b->interface->name;
             const bool loopback = !a->interface->link || !b->interface->link;
-            const bool overlap =
-                a->interface->name != b->interface->name && !loopback && one.prefix().overlaps(two.prefix());
+            if (other_links && one.ip.is_link_local() && two.ip.is_link_local()) {
+                continue;  // those mean their own link only
+            }
+            const bool overlap = other_links && !loopback && one.prefix().overlaps(two.prefix());
             if (one.ip == two.ip || overlap) {
                 problems.error(b->address->at,
                                fmt::format("{} of {} overlaps with {} of {}", two.text(),

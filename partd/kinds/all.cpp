@@ -38,12 +38,12 @@ const LiveKind& live_kind(const Kind& kind) {
 }
 
 Kinds pure_kinds() {
-    static const auto pure = [] {
+    static const auto kPure = [] {
         std::array<const Kind*, kCount> kinds{};
         std::ranges::transform(kAll, kinds.begin(), [](const LiveKind* live) { return &live->kind; });
         return kinds;
     }();
-    return pure;
+    return kPure;
 }
 
 }  // namespace partd

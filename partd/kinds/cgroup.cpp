@@ -7,6 +7,7 @@
 #include "kinds/partition.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -93,8 +94,28 @@ Resource& add_group(State& desired, const std::string& group, const std::string&
     return desired.add(std::move(resource));
 }
 
+void check_devices(const DeclaredObject& object, Diagnostics& problems) {
+    std::map<std::string, Source> seen;
+    for (const auto& limit : object.spec.as<Limits>().io_max) {
+        const std::string& device = limit.value.device;
+        const auto number = split(device, ':');
+        if (number.size() == 2 && parse_number(number[0]) && parse_number(number[1])) {
+            continue;  // MAJOR:MINOR
+        }
+        if (!device.starts_with("/dev/") || device.contains("..") || words(device).size() != 1) {
+            problems.error(limit.at, fmt::format("\"{}\" is no path below /dev", device));
+        }
+        const auto [first, fresh] = seen.emplace(device, limit.at);
+        if (!fresh) {
+            problems.error(limit.at, fmt::format("{} has limits twice", device), first->second,
+                           "the other ones");
+        }
+    }
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Limits>()) {
+        check_devices(*object, problems);
         check_parent(declared, *object, problems);
         if (is_slice(*object) && find_partition(declared, object->owner) != nullptr) {
             problems.error(object->source, fmt::format("slice {} has the name of a partition", object->owner),
@@ -122,8 +143,10 @@ Result<> observe(Look& look) {
         Resource found{.key = cgroup_key(group),
                        .spec = Spec(Cgroup{group, owner}),
                        .owner = owner == "partd" ? "" : owner,
+                       .half_made = true,
                        .marked = !owner.empty(),
-                       .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group))};
+                       .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group)),
+                       .identity = cgroups.identity(group)};
         if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
             found.needs.push_back(cgroup_key(group.substr(0, slash)));
         }

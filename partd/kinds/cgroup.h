@@ -51,7 +51,7 @@ struct Limits {
     std::optional<Switch> cpu_idle, memory_oom_group, freeze;
     std::optional<CpuList> cpuset_cpus, cpuset_mems;
     std::optional<MemoryLimit> memory_min, memory_low, memory_high, memory_max, memory_swap_max;
-    std::vector<IoMax> io_max;
+    std::vector<Sourced<IoMax>> io_max;
     std::optional<CountLimit> pids_max;
     std::optional<MemoryLimit> hugetlb_64k, hugetlb_2m, hugetlb_32m, hugetlb_512m, hugetlb_1g, hugetlb_16g;
     static const Table table;

@@ -54,7 +54,8 @@ std::vector<IoLine> io_lines(const std::string& value, std::string& problem) {
         IoLine line;
         for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
             if (parts[i] == "device") {
-                line.number = kernel::block_device_number(std::string(parts[i + 1]));
+                const std::string device(parts[i + 1]);
+                line.number = device.starts_with('/') ? kernel::block_device_number(device) : device;
                 problem = line.number.empty()
                               ? fmt::format("{} is not a block device of this host", parts[i + 1])
                               : problem;
@@ -114,8 +115,11 @@ Files v1_files(std::string_view key, const std::string& value) {
         return same_name(std::string(key), value);
     }
     if (key == "io.weight") {
-        return same_name("blkio.weight", std::to_string(std::clamp<std::uint64_t>(
-                                             parse_number(value).value_or(100) * 5, 10, 1000)));
+        const std::uint64_t weight = parse_number(value).value_or(100);
+        return {{.name = "blkio.weight",
+                 .value = std::to_string(std::clamp<std::uint64_t>(weight * 5, 10, 1000)),
+                 .other_name = "blkio.bfq.weight",
+                 .other_value = std::to_string(std::min<std::uint64_t>(weight, 1000))}};
     }
     if (key.starts_with("hugetlb.")) {
         return same_name(hugetlb_v1(key), max_or(value, "-1"));
@@ -160,8 +164,15 @@ CgroupFiles files_of(std::string_view key, const std::string& value, const kerne
                              : io_max(value, cgroups);
     }
     if (version == Version::V2) {
-        const std::string text = key == "io.weight" ? "default " + value : value;
-        return {.controller = controller, .files = {{std::string(key), text}}, .problem = {}};
+        CgroupFile file{.name = std::string(key), .value = value};
+        if (key == "io.weight") {
+            const std::uint64_t weight = parse_number(value).value_or(100);
+            file = {.name = "io.weight",
+                    .value = "default " + value,
+                    .other_name = "io.bfq.weight",
+                    .other_value = "default " + std::to_string(std::min<std::uint64_t>(weight, 1000))};
+        }
+        return {.controller = controller, .files = {std::move(file)}, .problem = {}};
     }
     CgroupFiles result{.controller = controller, .files = v1_files(key, value), .problem = {}};
     if (result.files.empty()) {

@@ -12,6 +12,9 @@ namespace partd {
 struct CgroupFile {
     std::string name;
     std::string value;
+    // What a kernel with another scheduler has in its place.
+    std::string other_name = {};
+    std::string other_value = {};
 };
 
 // How a key of cgroup v2 is written on this host: by its own file on v2, by one or more of a v1 controller.

@@ -129,11 +129,11 @@ namespace {
 
 // The device's path has no control character, no blank and no "..": it is opened below /dev.
 constexpr Field kIoFields[] = {
-    field<&IoMax::device>("device", "the block device's path", {.required = true}),
-    field<&IoMax::rbps>("rbps", "bytes read a second"),
-    field<&IoMax::wbps>("wbps", "bytes written a second"),
-    field<&IoMax::riops>("riops", "read operations a second"),
-    field<&IoMax::wiops>("wiops", "write operations a second"),
+    field<&IoMax::device>("device", "the block device: its path below /dev, or MAJOR:MINOR", {.required = true}),
+    field<&IoMax::rbps>("rbps", "bytes read a second", {.min = 1}),
+    field<&IoMax::wbps>("wbps", "bytes written a second", {.min = 1}),
+    field<&IoMax::riops>("riops", "read operations a second", {.min = 1}),
+    field<&IoMax::wiops>("wiops", "write operations a second", {.min = 1}),
 };
 
 constexpr FieldOptions kWeight = {.role = Role::Declared, .min = 1, .max = 10000, .fallback = "100"};
@@ -156,7 +156,8 @@ constexpr Field kLimitsFields[] = {
                                      kPlain),
     field<&Limits::io_weight>("io.weight", "share of disk time when it is short", kWeight),
     field<&Limits::io_max>("io.max", "most bytes and operations a second of a device", kPlain),
-    field<&Limits::pids_max>("pids.max", "most processes and threads", kPlain),
+    field<&Limits::pids_max>("pids.max", "most processes and threads",
+                             {.role = Role::Declared, .max = 4194304}),
     field<&Limits::hugetlb_64k>("hugetlb.64KB.max", "most memory in huge pages of 64 KiB", kPlain),
     field<&Limits::hugetlb_2m>("hugetlb.2MB.max", "most memory in huge pages of 2 MiB", kPlain),
     field<&Limits::hugetlb_32m>("hugetlb.32MB.max", "most memory in huge pages of 32 MiB", kPlain),

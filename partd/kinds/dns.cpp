@@ -111,7 +111,25 @@ void observe_one(Look& look, const Key& key) {
               .holder = path + " was made by somebody else"});
 }
 
+// Without a ledger only the files themselves tell which are ours.
+void observe_all(Look& look) {
+    const std::string root = look.host.paths().etc_netns();
+    for (const std::string& partition : kernel::list_directory(root).value_or(std::vector<std::string>())) {
+        for (const char* name : {"resolv.conf", "hosts"}) {
+            const Key key = file_key(partition, name);
+            const bool marked =
+                kernel::read_file(path_of(look.host, key)).value_or("").starts_with(mark_line(partition));
+            if (marked && look.desired.find(key) == nullptr) {
+                observe_one(look, key);
+            }
+        }
+    }
+}
+
 Result<> observe(Look& look) {
+    if (look.ledger.lost) {
+        observe_all(look);
+    }
     look.for_wanted(kDnsFile.kind, [&](const Resource& wanted) { observe_one(look, wanted.key); });
     for (const auto& [name, entry] : look.ledger.entries) {
         const Key key{&kDnsFile.kind, name.second};

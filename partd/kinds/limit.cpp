@@ -27,6 +27,13 @@ std::string mark_name(const std::string& key) {
     return std::string(kernel::kCgroupMark) + "." + key;
 }
 
+// An idle group has no weight: the kernel takes only one of the two.
+std::vector<std::string> claims_of(const std::string& group, std::string_view key, std::string_view value) {
+    const bool weight = key == "cpu.weight" || (key == "cpu.idle" && value == "1");
+    return weight ? std::vector{fmt::format("the weight of {} (an idle group has none)", group)}
+                  : std::vector<std::string>();
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics&) {
     for (const DeclaredObject* object : declared.all<Limits>()) {
         const std::string group = group_of(declared, object->owner);
@@ -40,25 +47,42 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
                              .owner = object->owner,
                              .source = object->place(field.name),
                              .needs = {cgroup},
-                             .within = {cgroup}});
+                             .within = {cgroup},
+                             .claims = claims_of(group, field.name, value)});
             }
         }
     }
+}
+
+struct Place {
+    std::string path;
+    std::string value;
+};
+
+// The file that this kernel has.
+Place place_of(const kernel::Cgroups& cgroups, const std::string& controller, const std::string& group,
+               const CgroupFile& file) {
+    const std::string directory = cgroups.directory(controller, group) + "/";
+    const bool other = !file.other_name.empty() && !kernel::exists(directory + file.name);
+    return other ? Place{directory + file.other_name, file.other_value}
+                 : Place{directory + file.name, file.value};
 }
 
 // What the kernel has for a key, in the v2 form; the wanted value itself when that is what it would have
 // written.
 std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
     const CgroupFiles files = files_of(wanted.key, wanted.value, cgroups);
-    std::string found;
+    std::vector<std::string> differing;
     for (const CgroupFile& file : files.files) {
-        const std::string path = cgroups.directory(files.controller, wanted.group) + "/" + file.name;
-        const std::string text = kernel::read_file(path).value_or("");
-        if (!same_cgroup_value(text, file.value)) {
-            found += (found.empty() ? "" : " ") + std::string(trim(text));
+        const auto place = place_of(cgroups, files.controller, wanted.group, file);
+        const auto text = kernel::read_file(place.path);
+        if (!text || !same_cgroup_value(*text, place.value)) {
+            differing.emplace_back(text ? trim(*text) : "none");
         }
     }
-    return found.empty() && !files.files.empty() ? wanted.value : found.empty() ? "none" : found;
+    return differing.empty() && !files.files.empty() ? wanted.value
+           : differing.empty()                       ? "none"
+                                                     : join(differing, " ");
 }
 
 Result<> observe(Look& look) {
@@ -81,6 +105,7 @@ Result<> observe(Look& look) {
                       .owner = owner == "partd" ? "" : owner,
                       .needs = {cgroup},
                       .within = {cgroup},
+                      .claims = claims_of(group, key, value),
                       .marked = true});
         }
     }
@@ -97,8 +122,11 @@ Result<> write(Doing& doing, const Limit& limit) {
         PARTD_TRY(cgroups.enable(files.controller, limit.group, cgroups.owner(limit.group)));
     }
     for (const CgroupFile& file : files.files) {
-        PARTD_TRY(kernel::write_kernel_file(
-            cgroups.directory(files.controller, limit.group) + "/" + file.name, file.value));
+        const Place place = place_of(cgroups, files.controller, limit.group, file);
+        if (!kernel::exists(place.path)) {
+            return fail(fmt::format("this host's {} controller has no {}", files.controller, file.name));
+        }
+        PARTD_TRY(kernel::write_kernel_file(place.path, place.value));
     }
     return {};
 }
@@ -106,12 +134,12 @@ Result<> write(Doing& doing, const Limit& limit) {
 // Takes the limits of every device away.
 Result<> reset_io(const kernel::Cgroups& cgroups, const std::string& group) {
     const bool v2 = cgroups.version("io") == Version::V2;
-    for (const auto& [name, unlimited] : io_reset_files(v2)) {
-        const std::string path = cgroups.directory("io", group) + "/" + name;
+    for (const CgroupFile& file : io_reset_files(v2)) {
+        const std::string path = cgroups.directory("io", group) + "/" + file.name;
         const std::string text = kernel::read_file(path).value_or("");
         for (const std::string_view line : split(text, '\n')) {
             if (const auto parts = words(line); !parts.empty()) {
-                PARTD_TRY(kernel::write_kernel_file(path, fmt::format("{} {}", parts[0], unlimited)));
+                PARTD_TRY(kernel::write_kernel_file(path, fmt::format("{} {}", parts[0], file.value)));
             }
         }
     }

@@ -24,7 +24,8 @@ Resource& Look::add(Resource resource) {
     const bool known = entry != nullptr && same_object(entry->identity, resource.identity);
     const bool wanted = desired.find(resource.key) != nullptr;
     const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();
-    const bool ours = resource.marked ? known || ledger.lost : known && wanted && certain;
+    const bool intended = entry != nullptr && entry->identity.empty() && resource.half_made;
+    const bool ours = resource.marked ? known || ledger.lost : wanted && ((known && certain) || intended);
     resource.standing = ours ? Standing::Ours : Standing::Foreign;
     if (resource.owner.empty() && entry != nullptr) {
         resource.owner = entry->owner;

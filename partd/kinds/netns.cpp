@@ -59,6 +59,14 @@ Result<> observe_one(Look& look, const std::string& name) {
         look.add_foreign(*wanted,
                          look.host.directory().path_of(name) + " is something else than a network namespace");
     }
+    const LedgerEntry* known = look.ledger.find(kNetns.kind.name, name);
+    if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
+        // Killed between unmount and unlink: the name is still ours to take away.
+        look.add({.key = netns_key(name),
+                  .spec = Spec(NetworkNamespace{name, false, ""}),
+                  .owner = name,
+                  .marked = true});
+    }
     if (entry != Entry::Namespace) {
         return {};
     }

@@ -114,7 +114,7 @@ public:
         if (!route.to.prefix) {
             route.to.prefix = Prefix{Ip::any(v6), 0};
         }
-        if (!check_families(route, v6) || !check_ways(route)) {
+        if (!check_families(route, v6) || !check_ways(route) || !check_source(route)) {
             return std::nullopt;
         }
         route.table_id = route.table_id.value_or(RouteTable{});
@@ -160,6 +160,19 @@ private:
         problems_.error(
             object_.source,
             "a route is IPv4 or IPv6: its destination, gateways and source must be of one family");
+        return false;
+    }
+
+    bool check_source(const Route& route) {
+        const auto has = [&](const Interface& interface) {
+            return std::ranges::any_of(interface.addresses,
+                                       [&](const auto& address) { return address.value.ip == route.src; });
+        };
+        if (!route.src || std::ranges::any_of(interfaces_, has)) {
+            return true;
+        }
+        problems_.error(object_.place("src"),
+                        fmt::format("{} is no address of partition {}", route.src->text(), object_.owner));
         return false;
     }
 

@@ -47,6 +47,11 @@ public:
 
 private:
     void read_member(const Member& member, const std::string& path) {
+        if (path.empty() && member.key.starts_with("net.")) {
+            error(member.key_source,
+                  fmt::format("\"{}\" in quotes is one key: write it without quotes", printable(member.key)));
+            return;
+        }
         const bool safe =
             !member.key.empty() && member.key != "." && member.key != ".." && !member.key.contains('/');
         if (!safe || (path.empty() && member.key != "net")) {
@@ -94,12 +99,25 @@ Spec read_sysctls(const Table&, const Value& value, std::span<const std::string_
     return SysctlReader(sysctls, problems).read(value, "") ? Spec(std::move(sysctls)) : Spec();
 }
 
+// Tables of any names, so many levels deep, with plain values in them.
+Value nested_schema(int levels) {
+    Value nested;
+    nested.set("type", "object");
+    if (levels > 0) {
+        nested.set("additionalProperties", nested_schema(levels - 1));
+    }
+    Value plain;
+    plain.set("type", Array{"integer", "string", "boolean"});
+    Value schema;
+    schema.set("anyOf", Array{std::move(plain), std::move(nested)});
+    return schema;
+}
+
 Value sysctl_schema() {
-    Value leaf;
-    leaf.set("type", Array{"integer", "string", "boolean", "object"});
+    constexpr int kLevels = 7;
     Value net;
     net.set("type", "object");
-    net.set("additionalProperties", std::move(leaf));
+    net.set("additionalProperties", nested_schema(kLevels));
     Value schema;
     schema.set("type", "object");
     schema.set("description", Sysctls::table.description);

@@ -38,6 +38,25 @@ LinkEnd peer_end(const DeclaredObject& object) {
     return end;
 }
 
+namespace {
+
+// A router asks for its neighbours from a link-local address; without one the host passes no IPv6 packet on
+// to the partition. A fixed one needs no probing, as a generated one would, and is a gateway that every
+// partition can name.
+std::vector<Sourced<Address>> with_link_local(std::vector<Sourced<Address>> addresses) {
+    const auto is_v6 = [](const auto& address) { return address.value.ip.v6(); };
+    const auto is_link_local = [&](const auto& address) {
+        return is_v6(address) && address.value.ip.is_link_local();
+    };
+    const auto first = std::ranges::find_if(addresses, is_v6);
+    if (first != addresses.end() && std::ranges::none_of(addresses, is_link_local)) {
+        addresses.push_back({*Address::parse("fe80::1/64"), first->at});
+    }
+    return addresses;
+}
+
+}  // namespace
+
 std::vector<Interface> all_interfaces(const Declared& declared) {
     std::vector<Interface> all;
     for (const DeclaredObject* object : declared.all<Veth>()) {
@@ -47,7 +66,9 @@ std::vector<Interface> all_interfaces(const Declared& declared) {
         const Key key = veth_key(object->owner, object->name);
         all.push_back(
             {self.netns, self.name, object->owner, key, veth.address, object->source, peer.netns.empty()});
-        all.push_back({peer.netns, peer.name, object->owner, key, veth.peer_address, object->source, false});
+        auto addresses = peer.netns.empty() ? with_link_local(veth.peer_address) : veth.peer_address;
+        all.push_back(
+            {peer.netns, peer.name, object->owner, key, std::move(addresses), object->source, false});
     }
     for (const DeclaredObject* object : declared.all<Loopback>()) {
         all.push_back({object->owner, "lo", object->owner, std::nullopt, object->spec.as<Loopback>().address,

@@ -75,6 +75,33 @@ std::string claim(const LinkEnd& end) {
                        end.netns.empty() ? " on the host" : " in partition " + end.netns);
 }
 
+// What the kernel would refuse (eth_validate_addr(), addrconf_add_dev()).
+void check_attributes(const DeclaredObject& object, Diagnostics& problems) {
+    constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5
+    const Veth& veth = object.spec.as<Veth>();
+    const auto check_mac = [&](const std::optional<Mac>& mac, std::string_view key) {
+        if (mac && ((mac->bytes[0] & 1) != 0 || *mac == Mac())) {
+            problems.error(object.place(key),
+                           fmt::format("{} is no hardware address of one interface", mac->text()));
+        }
+    };
+    check_mac(veth.self.mac, "mac");
+    check_mac(veth.peer.mac, "peer.mac");
+    if (veth.peer.name == "lo") {
+        problems.error(object.place("peer.name"), "lo is the loopback interface of every namespace");
+    }
+    const auto check_mtu = [&](const std::optional<std::int64_t>& mtu, const auto& addresses,
+                               std::string_view key) {
+        const auto v6 = [](const auto& address) { return address.value.ip.v6(); };
+        if (mtu && *mtu < kLeastForIpv6 && std::ranges::any_of(addresses, v6)) {
+            problems.error(object.place(key), fmt::format("IPv6 needs an MTU of at least {}", kLeastForIpv6));
+        }
+    };
+    check_mtu(veth.self.mtu, veth.address, "mtu");
+    const bool own_mtu = veth.peer.mtu.has_value();
+    check_mtu(own_mtu ? veth.peer.mtu : veth.self.mtu, veth.peer_address, own_mtu ? "peer.mtu" : "mtu");
+}
+
 void check(const Declared& declared, const DeclaredObject& object, Diagnostics& problems) {
     if (!has_netns(declared, object.owner)) {
         problems.error(object.source,
@@ -89,6 +116,7 @@ void check(const Declared& declared, const DeclaredObject& object, Diagnostics& 
                              : fmt::format("there is no [partition.{}] for the other end of {}/{}",
                                            *partition, object.owner, object.name));
     }
+    check_attributes(object, problems);
     const Veth& veth = object.spec.as<Veth>();
     constexpr std::size_t kMostAlias = 128;  // of the kernel's 255 bytes; the mark needs the others
     if (veth.self.alias && veth.self.alias->size() > kMostAlias) {

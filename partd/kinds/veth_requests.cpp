@@ -77,9 +77,9 @@ Message set_up(int index, bool up) {
     return message;
 }
 
-// The host's ends have no link-local address: nobody talks to the host over it, and each would cost a walk
-// over all IPv6 routes.
-Message without_link_local(int index) {
+// The host's ends get their link-local address from us where they need one; a generated one would cost a walk
+// over all IPv6 routes each, and be probed for a second before the host could use it.
+Message without_generated_address(int index) {
     Message message(RTM_SETLINK, 0);
     message.head(header(index, false, false));
     const auto families = message.open(IFLA_AF_SPEC);
@@ -104,12 +104,11 @@ void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, st
     const auto add = [&](Message message) {
         doing.batch.netlink(netns.route(), std::move(message), number, kernel::Batch::Turn::Second);
     };
-    add(set_alias(index, end));
     if (!end.altname.empty()) {
         add(add_altname(index, end.altname));
     }
     if (end.netns.empty()) {
-        add(without_link_local(index));
+        add(without_generated_address(index));
     }
     if (end.up) {
         add(set_up(index, true));
@@ -128,6 +127,10 @@ Result<> create(Doing& doing, const Veth& veth, std::size_t number) {
     const int peer_index = doing.host.free_index(veth.peer.netns);
     doing.batch.netlink((*self)->route(),
                         create_request(veth.self, self_index, veth.peer, peer_index, (*peer)->fd()), number);
+    // The first mark travels with the request: whatever happens next, the pair is known to be ours.
+    doing.batch.netlink((*self)->route(), set_alias(self_index, veth.self), number);
+    doing.batch.netlink((*peer)->route(), set_alias(peer_index, veth.peer), number,
+                        kernel::Batch::Turn::Second);
     dress(doing, **self, veth.self, self_index, number);
     dress(doing, **peer, veth.peer, peer_index, number);
     return {};

@@ -82,7 +82,7 @@ struct Form<IfName> {
             "an interface name: 1 to 15 bytes without '/', ':', '%', blanks or control characters, not a "
             "leading '-', not "
             "\".\", \"..\", \"all\" or \"default\"",
-        kPattern = "^(?!-|\\.$|\\.\\.$|all$|default$)[^\\s/:%\\x00-\\x20\\x7f-\\uffff]{1,15}$";
+        kPattern = "^(?!-|\\.$|\\.\\.$|all$|default$)[^\\s/:%\\x00-\\x20\\x7f-\\x9f]{1,15}$";
 };
 
 // The name of a partition, slice or template.
@@ -208,6 +208,7 @@ struct Codec<std::vector<T>> {
             return false;
         }
         bool good = true;
+        out.clear();  // of its default
         for (const Value& element : *array) {
             good &= Codec<T>::read(element, out.emplace_back(), problems);
         }

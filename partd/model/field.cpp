@@ -23,6 +23,9 @@ public:
 
     bool read(const Value& value) {
         walk(value, "");
+        if (value.get_if<Object>() == nullptr) {
+            return false;
+        }
         for (const Field& field : table_.fields) {
             if (field.options.required && value.find_path(field.name) == nullptr) {
                 error(value.source, fmt::format("{} needs the key \"{}\"", table_.name, field.name));

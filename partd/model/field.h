@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace partd {
 
@@ -73,11 +74,12 @@ struct Access {
     using Type = std::remove_cvref_t<decltype(get(static_cast<const void*>(nullptr)))>;
 };
 
+// Whether a member leaves its attribute open: an optional without a value, an empty list.
 template <class T>
 bool is_open(const T& value) {
     if constexpr (requires { value.has_value(); }) {
         return !value.has_value();
-    } else if constexpr (requires { value.empty(); }) {
+    } else if constexpr (requires { value.push_back(value.front()); } && !std::is_base_of_v<std::string, T>) {
         return value.empty();
     } else {
         return false;

@@ -74,8 +74,10 @@ struct Resource {
 
     // Of observed ones:
     Standing standing = Standing::Ours;
-    bool kept = false;        // everything of its owner stays when no file declares it any more
-    bool marked = false;      // the kernel holds our mark on it
+    bool kept = false;  // everything of its owner stays when no file declares it any more
+    bool half_made =
+        false;            // an intention to make it is enough without a mark: it is marked after it is made
+    bool marked = false;  // the kernel holds our mark on it
     std::string holder = {};  // of a foreign one: what it is, for the message
     std::string identity =
         {};                 // what the kernel calls this very object (netns cookie, ifindex), for the ledger

@@ -78,6 +78,9 @@ private:
             plan_.conflicts.push_back({wanted.key, wanted.owner, wanted.source, found->holder});
             blockers_.emplace(wanted.key, wanted.key);
         } else if (found == nullptr || container_is_new(wanted)) {
+            if (found != nullptr && options_.removals && !goes_along(*found)) {
+                removed_.insert(found->key);  // a remainder of what stood in the old container
+            }
             add(Action::Create, wanted, nullptr, {});
         } else {
             judge_fields(wanted, *found);
@@ -113,6 +116,11 @@ private:
             const auto change = made_.find(container);
             return change != made_.end() && plan_.changes[change->second].action == Action::Create;
         });
+    }
+
+    bool goes_along(const Resource& found) const {
+        return std::ranges::any_of(found.within,
+                                   [&](const Key& container) { return removed_.contains(container); });
     }
 
     void add(Action action, const Resource& wanted, const Resource* found, std::vector<FieldChange> fields) {

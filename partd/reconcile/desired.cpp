@@ -26,6 +26,7 @@ std::string name_of(const std::string& path) {
 // disk is not mounted.
 void keep_missing(const std::set<std::string>& missing, const std::vector<TextFile>& accepted,
                   Desired& desired) {
+    std::set<std::string> gone;
     for (const TextFile& file : accepted) {
         const auto same_name = [&](const TextFile& other) {
             return name_of(other.path) == name_of(file.path);
@@ -33,7 +34,12 @@ void keep_missing(const std::set<std::string>& missing, const std::vector<TextFi
         if (missing.contains(directory_of(file.path)) && std::ranges::none_of(desired.files, same_name)) {
             desired.files.push_back(file);
             desired.stale.insert(file.path);
+            gone.insert(directory_of(file.path));
         }
+    }
+    for (const std::string& directory : gone) {
+        desired.notes.push_back(fmt::format(
+            "{} is missing or cannot be read: what its files declared stays as it is", directory));
     }
 }
 
@@ -116,8 +122,12 @@ Result<Desired> load_files(const std::vector<std::string>& files) {
     Desired desired;
     for (const std::string& path : files) {
         auto file = kernel::read_named_file(path, config::kMaxFileSize);
-        PARTD_TRY(file);
-        desired.files.push_back(std::move(*file));
+        if (file) {
+            desired.files.push_back(std::move(*file));
+        } else {
+            const Source at{std::make_shared<const std::string>(path), 1, 1};
+            desired.problems.push_back({at, file.error().message, {}, {}});
+        }
     }
     desired.compiled = config::compile(desired.files, pure_kinds());
     add_problems(desired.compiled.problems, desired);
@@ -133,6 +143,8 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) 
     if (kernel::read_file(paths.accepted()).value_or("") == all) {
         return {};
     }
+    auto lock = kernel::lock_file(paths.lock());
+    PARTD_TRY(lock);
     return kernel::write_atomically(paths.accepted(), all, 0600);
 }
 

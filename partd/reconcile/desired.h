@@ -18,9 +18,10 @@ struct DesiredOptions {
 // was last good.
 struct Desired {
     config::Compiled compiled;
-    std::vector<TextFile> files;    // those that it was made from
-    std::vector<Problem> problems;  // everything that is wrong
-    std::set<std::string> stale;    // files that are taken as they were when last good
+    std::vector<TextFile> files;     // those that it was made from
+    std::vector<Problem> problems;   // everything that is wrong
+    std::set<std::string> stale;     // files that are taken as they were when last good
+    std::vector<std::string> notes;  // what a reader should know
     [[nodiscard]] bool good() const { return problems.empty(); }
 };
 

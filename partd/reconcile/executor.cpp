@@ -94,6 +94,9 @@ private:
             } else if (fates_[number] == Fate::Open) {
                 fates_[number] = Fate::Done;
                 ++result_.done;
+                if (plan_.changes[number].action == Action::Remove && !plan_.changes[number].implied) {
+                    result_.removed.push_back(plan_.changes[number].key);
+                }
             }
         }
     }

@@ -24,6 +24,7 @@ struct Execution {
     std::size_t writes = 0;  // requests that changed the host
     std::vector<Failed> failed = {};
     std::vector<Skipped> skipped = {};
+    std::vector<Key> removed = {};                         // by a request of their own
     std::vector<std::pair<Key, std::string>> learnt = {};  // identities of what was made
 };
 

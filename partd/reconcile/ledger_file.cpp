@@ -49,7 +49,7 @@ std::string encode_ledger(const Ledger& ledger, std::string_view boot_id) {
 }
 
 Ledger decode_ledger(std::string_view text, std::string_view boot_id) {
-    const Ledger lost{.lost = true, .entries = {}};
+    Ledger lost{.lost = true, .entries = {}};
     const std::size_t end = text.rfind(kEnd);
     if (!text.starts_with(fmt::format("{}{}\n", kHeader, boot_id)) || end == std::string_view::npos) {
         return lost;

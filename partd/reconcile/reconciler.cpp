@@ -182,15 +182,24 @@ private:
     }
 
     Result<> carry_out(const Plan& plan) {
+        const Ledger before = ledger_;
         add_intentions(plan, ledger_);
         PARTD_TRY(write_ledger(host_.paths().ledger(), ledger_));
         Execution round = execute(host_, plan);
+        for (const Key& key : round.removed) {
+            ledger_.entries.erase({std::string(key.kind->name), key.name});
+        }
+        // A replaced object was removed and made: its new entry is an intention again.
+        add_intentions(plan, ledger_);
+        for (const auto& failed : round.failed) {
+            if (failed.change.action == Action::Create) {
+                take_back(failed.change.key, before);
+            }
+        }
         for (const auto& [key, identity] : round.learnt) {
             ledger_.entries[{std::string(key.kind->name), key.name}].identity = identity;
         }
-        if (!round.learnt.empty()) {
-            PARTD_TRY(write_ledger(host_.paths().ledger(), ledger_));
-        }
+        PARTD_TRY(write_ledger(host_.paths().ledger(), ledger_));
         for (const auto& failed : round.failed) {
             if (!is_passing(failed.error)) {
                 given_up_.insert(failed.change.key.text());
@@ -199,6 +208,17 @@ private:
         progress_ = round.done > 0;
         merge(outcome_.execution, std::move(round));
         return {};
+    }
+
+    // What was not made is not expected to be found; what has the name is what it was before.
+    void take_back(const Key& key, const Ledger& before) {
+        const std::pair name(std::string(key.kind->name), key.name);
+        const auto old = before.entries.find(name);
+        if (old != before.entries.end()) {
+            ledger_.entries[name] = old->second;
+        } else {
+            ledger_.entries.erase(name);
+        }
     }
 
     kernel::Host& host_;

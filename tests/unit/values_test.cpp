@@ -70,11 +70,12 @@ TEST_CASE("Names that may go into paths and to the kernel") {
         CHECK_FALSE(valid_name(wrong));
     }
     CHECK(valid_if_name("eth0.100"));
+    CHECK(valid_if_name("ümlaut"));
     CHECK(valid_if_name(std::string(15, 'x')));
     for (const std::string& wrong :
          {std::string(), std::string("."), std::string(".."), std::string("all"), std::string("default"),
           std::string("a%d"), std::string("a/b"), std::string("a:b"), std::string("a b"), std::string("-a"),
-          std::string(16, 'x'), std::string("\x1b[1m"), std::string("ä")}) {
+          std::string(16, 'x'), std::string("\x1b[1m")}) {
         INFO(wrong);
         CHECK_FALSE(valid_if_name(wrong));
     }

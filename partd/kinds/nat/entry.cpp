@@ -113,6 +113,24 @@ static void keep_until_links_are_gone(Look& look) {
     }
 }
 
+// Elements that somebody else put into our table would undo what the files declare: they go.
+static void add_strays(Look& look, Elements elements) {
+    auto claims = claims_of(elements);
+    const Key key{&kNat.kind, "elements without a comment of partd"};
+    if (Resource* already = look.observed.find(key)) {
+        elements.all.insert(already->spec.as<Entry>().elements.all.begin(),
+                            already->spec.as<Entry>().elements.all.end());
+        already->spec = Spec(Entry{std::move(elements)});
+        return;
+    }
+    look.observed.add({.key = key,
+                       .spec = Spec(Entry{std::move(elements)}),
+                       .needs = {table_key()},
+                       .within = {table_key()},
+                       .claims = std::move(claims),
+                       .marked = true});
+}
+
 Result<> observe_entries(Look& look) {
     if (!look.nftables) {
         return {};
@@ -128,6 +146,10 @@ Result<> observe_entries(Look& look) {
         }
     }
     for (auto& [comment, elements] : by_comment) {
+        if (!comment.starts_with("partd ")) {
+            add_strays(look, std::move(elements));
+            continue;
+        }
         if (const auto named = parse_comment(comment)) {
             auto claims = claims_of(elements);
             look.add({.key = comment.size() < kMostComment ? Key{named->kind, named->name}

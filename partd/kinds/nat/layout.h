@@ -67,7 +67,6 @@ private:
     void pad();
     std::vector<std::uint8_t> bytes_;
     std::size_t components_ = 0;
-    std::size_t last_ = 0;
 };
 
 // An element as a reader of nft(8) would expect it: "10.1.1.0 . tcp . 8080 : 10.1.1.1 . 80".

@@ -163,12 +163,13 @@ void expand_masquerade(const DeclaredObject& object, const Declared& declared, c
     }
     Elements elements;
     if (masquerade->own) {
-        const auto prefixes = own_prefixes(interfaces, declared, object.owner);
+        auto prefixes = own_prefixes(interfaces, declared, object.owner);
+        std::erase_if(prefixes, [](const OwnPrefix& own) { return own.back.empty(); });
         add_own(elements, prefixes);
         if (prefixes.empty()) {
-            problems.error(
-                object.place("masquerade"),
-                fmt::format("partition {} has no link with an address to masquerade", object.owner));
+            problems.error(object.place("masquerade"),
+                           fmt::format("partition {} has no link to the host with an address to masquerade",
+                                       object.owner));
         }
     }
     for (const auto& each : masquerade->list) {
@@ -249,7 +250,8 @@ bool check_forward(const DeclaredObject& object, Forward& forward, const std::ve
 }
 
 std::string forward_name(const Forward& forward) {
-    std::string name = "forward " + forward.listen.text();
+    std::string name =
+        fmt::format("forward {}{}", forward.listen.text(), forward.to.ip.v6() ? " of IPv6" : "");
     for (const Ip& address : forward.address) {
         name += " at " + address.text();
     }

@@ -103,21 +103,17 @@ Result<> observe(Look& look) {
     }
     const Resource* wanted = look.desired.find(table_key());
     NatTable table{.chains = {}, .sets = {}, .rules = {}, .dormant = (*view)->dormant};
-    for (const auto& chain : chains()) {
-        if ((*view)->chains.contains(chain.name)) {
-            table.chains.push_back(chain.name);
-        }
-    }
+    table.chains.assign((*view)->chains.begin(), (*view)->chains.end());
     std::ranges::sort(table.chains);
     auto sets = sets_to_tell(**nftables, **view, wanted == nullptr ? nullptr : &wanted->spec.as<NatTable>());
     PARTD_TRY(sets);
     table.sets = std::move(*sets);
-    // A rule of somebody else's in our table is not ours to judge; one of ours for a set that waits is not
-    // told either.
+    // One of ours for a set that waits is not told; one of somebody else's has no comment of ours and is a
+    // difference.
     const std::set<std::string> told(table.sets.begin(), table.sets.end());
     for (const auto& rule : (*view)->rules) {
         const bool waits = PrefixSet::parse(rule.comment) && !told.contains(rule.comment);
-        if (!rule.comment.empty() && !waits) {
+        if (!waits) {
             table.rules.push_back(rule_name(rule.chain, rule.comment));
         }
     }
@@ -148,7 +144,8 @@ void create(Transaction& transaction, std::size_t number, const NatTable& table)
     }
 }
 
-// Our rules are made anew, all in one transaction: their order matters, and no counter stands in them.
+// All rules are made anew in one transaction: their order matters, and no counter stands in them. What
+// somebody else put among them goes: in this table it would undo what the files declare.
 Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
     auto nftables = doing.host.nftables();
     PARTD_TRY(nftables);
@@ -159,8 +156,14 @@ Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
     }
     Transaction& transaction = doing.batch.nftables();
     for (const auto& rule : (*view)->rules) {
-        if (!rule.comment.empty()) {
-            transaction.remove_rule(number, rule.chain, rule.handle);
+        transaction.remove_rule(number, rule.chain, rule.handle);
+    }
+    const auto is_ours = [](const std::string& name) {
+        return std::ranges::find(chains(), name, &kernel::nft::Chain::name) != chains().end();
+    };
+    for (const std::string& name : (*view)->chains) {
+        if (!is_ours(name)) {
+            transaction.remove_chain(number, name);
         }
     }
     for (const auto& chain : chains()) {

@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# Completion of partctl(8) for bash: verbs, options, names of partitions, files.
+
+# The options that stand before a verb or after it.
+_partctl_options='--root --json --color --no-legend --help --version'
+
+# Prints the declared names of these kinds ("partition", "slice"), below the --root of the command line if it has one.
+_partctl_names() {
+    local i name kind rest
+    local -a root=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == --root ]] && root=(--root "${COMP_WORDS[i + 1]}")
+    done
+    while read -r name kind rest; do
+        [[ " $* " == *" $kind "* ]] && printf '%s\n' "$name"
+    done < <("${COMP_WORDS[0]}" "${root[@]}" list --no-legend 2>/dev/null)
+}
+
+# Sets verb to the first word that is neither an option nor an option's value, and verb_at to its index.
+_partctl_find_verb() {
+    verb='' verb_at=0
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+            --root | --color) ((++i)) ;;
+            -*) ;;
+            *)
+                verb=${COMP_WORDS[i]} verb_at=$i
+                return
+                ;;
+        esac
+    done
+}
+
+_partctl() {
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb verb_at i
+    COMPREPLY=()
+    case $previous in
+        --root)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -d -- "$word")
+            return
+            ;;
+        --color)
+            mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
+            return
+            ;;
+        -f | --file)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
+    esac
+    _partctl_find_verb
+    if [[ $verb == exec ]]; then
+        # Behind `exec NAME --` stands another program's command line.
+        for ((i = verb_at + 1; i < COMP_CWORD; i++)); do
+            if [[ ${COMP_WORDS[i]} == -- ]]; then
+                if declare -F _command_offset >/dev/null; then
+                    _command_offset $((i + 1))
+                elif ((COMP_CWORD == i + 1)); then
+                    mapfile -t COMPREPLY < <(compgen -c -- "$word")
+                fi
+                return
+            fi
+        done
+    fi
+    local words=$_partctl_options
+    case $verb in
+        '') [[ $word == -* ]] || words='check diff apply status list show exec ns schema' ;;
+        apply) words+=' --file --keep-going --allow-delete' ;;
+        status) words+=' --check' ;;
+    esac
+    if [[ $word != -* && $verb == check ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+    fi
+    if [[ $word != -* && -n $verb ]]; then
+        words=''
+        case $verb in
+            # The one name that these take.
+            diff | apply | show)
+                [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
+                ;;
+            status | exec)
+                if [[ $previous == "$verb" || $previous == -* ]]; then
+                    words=$(_partctl_names partition)
+                elif [[ $verb == exec ]]; then
+                    words='--'
+                fi
+                ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _partctl partctl

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# The Debian packages that building, testing and checking need, and the function that installs them.
+# Sourced by packaging/quickstart, tests/run and .ci/run.
+# shellcheck disable=SC2034
+
+build_packages=(
+    build-essential cmake ninja-build ccache pkg-config
+    libtomlplusplus-dev libspdlog-dev libfmt-dev libsystemd-dev libmnl-dev libnftnl-dev libcli11-dev nlohmann-json3-dev
+)
+# What the example is looked at with.
+run_packages=(nftables iproute2 iputils-ping)
+# Other people's programs, as judges of what partd did.
+test_packages=(
+    "${run_packages[@]}" catch2 conntrack strace util-linux procps python3 python3-jsonschema
+)
+check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck scdoc)
+
+say() {
+    printf '\n==> %s\n' "$*"
+}
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+    local package
+    for package in "$@"; do
+        [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            printf '%s\n' "$package"
+    done
+}
+
+# Installs those of its arguments that are missing; touches nothing when there are none.
+install_packages() {
+    local -a missing
+    mapfile -t missing < <(missing_packages "$@")
+    if ((${#missing[@]} == 0)); then
+        echo "All $# packages are there already."
+        return
+    fi
+    echo "Missing: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}

@@ -1,0 +1,212 @@
+#include "host_view.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include <catch2/catch.hpp>
+
+using namespace partd::test;
+
+namespace {
+
+void check_repair(const Sandbox& sandbox, const std::string& kind) {
+    const auto plan = sandbox.partctl_json({"diff"});
+    INFO("diff after the change: " << plan_text(plan));
+    CHECK(sandbox.diff() == 1);
+    CHECK(lists(plan, "changes", kind));
+    sandbox.apply();
+}
+
+}  // namespace
+
+TEST_CASE("drift: a route removed", "[drift][route]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    sandbox.example("routed-nat");
+    sandbox.apply();
+    const int inside = sandbox.netns("test_net");
+    SECTION("by hand") {
+        ip({"route", "del", "default"}, inside);
+        check_repair(sandbox, "route");
+    }
+    SECTION("with the link set down") {
+        ip({"link", "set", "eth0", "down"}, inside);
+        check_repair(sandbox, "veth");
+    }
+    SECTION("pointed elsewhere, under our mark") {
+        ip({"route", "replace", "default", "via", "172.16.99.77", "proto", "112"}, inside);
+        check_repair(sandbox, "route");
+    }
+    CHECK(routes("default", inside).at(0).at("gateway") == "172.16.99.1");
+    CHECK(pings(inside, Outside::kPeer4));
+}
+
+TEST_CASE("drift: the firewall of others and ours", "[drift][nftables]") {
+    Sandbox sandbox;
+    const auto& outside = sandbox.outside();
+    sandbox.example("routed-nat");
+    sandbox.apply();
+    const int inside = sandbox.netns("test_net");
+    const auto intact = partd_table();
+    const Server server(inside, "172.16.99.100", 80);
+    SECTION("nft flush ruleset") {
+        output({"nft", "flush", "ruleset"});
+        check_repair(sandbox, "nftables");
+    }
+    SECTION("the table deleted") {
+        output({"nft", "delete", "table", "inet", "partd"});
+        check_repair(sandbox, "nftables");
+    }
+    SECTION("all rules flushed, the chains left") {
+        output({"nft", "flush", "table", "inet", "partd"});
+        check_repair(sandbox, "nftables");
+    }
+    SECTION("a foreign rule in our table") {
+        const auto chain = intact.substr(intact.find("\tchain ") + 7);
+        output({"nft", "insert", "rule", "inet", "partd", chain.substr(0, chain.find(' ')), "accept"});
+        CHECK(sandbox.diff() != 0);
+        sandbox.partctl({"apply"});
+        CHECK(sandbox.diff() == 0);
+    }
+    CHECK(partd_table() == intact);
+    CHECK(seen_by(outside.netns.fd(), Outside::kHost4, 8080) == Outside::kPeer4);
+    CHECK(pings(inside, Outside::kPeer4));
+}
+
+TEST_CASE("drift: one element of a set gone", "[drift][nftables][nat]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    sandbox.example("tenants");
+    sandbox.apply();
+    const auto intact = partd_table();
+    // each set and map emptied, one after the other
+    int emptied = 0;
+    for (std::size_t at = 0; (at = intact.find("\n\t", at)) != std::string::npos; ++at) {
+        const auto line = intact.substr(at + 2, intact.find('\n', at + 2) - at - 2);
+        const bool set = line.starts_with("set ");
+        if (!set && !line.starts_with("map ")) {
+            continue;
+        }
+        const auto name = line.substr(4, line.find(" {") - 4);
+        INFO(line);
+        output({"nft", "flush", set ? "set" : "map", "inet", "partd", name});
+        if (partd_table() != intact) {
+            ++emptied;
+            CHECK(sandbox.diff() == 1);
+            sandbox.apply();
+            CHECK(partd_table() == intact);
+        }
+    }
+    CHECK(emptied >= 2);
+}
+
+TEST_CASE("drift: a cgroup removed, a limit changed", "[drift][cgroup]") {
+    Sandbox sandbox;
+    sandbox.example("blue-green");
+    sandbox.apply();
+    auto& cgroups = sandbox.cgroups();
+    constexpr const char* kBlue = "partd.slice/partd-blue.slice";
+    SECTION("removed everywhere") {
+        for (const auto& place : cgroups.places(kBlue)) {
+            REQUIRE(::rmdir(place.c_str()) == 0);
+        }
+        check_repair(sandbox, "cgroup");
+    }
+    SECTION("removed from one hierarchy") {
+        REQUIRE(::rmdir((cgroups.of("memory")->mount_point + "/" + kBlue).c_str()) == 0);
+        CHECK(sandbox.diff() == 1);
+        sandbox.apply();
+    }
+    SECTION("memory.max changed") {
+        cgroups.set_limit(kBlue, "memory.max", 512 << 20);
+        check_repair(sandbox, "limit");
+    }
+    SECTION("pids.max changed") {
+        cgroups.set_limit(kBlue, "pids.max", 7);
+        check_repair(sandbox, "limit");
+    }
+    CHECK(cgroups.limit(kBlue, "memory.max") == 256 << 20);
+    CHECK(cgroups.limit(kBlue, "pids.max") == 128);
+    CHECK(cgroups.processor_percent(kBlue) == Approx(50));
+}
+
+TEST_CASE("drift: a limit that is not declared is not ours", "[drift][cgroup][foreign]") {
+    Sandbox sandbox;
+    sandbox.write_config("s.toml", "[slice.s]\nmemory.max = \"64M\"\n");
+    sandbox.apply();
+    const auto* pids = sandbox.cgroups().of("pids");
+    if (pids == nullptr || sandbox.cgroups().places("partd.slice/partd-s.slice").empty()) {
+        PARTD_CANNOT_RUN("no hierarchy has the pids controller");
+    }
+    // where the controller has a hierarchy of its own, the administrator makes the directory
+    const auto place = pids->mount_point + "/partd.slice/partd-s.slice";
+    std::filesystem::create_directories(place);
+    write_file(place + "/pids.max", "77");
+    CHECK(sandbox.diff() == 0);
+    sandbox.apply();
+    CHECK(read_file(place + "/pids.max") == "77\n");
+}
+
+TEST_CASE("drift: a sysctl changed", "[drift][sysctl]") {
+    Sandbox sandbox;
+    sandbox.write_config(
+        "s.toml",
+        "[partition.s]\n[partition.s.sysctl]\nnet.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 99\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("s");
+    CHECK(sysctl("net.ipv4.ip_default_ttl", inside) == "99");
+    set_sysctl("net.ipv4.ip_default_ttl", "64", inside);
+    check_repair(sandbox, "sysctl");
+    CHECK(sysctl("net.ipv4.ip_default_ttl", inside) == "99");
+    CHECK(sysctl("net.ipv4.ip_forward", inside) == "1");
+}
+
+TEST_CASE("drift: the host's forwarding switched off", "[drift][sysctl][nat]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    sandbox.example("routed-nat");
+    sandbox.apply();
+    set_sysctl("net.ipv4.ip_forward", "0");
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    CHECK(sysctl("net.ipv4.ip_forward") == "1");
+    CHECK(pings(sandbox.netns("test_net"), Outside::kPeer4));
+}
+
+TEST_CASE("drift: a rule removed", "[drift][rule]") {
+    Sandbox sandbox;
+    sandbox.write_config("r.toml", R"(
+[partition.r.link.eth0]
+address = ["10.3.0.2/24"]
+peer = { address = ["10.3.0.1/24"] }
+[[partition.r.rule]]
+from = "10.3.0.0/24"
+table = 100
+priority = 1000
+)");
+    sandbox.apply();
+    const int inside = sandbox.netns("r");
+    REQUIRE(rules(1000, inside).size() == 1);
+    ip({"rule", "del", "priority", "1000"}, inside);
+    check_repair(sandbox, "rule");
+    CHECK(rules(1000, inside).size() == 1);
+}
+
+TEST_CASE("drift: a DNS file edited or deleted", "[drift][dns]") {
+    Sandbox sandbox;
+    sandbox.write_config("d.toml",
+                         "[partition.d.dns]\nnameserver = [\"9.9.9.9\"]\nhosts = { db = [\"10.0.0.5\"] }\n");
+    sandbox.apply();
+    const auto resolv = read_file("/etc/netns/d/resolv.conf");
+    const auto hosts = read_file("/etc/netns/d/hosts");
+    SECTION("edited") {
+        write_file("/etc/netns/d/resolv.conf", resolv + "nameserver 1.1.1.1\n");
+    }
+    SECTION("deleted") {
+        ::unlink("/etc/netns/d/hosts");
+    }
+    check_repair(sandbox, "file");
+    CHECK(read_file("/etc/netns/d/resolv.conf") == resolv);
+    CHECK(read_file("/etc/netns/d/hosts") == hosts);
+}

@@ -1,0 +1,163 @@
+#include "host_view.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include <catch2/catch.hpp>
+
+using namespace partd::test;
+using Strings = std::vector<std::string>;
+
+namespace {
+
+constexpr const char* kBadSysctl = R"([partition.bad.link.eth0]
+address = ["10.80.0.1/24"]
+peer = { name = "bad0", address = ["10.80.0.2/24"] }
+[partition.bad.sysctl]
+net.ipv4.no_such_key = 1
+net.ipv4.ip_default_ttl = 55
+)";
+
+}  // namespace
+
+TEST_CASE("failure: one change fails, the rest is done, the message has the kernel's words and the line",
+          "[failure]") {
+    Sandbox sandbox;
+    sandbox.write_config("bad.toml", kBadSysctl);
+    sandbox.example("workshop");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find("No such file or directory") != std::string::npos);
+    CHECK(applied.err.find("bad.toml:5") != std::string::npos);
+    CHECK(applied.err.find("no_such_key") != std::string::npos);
+    CHECK(pings(kHere, "10.80.0.1"));
+    CHECK(pings(kHere, "10.1.1.1"));
+    CHECK(sysctl("net.ipv4.ip_default_ttl", sandbox.netns("bad")) == "55");
+    CHECK(status_of(sandbox, "bad").at("state") == "degraded");
+    CHECK(status_of(sandbox, "workshop").at("state") == "active");
+
+    // the next run tries again, and only that
+    const auto again = sandbox.partctl_json({"apply"});
+    INFO(plan_text(again));
+    CHECK(again.at("changes").size() == 1);
+    REQUIRE(again.at("failed").size() == 1);
+    CHECK(again.at("failed").at(0).at("kind") == "sysctl");
+    CHECK(again.at("failed").at(0).at("line") == 5);
+    CHECK(again.at("failed").at(0).at("file").get<std::string>().ends_with("bad.toml"));
+
+    sandbox.write_config("bad.toml",
+                         "[partition.bad.link.eth0]\naddress = [\"10.80.0.1/24\"]\npeer = { name = \"bad0\", "
+                         "address = [\"10.80.0.2/24\"] }\n");
+    sandbox.apply();
+}
+
+TEST_CASE("failure: a value that the kernel refuses", "[failure]") {
+    Sandbox sandbox;
+    sandbox.write_config("bad.toml", "[partition.bad.sysctl]\nnet.ipv4.ip_default_ttl = 4096\n");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find("Invalid argument") != std::string::npos);
+    CHECK(applied.err.find("bad.toml:2") != std::string::npos);
+}
+
+TEST_CASE("failure: the kernel's extended message is passed on", "[failure][extack]") {
+    Sandbox sandbox;
+    sandbox.write_config("bad.toml", R"([partition.bad.link.eth0]
+address = ["10.80.0.1/24"]
+peer = { name = "bad0", address = ["10.80.0.2/24"] }
+[[partition.bad.route]]
+to = "10.81.0.0/16"
+via = "10.80.0.2"
+scope = "link"
+[[partition.bad.route]]
+to = "10.82.0.0/16"
+via = "10.80.0.2"
+)");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find("Nexthop has invalid gateway") != std::string::npos);
+    CHECK(applied.err.find("Network is unreachable") != std::string::npos);
+    CHECK(applied.err.find("bad.toml:4") != std::string::npos);
+    CHECK(routes("10.82.0.0/16", sandbox.netns("bad")).size() == 1);
+}
+
+TEST_CASE("failure: only what needs it is skipped", "[failure]") {
+    Sandbox sandbox;
+    // a disk full of nothing: no directory for the DNS file can be made
+    write_file("/etc/netns", "");
+    sandbox.write_config("bad.toml", R"([partition.bad.link.eth0]
+address = ["10.80.0.1/24"]
+peer = { name = "bad0", address = ["10.80.0.2/24"] }
+[partition.bad.dns]
+nameserver = ["9.9.9.9"]
+)");
+    const auto applied = sandbox.partctl_json({"apply"});
+    INFO(plan_text(applied));
+    REQUIRE(applied.at("failed").size() == 1);
+    CHECK(applied.at("failed").at(0).at("kind") == "file");
+    CHECK(pings(kHere, "10.80.0.1"));
+    CHECK(sandbox.partctl({"apply"}).code == 6);
+    ::unlink("/etc/netns");
+    sandbox.apply();
+    CHECK(read_file("/etc/netns/bad/resolv.conf").find("9.9.9.9") != std::string::npos);
+}
+
+TEST_CASE("failure: what depends on a thing in conflict is skipped, and says because of what",
+          "[failure][conflict]") {
+    Sandbox sandbox;
+    ip({"link", "add", "pv-test_net", "type", "bridge"});
+    sandbox.example("routed-nat");
+    const auto applied = sandbox.partctl_json({"apply"});
+    INFO(plan_text(applied));
+    CHECK(lists(applied, "conflicts", "veth", "test_net/eth0"));
+    CHECK(lists(applied, "blocked", "address", "test_net"));
+    CHECK(lists(applied, "blocked", "route", "test_net"));
+    for (const auto& blocked : applied.at("blocked")) {
+        CHECK(blocked.at("because") == "veth test_net/eth0");
+    }
+    CHECK(netns_names() == Strings{"test_net"});
+    CHECK(links(sandbox.netns("test_net")) == Strings{});
+}
+
+TEST_CASE("failure: killed in the middle, the next run finishes, and removal leaves nothing",
+          "[failure][crash]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    forward_everything();
+    const auto before = snapshot(sandbox);
+    sandbox.example("tenants");
+    sandbox.example("limits");
+    // at several instants, by time: the fault tests stop it at each call
+    const auto delay = GENERATE(2, 5, 9, 14, 25, 50);
+    INFO("killed after " << delay << " ms");
+    Background first(Arguments{PARTCTL, "apply"});
+    ::usleep(static_cast<useconds_t>(delay) * 1000);
+    first.signal(SIGKILL);
+    first.wait();
+    sandbox.apply();
+    CHECK(pings(sandbox.netns("acme"), Outside::kPeer4));
+    sandbox.close_netns();
+    sandbox.remove_config("tenants.toml");
+    sandbox.remove_config("limits.toml");
+    CHECK(sandbox.partctl({"apply", "--allow-delete"}).code == 0);
+    CHECK(difference(before, snapshot(sandbox)) == "");
+}
+
+TEST_CASE("failure: two at the same time do not get in each other's way", "[failure][race]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    sandbox.example("tenants");
+    Background first(Arguments{PARTCTL, "apply"});
+    Background second(Arguments{PARTCTL, "apply"});
+    const int one = first.wait(20s);
+    const int two = second.wait(20s);
+    INFO(first.written() << second.written());
+    CHECK(one == 0);
+    CHECK(two == 0);
+    CHECK(sandbox.diff() == 0);
+    CHECK(pings(sandbox.netns("acme"), Outside::kPeer4));
+}
