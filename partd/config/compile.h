@@ -18,6 +18,9 @@ struct Compiled {
 // From texts to the desired state, without looking at the host.
 Compiled compile(std::span<const TextFile> files, Kinds kinds);
 
+// The manual page of the language, partd.toml(5), in roff.
+std::string manual(Kinds kinds);
+
 // The JSON Schema (draft 2020-12) of the whole language.
 Value schema(Kinds kinds);
 

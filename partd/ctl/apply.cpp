@@ -1,9 +1,11 @@
+#include "base/log.h"
 #include "base/text.h"
 #include "ctl/session.h"
 #include "kinds/host.h"
 #include "plan/render.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include <fmt/format.h>
 
@@ -43,6 +45,7 @@ Value to_value(const Outcome& outcome) {
 
 void tell(const Outcome& outcome, const Options& options) {
     fmt::print("{}", plan::render(outcome.plan, options.color));
+    std::fflush(stdout);
     for (const auto& failed : outcome.execution.failed) {
         const std::string place = failed.change.source ? failed.change.source.text() + ": " : "";
         fmt::print(stderr, "{}error: {}\n", printable(place), printable(failed.error.message));
@@ -93,6 +96,9 @@ int run_apply(const Options& options) {
         complain(outcome.error().message);
         return kSomeFailed;
     }
+    log_detail(fmt::format("{} files, {} objects wanted; {} requests in {} rounds",
+                           session->desired.files.size(), compiled.desired.all().size(),
+                           outcome->execution.writes, outcome->rounds));
     if (outcome->refused.empty()) {
         if (auto kept = accept(options.paths(), session->desired.files); !kept) {
             complain(kept.error().message);

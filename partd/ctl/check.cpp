@@ -25,7 +25,8 @@ int run_check(const Options& options) {
         all.set("problems", std::move(problems));
         print_json(std::move(all));
     } else if (desired->good()) {
-        fmt::print("{} files are well: {} objects\n", desired->files.size(),
+        const std::size_t files = desired->files.size();
+        fmt::print("{} well: {} objects\n", files == 1 ? "1 file is" : fmt::format("{} files are", files),
                    desired->compiled.desired.all().size());
     }
     return desired->good() ? kDone : kInvalid;

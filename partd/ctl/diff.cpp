@@ -1,6 +1,8 @@
 #include "ctl/session.h"
 #include "plan/render.h"
 
+#include <cstdio>
+
 #include <fmt/format.h>
 
 namespace partd::ctl {
@@ -23,6 +25,7 @@ int run_diff(const Options& options) {
         print_json(plan::to_value(view->plan));
     } else {
         fmt::print("{}", plan::render(view->plan, options.color));
+        std::fflush(stdout);
         if (options.legend) {
             fmt::print(stderr, "{}\n", plan::summary(view->plan));
         }

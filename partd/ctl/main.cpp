@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "ctl/options.h"
 
 #include <unistd.h>
@@ -20,6 +21,7 @@ void add_global(CLI::App& app, Options& options, std::string& color) {
     app.add_option("--root", options.root, "Work below this directory instead of / (for tests)")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--json", options.json, "Print JSON");
+    app.add_flag("-v,--verbose", options.verbose, "Tell what is being done, on stderr");
     app.add_flag("!--no-legend", options.legend, "Print no heading and no summary");
     app.add_option("--color", color, "Color: auto, always or never")
         ->check(CLI::IsMember({"auto", "always", "never"}));
@@ -60,7 +62,8 @@ void add_verbs(CLI::App& app, Options& options, Verb& chosen) {
     add("exec", "Run a program in a partition: exec NAME -- PROGRAM ARGUMENTS", run_exec)
         ->add_option("name", options.name, "A partition")
         ->required();
-    add("schema", "Print the JSON Schema of the configuration", run_schema);
+    add("schema", "Print the JSON Schema of the configuration", run_schema)
+        ->add_flag("--man", options.manual, "Print the manual page partd.toml(5) instead");
 }
 
 bool wants_color(const std::string& choice) {
@@ -101,6 +104,7 @@ int run(int count, char** arguments) {
                    stderr);
         return kUsage;
     }
+    start_log("partctl", options.verbose);
     options.color = wants_color(color);
     return chosen(options);
 }

@@ -32,6 +32,7 @@ struct Options {
     std::string extra;               // apply -f
     bool keep_going = false;
     bool allow_delete = false;
+    bool manual = false;               // schema --man
     bool check = false;                // status --check
     std::vector<std::string> command;  // exec
 

@@ -6,7 +6,11 @@
 
 namespace partd::ctl {
 
-int run_schema(const Options&) {
+int run_schema(const Options& options) {
+    if (options.manual) {
+        fmt::print("{}", config::manual(pure_kinds()));
+        return kDone;
+    }
     fmt::print("{}\n", to_json(config::schema(pure_kinds()), 2));
     return kDone;
 }

@@ -1,5 +1,6 @@
 #include "ctl/session.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "kernel/rights.h"
 #include "reconcile/ledger_file.h"
@@ -12,7 +13,7 @@
 namespace partd::ctl {
 
 void complain(std::string_view text) {
-    fmt::print(stderr, "partctl: {}\n", text);
+    log_error(text);
 }
 
 void complain(const std::vector<Problem>& problems) {

@@ -32,7 +32,9 @@ void print(const Resource& wanted, const State& observed, bool color) {
         if (want.empty() && have.empty()) {
             continue;
         }
-        const bool differs = found == nullptr || !field.same(wanted.spec.data(), found->spec.data());
+        const bool compared = field.options.role == Role::Managed || field.options.role == Role::Replace;
+        const bool differs =
+            found == nullptr || (compared && !field.same(wanted.spec.data(), found->spec.data()));
         const std::string now = !differs ? ""
                                          : fmt::format("   now: {}", found == nullptr ? "not there"
                                                                      : have.empty()   ? "none"

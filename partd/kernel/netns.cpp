@@ -166,10 +166,20 @@ std::optional<std::string> NetnsDirectory::trouble() const {
     return std::nullopt;
 }
 
+namespace {
+
+// On the directory below the mount: what partd made of it.
+constexpr char kMadeBy[] = "trusted.partd";
+constexpr char kMadeMount[] = "mount";
+constexpr char kMadeAll[] = "mount and directory";
+
+}  // namespace
+
 Result<> NetnsDirectory::make_ready() {
     if (ready_) {
         return {};
     }
+    const bool fresh = !exists(path_);
     PARTD_TRY(make_directories(path_));
     auto directory = open_directory(path_);
     PARTD_TRY(directory);
@@ -179,13 +189,34 @@ Result<> NetnsDirectory::make_ready() {
     // Mounts made here must reach the mount namespaces of services and be seen to go by them: the directory
     // is a shared mount of its own.
     if (mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
-        if (errno != EINVAL || mount(path_.c_str(), path_.c_str(), "none", MS_BIND | MS_REC, nullptr) != 0 ||
+        const bool no_mount = errno == EINVAL;
+        (void)set_xattr(path_, kMadeBy, fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
+        if (!no_mount || mount(path_.c_str(), path_.c_str(), "none", MS_BIND | MS_REC, nullptr) != 0 ||
             mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
             return fail_errno("make " + path_ + " a shared mount");
         }
     }
     ready_ = true;
     return {};
+}
+
+void NetnsDirectory::retire() {
+    const std::string made = get_xattr(path_, kMadeBy);
+    const auto directory = open_directory(path_);
+    if (made.empty() || !directory || !names().empty()) {
+        return;
+    }
+    // ip-netns(8) holds the same lock while it makes the mount; a name that it adds meanwhile makes it busy.
+    if (flock(directory->get(), LOCK_EX) != 0 || !names().empty()) {
+        return;
+    }
+    ready_ = false;
+    if (umount2(path_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+        remove_xattr(path_, kMadeBy);
+        if (made == kMadeAll) {
+            remove_empty_directory(path_);
+        }
+    }
 }
 
 namespace {

@@ -64,6 +64,8 @@ public:
     // Makes a namespace, lets `prepare` work on it before anybody can see it, and gives it the name. Makes
     // the directory a shared mount of its own first where it is not, under the lock that ip-netns(8) takes.
     Result<Netns> create(const std::string& name, const std::function<Result<>(Netns&)>& prepare);
+    // When no name is left: takes back the mount and the directory, as far as make_ready() made them.
+    void retire();
     // Takes the name away; the namespace lives on while somebody uses it. Absent is success.
     Result<> remove(const std::string& name);
 

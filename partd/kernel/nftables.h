@@ -173,8 +173,8 @@ public:
     static Result<Nftables> open();
 
     // nullopt when there is no such table.
-    Result<std::optional<TableView>> look(const std::string& table);
-    Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& set);
+    Result<std::optional<TableView>> look(const std::string& name);
+    Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& name);
     // Sends all. On refusal nothing is changed, and `refused` is the tag of the step at fault with the
     // kernel's word for it.
     struct Refusal {

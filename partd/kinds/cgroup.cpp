@@ -189,7 +189,8 @@ std::string group_of(const Declared& declared, std::string_view name) {
 }
 
 constinit const LiveKind kCgroup = {
-    .kind = {.name = "cgroup", .table = &Cgroup::table, .language = kLanguage, .expand = expand},
+    .kind =
+        {.name = "cgroup", .table = &Cgroup::table, .language = kLanguage, .expand = expand, .counts = true},
     .observe = observe,
     .apply = apply,
 };

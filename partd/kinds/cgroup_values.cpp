@@ -129,7 +129,8 @@ namespace {
 
 // The device's path has no control character, no blank and no "..": it is opened below /dev.
 constexpr Field kIoFields[] = {
-    field<&IoMax::device>("device", "the block device: its path below /dev, or MAJOR:MINOR", {.required = true}),
+    field<&IoMax::device>("device", "the block device: its path below /dev, or MAJOR:MINOR",
+                          {.required = true}),
     field<&IoMax::rbps>("rbps", "bytes read a second", {.min = 1}),
     field<&IoMax::wbps>("wbps", "bytes written a second", {.min = 1}),
     field<&IoMax::riops>("riops", "read operations a second", {.min = 1}),

@@ -97,7 +97,9 @@ Result<> observe(Look& look) {
             const Resource* wanted = look.desired.find(limit_key(group, key));
             const Limit asked = wanted != nullptr ? wanted->spec.as<Limit>()
                                                   : Limit{group, key, std::string(default_of(key))};
-            const std::string value = read_value(cgroups, asked);
+            // The mark holds what was asked for: a v1 file would say it in its own way.
+            const std::string value = wanted != nullptr ? read_value(cgroups, asked)
+                                                        : kernel::get_xattr(cgroups.home(group), attribute);
             const Key cgroup{&kCgroup.kind, group};
             const std::string owner = cgroups.owner(group);
             look.add({.key = limit_key(group, key),
@@ -171,7 +173,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     }
     const Limit& limit = change.wanted.as<Limit>();
     // The mark first: a value that stands is known to be ours.
-    PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), mark_name(limit.key), "1"));
+    PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), mark_name(limit.key), limit.value));
     if (auto written = write(doing, limit); !written) {
         if (change.action == Action::Create) {
             kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));

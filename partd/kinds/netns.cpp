@@ -162,6 +162,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
             PARTD_TRY(doing.host.directory().remove(name));
             doing.batch.count_write();
             doing.host.release(name);
+            doing.batch.at_end([&host = doing.host] { host.directory().retire(); });
             return {};
     }
     return {};

@@ -24,8 +24,11 @@ std::string details(const Change& change) {
     if (change.action == Action::Update) {
         std::vector<std::string> texts;
         for (const FieldChange& field : change.fields) {
-            texts.push_back(
-                fmt::format("{} {} → {}", field.field->name, or_none(field.from), or_none(field.to)));
+            constexpr std::size_t kReadable = 240;
+            const bool readable = field.from.size() + field.to.size() <= kReadable;
+            texts.push_back(readable ? fmt::format("{} {} → {}", field.field->name, or_none(field.from),
+                                                   or_none(field.to))
+                                     : fmt::format("{} as declared", field.field->name));
         }
         return ": " + join(texts, ", ");
     }

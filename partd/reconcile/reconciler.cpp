@@ -162,6 +162,7 @@ public:
                 break;
             }
             PARTD_TRY(carry_out(plan));
+            ++outcome_.rounds;
         }
         return std::move(outcome_);
     }

@@ -29,6 +29,7 @@ struct Outcome {
     Plan plan;               // as it was at the beginning
     Execution execution;     // of all rounds together
     std::string refused;     // why nothing was done; "" when something was
+    std::size_t rounds = 0;  // of looking and carrying out
     bool converged = false;  // the last look found nothing left to do but conflicts
 };
 
