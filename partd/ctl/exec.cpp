@@ -37,7 +37,7 @@ int run_exec(const Options& options) {
         complain(fmt::format("exec {}: {}", options.name, entered.error().message));
         return kCannotRun;
     }
-    const Error error = kernel::become(options.command);
+    const Error error = kernel::become(options.command, options.umask);
     complain(error.message);
     return error.code == ENOENT ? kNotFound : kCannotRun;
 }

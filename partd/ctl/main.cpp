@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "ctl/options.h"
+#include "kernel/enter.h"
 
 #include <unistd.h>
 
@@ -104,6 +105,8 @@ int run(int count, char** arguments) {
                    stderr);
         return kUsage;
     }
+    // What partd makes is for all to read, whoever starts it.
+    options.umask = kernel::set_file_mode_mask(022);
     start_log("partctl", options.verbose);
     options.color = wants_color(color);
     return chosen(options);

@@ -35,6 +35,7 @@ struct Options {
     bool manual = false;               // schema --man
     bool check = false;                // status --check
     std::vector<std::string> command;  // exec
+    unsigned umask = 022;              // the caller's, for the program that exec becomes
 
     [[nodiscard]] kernel::Paths paths() const { return {.root = root}; }
 };

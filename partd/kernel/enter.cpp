@@ -7,6 +7,7 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -72,7 +73,12 @@ Result<> enter(Host& host, const Entry& entry) {
     return bind_etc(host.paths().etc_netns() + "/" + *entry.netns);
 }
 
-Error become(const std::vector<std::string>& command) {
+unsigned set_file_mode_mask(unsigned mask) {
+    return umask(mask);
+}
+
+Error become(const std::vector<std::string>& command, unsigned file_mode_mask) {
+    umask(file_mode_mask);
     // Descriptors of ours close by themselves; those that the caller left open are the caller's mistake, and
     // stay out as well.
     constexpr unsigned kFirst = 3;

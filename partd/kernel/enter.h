@@ -19,7 +19,10 @@ struct Entry {
 // /etc/netns/NAME stand over those of /etc.
 Result<> enter(Host& host, const Entry& entry);
 
-// Becomes the program, found by PATH; returns only with an error.
-Error become(const std::vector<std::string>& command);
+// Becomes the program, found by PATH, with that file mode creation mask; returns only with an error.
+Error become(const std::vector<std::string>& command, unsigned file_mode_mask);
+
+// Sets the file mode creation mask (umask(2)); returns the one before.
+unsigned set_file_mode_mask(unsigned mask);
 
 }  // namespace partd::kernel

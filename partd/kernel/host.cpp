@@ -47,7 +47,10 @@ const Link* Host::find_link(const std::string& netns, const std::string& name) {
     if (!all) {
         return nullptr;
     }
-    const auto found = std::ranges::find(**all, name, &Link::name);
+    const auto is_called = [&](const Link& link) {
+        return link.name == name || std::ranges::find(link.altnames, name) != link.altnames.end();
+    };
+    const auto found = std::ranges::find_if(**all, is_called);
     return found == (*all)->end() ? nullptr : &*found;
 }
 

@@ -48,7 +48,7 @@ public:
     void close_released() { released_.clear(); }
     // All interfaces of that namespace.
     Result<const std::vector<Link>*> links(const std::string& name);
-    // The interface with that name; nullptr when there is none.
+    // The interface with that name or alternative name; nullptr when there is none.
     const Link* find_link(const std::string& netns, const std::string& name);
     // Remembers an interface that was just made, as list_links() would tell it.
     void note_link(const std::string& netns, Link link);

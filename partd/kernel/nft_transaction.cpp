@@ -46,6 +46,14 @@ void Transaction::add_table(std::size_t tag, const std::string& comment) {
                       })});
 }
 
+void Transaction::wake_table(std::size_t tag) {
+    const auto table = encode_table(table_);
+    nftnl_table_set_u32(table.get(), NFTNL_TABLE_FLAGS, 0);
+    steps_.push_back({tag, make_message(NFT_MSG_NEWTABLE, 0, [&](nlmsghdr* h) {
+                          nftnl_table_nlmsg_build_payload(h, table.get());
+                      })});
+}
+
 void Transaction::remove_table(std::size_t tag) {
     const auto table = encode_table(table_);
     steps_.push_back({tag, make_message(NFT_MSG_DELTABLE, 0, [&](nlmsghdr* h) {

@@ -138,6 +138,8 @@ public:
     explicit Transaction(std::string table) : table_(std::move(table)) {}
 
     void add_table(std::size_t tag, const std::string& comment);
+    // Ends that a table is dormant.
+    void wake_table(std::size_t tag);
     void remove_table(std::size_t tag);
     void add_chain(std::size_t tag, const Chain& chain);
     void remove_chain(std::size_t tag, const std::string& name);

@@ -1,5 +1,6 @@
 #include "kinds/address.h"
 
+#include "kernel/files.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
 
@@ -101,6 +102,21 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 // IFA_PROTO is younger (Linux 5.18) than some headers.
 constexpr std::uint16_t kIfaProto = 11;
 
+// The pair of ours that the interface is an end of, also while its mark is gone.
+const Resource* link_of(Look& look, const std::string& netns, const kernel::Link& link) {
+    if (const auto mark = parse_link_mark(link.alias)) {
+        return look.observed.find(veth_key(mark->partition, mark->link));
+    }
+    const auto is_end = [&](const LinkEnd& end) { return end.netns == netns && end.name == link.name; };
+    for (const Resource& resource : link.kind == "veth" ? look.observed.all() : std::deque<Resource>()) {
+        const bool veth = resource.key.kind == &kVeth.kind && resource.standing == Standing::Ours;
+        if (veth && (is_end(resource.spec.as<Veth>().self) || is_end(resource.spec.as<Veth>().peer))) {
+            return &resource;
+        }
+    }
+    return nullptr;
+}
+
 void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const auto head = reply.head<ifaddrmsg>();
     const auto attributes = reply.attributes<ifaddrmsg>();
@@ -111,19 +127,19 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     if (!ip || link == links.end()) {
         return;
     }
-    const auto mark = parse_link_mark(link->alias);
+    const auto pair = link_of(look, netns, *link);
     const std::string interface = wanted_name(look, *link);
     const Address address{*ip, head.ifa_prefixlen};
     const Key key = address_key(netns, interface, address);
-    const bool marked = attributes.number<std::uint8_t>(kIfaProto) == kProtocolMark &&
-                        (mark || (link->name == "lo" && !netns.empty()));
+    const bool on_ours = pair || (link->name == "lo" && !netns.empty());
+    const bool marked = attributes.number<std::uint8_t>(kIfaProto) == kProtocolMark && on_ours;
     if (!marked && look.desired.find(key) == nullptr) {
         return;
     }
-    const Key container = mark ? veth_key(mark->partition, mark->link) : netns_key(netns);
+    const Key container = pair ? pair->key : netns_key(netns);
     look.add({.key = key,
               .spec = Spec(InterfaceAddress{netns, interface, address}),
-              .owner = mark ? mark->partition : netns,
+              .owner = pair ? pair->owner : netns,
               .needs = {container},
               .within = {container},
               .marked = marked,
@@ -163,6 +179,15 @@ Message make_request(std::uint16_t type, std::uint16_t flags, const InterfaceAdd
     return message;
 }
 
+// The kernel takes the other addresses of a network along with its first one, unless told to promote one of
+// them.
+Result<> keep_secondaries(const kernel::Netns& netns, const std::string& interface) {
+    return netns.inside([&] {
+        return kernel::write_kernel_file("/proc/sys/net/ipv4/conf/" + interface + "/promote_secondaries",
+                                         "1");
+    });
+}
+
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const bool removal = change.action == Action::Remove;
     const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
@@ -172,6 +197,9 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     }
     auto netns = doing.host.netns(spec.netns);
     PARTD_TRY(netns);
+    if (removal && !spec.address.ip.v6()) {
+        PARTD_TRY(keep_secondaries(**netns, link->name));
+    }
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
                                    removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, link->index);
     if (!removal) {

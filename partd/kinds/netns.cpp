@@ -36,6 +36,8 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
     }
 }
 
+constexpr int kLoopback = 1;  // LOOPBACK_IFINDEX
+
 std::set<std::string> names_to_look_at(const Look& look) {
     std::set<std::string> names;
     look.for_wanted(kNetns.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
@@ -72,9 +74,11 @@ Result<> observe_one(Look& look, const std::string& name) {
     }
     auto netns = look.host.netns(name);
     PARTD_TRY(netns);
-    PARTD_TRY(look.host.links(name));
-    const auto* lo = look.host.find_link(name, "lo");
-    if (lo == nullptr) {
+    auto links = look.host.links(name);
+    PARTD_TRY(links);
+    // By its index: its name is its users' to change.
+    const auto lo = std::ranges::find(**links, kLoopback, &kernel::Link::index);
+    if (lo == (*links)->end()) {
         return fail("network namespace " + name + " has no loopback interface");
     }
     Resource& found =
@@ -108,7 +112,7 @@ Message set_lo(const std::string& mark) {
     message.head(ifinfomsg{.ifi_family = AF_UNSPEC,
                            .__ifi_pad = 0,
                            .ifi_type = 0,
-                           .ifi_index = 1,
+                           .ifi_index = kLoopback,
                            .ifi_flags = IFF_UP,
                            .ifi_change = IFF_UP});
     message.text(IFLA_IFALIAS, mark);
@@ -118,7 +122,8 @@ Message set_lo(const std::string& mark) {
 // The interfaces of the host's whose other ends go with the namespace: the kernel takes them a moment later.
 void wait_for_links(Doing& doing, const std::string& name) {
     std::set<int> indexes;
-    for (const kernel::Link& link : **doing.host.links("")) {
+    const auto links = doing.host.links("");
+    for (const kernel::Link& link : links ? **links : std::vector<kernel::Link>()) {
         const auto mark = parse_link_mark(link.alias);
         if (mark && mark->partition == name) {
             indexes.insert(link.index);

@@ -262,8 +262,19 @@ void add_needs(Resource& resource, const Route& route, const std::vector<Interfa
     }
 }
 
+bool is_direct(const std::map<std::string, std::vector<Interface>>& by_netns, const std::string& netns,
+               const NextHop& way) {
+    const auto found = by_netns.find(netns);
+    return found != by_netns.end() && std::ranges::any_of(found->second, [&](const Interface& interface) {
+               return way.dev == interface.name &&
+                      std::ranges::any_of(interface.addresses, [&](const auto& address) {
+                          return address.value.prefix().contains(*way.via);
+                      });
+           });
+}
+
 // A gateway behind a route: that route first.
-void order_gateways(State& desired) {
+void order_gateways(State& desired, const std::map<std::string, std::vector<Interface>>& by_netns) {
     std::map<std::string, std::vector<Resource*>> by_owner;
     for (Resource& resource : desired.all()) {
         if (resource.key.kind == &kRoute.kind) {
@@ -274,8 +285,10 @@ void order_gateways(State& desired) {
         for (Resource* resource : routes) {
             for (const Resource* other : routes) {
                 const Prefix& to = *other->spec.as<Route>().to.prefix;
+                // A gateway in an interface's own network needs no route.
                 const auto behind = [&](const NextHop& way) {
-                    return way.via && to.length > 0 && to.contains(*way.via);
+                    return way.via && to.length > 0 && to.contains(*way.via) &&
+                           !is_direct(by_netns, owner, way);
                 };
                 if (other != resource && std::ranges::any_of(resource->spec.as<Route>().nexthop, behind)) {
                     resource->needs.push_back(other->key);
@@ -312,7 +325,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                            "the other declaration");
         }
     }
-    order_gateways(desired);
+    order_gateways(desired, by_netns);
 }
 
 std::string summary(const Spec& spec) {

@@ -143,6 +143,14 @@ Key sysctl_key(std::string_view netns, const std::string& path) {
             netns.empty() ? "host:" + dotted(path) : fmt::format("{} {}", netns, dotted(path))};
 }
 
+// net/ipv4/conf/eth0/…, net/ipv6/neigh/eth0/…
+bool concerns(const std::string& path, const std::string& interface) {
+    const auto parts = split(path, '/');
+    constexpr std::size_t kName = 3;
+    return parts.size() > kName && parts[kName] == interface &&
+           (parts[kName - 1] == "conf" || parts[kName - 1] == "neigh");
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     auto by_netns = interfaces_by_netns(declared);
     for (const DeclaredObject* object : declared.all<Sysctls>()) {
@@ -161,7 +169,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                               .needs = {netns},
                               .within = {netns}};
             for (const Interface& interface : by_netns[object->owner]) {
-                if (interface.link && (entry.path + "/").contains("/" + interface.name + "/")) {
+                if (interface.link && concerns(entry.path, interface.name)) {
                     resource.needs.push_back(*interface.link);
                     resource.within.push_back(*interface.link);
                 }
@@ -267,7 +275,9 @@ Result<> keep_learnt_routes(Doing& doing) {
             uplinks.insert(reply.view().attributes<rtmsg>().number<int>(RTA_OIF).value_or(0));
         }
     }
-    for (const kernel::Link& link : **doing.host.links("")) {
+    auto links = doing.host.links("");
+    PARTD_TRY(links);
+    for (const kernel::Link& link : **links) {
         const std::string path = "/proc/sys/net/ipv6/conf/" + link.name + "/accept_ra";
         if (uplinks.contains(link.index) && trim(kernel::read_file(path).value_or("")) == "1") {
             PARTD_TRY(kernel::write_kernel_file(path, "2"));

@@ -1,6 +1,7 @@
 #include "kinds/veth.h"
 
 #include "base/names.h"
+#include "base/text.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
@@ -185,14 +186,46 @@ std::string identity_of(Look& look, const FoundEnd& end) {
 
 using Pairs = std::map<std::pair<std::string, std::string>, FoundPair>;
 
+// Whether an end without a mark is the one that we made: the ledger knows it, or it was about to be made and
+// is just as wanted.
+bool is_expected(Look& look, const Key& key, const FoundEnd& end, bool peer) {
+    const LedgerEntry* entry = look.ledger.find(kVeth.kind.name, key.name);
+    if (entry != nullptr && !entry->identity.empty()) {
+        const auto known = words(entry->identity);
+        return std::ranges::find(known, identity_of(look, end)) != known.end();
+    }
+    const Resource* wanted = look.desired.find(key);
+    if (wanted == nullptr) {
+        return false;
+    }
+    const LinkEnd& as = peer ? wanted->spec.as<Veth>().peer : wanted->spec.as<Veth>().self;
+    return as.netns == end.netns && as.name == end.link->name;
+}
+
+// A partition's root can write any alias: a mark counts only where that end may be.
+bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, const Link& link) {
+    if (!mark.peer || netns.empty()) {
+        return mark.peer ? netns.empty() : netns == mark.partition;
+    }
+    const Key key = veth_key(mark.partition, mark.link);
+    const Resource* wanted = look.desired.find(key);
+    return (wanted != nullptr && wanted->spec.as<Veth>().peer.netns == netns) ||
+           is_expected(look, key, {netns, &link}, true);
+}
+
 // Our ends in one namespace, by their marks.
 Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
     auto links = look.host.links(netns);
     PARTD_TRY(links);
     for (const Link& link : **links) {
-        if (const auto mark = parse_link_mark(link.alias); mark && link.kind == "veth") {
-            FoundPair& pair = pairs[{mark->partition, mark->link}];
-            (mark->peer ? pair.peer : pair.self) = {netns, &link};
+        const auto mark = link.kind == "veth" ? parse_link_mark(link.alias) : std::nullopt;
+        if (!mark || !may_be_here(look, *mark, netns, link)) {
+            continue;
+        }
+        FoundPair& pair = pairs[{mark->partition, mark->link}];
+        FoundEnd& end = mark->peer ? pair.peer : pair.self;
+        if (end.link == nullptr) {
+            end = {netns, &link};
         }
     }
     return {};
@@ -200,17 +233,20 @@ Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
 
 // The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
 // mark, or not have it yet.
-void complete_pair(Look& look, FoundEnd& missing, const FoundEnd& other,
+void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
                    const std::vector<std::string>& namespaces) {
+    FoundEnd& missing = peer ? pair.peer : pair.self;
+    const FoundEnd& other = peer ? pair.self : pair.peer;
     if (missing.link != nullptr || other.link == nullptr) {
         return;
     }
     for (const std::string& netns : namespaces) {
         for (const Link& link : **look.host.links(netns)) {
-            const bool pair = link.kind == "veth" && link.index == other.link->peer_index &&
-                              link.peer_index == other.link->index;
-            if (pair && parse_link_mark(link.alias) == std::nullopt) {
-                missing = {netns, &link};
+            const FoundEnd candidate{netns, &link};
+            const bool crossed = link.kind == "veth" && link.index == other.link->peer_index &&
+                                 link.peer_index == other.link->index;
+            if (crossed && !parse_link_mark(link.alias) && is_expected(look, key, candidate, peer)) {
+                missing = candidate;
                 return;
             }
         }
@@ -270,9 +306,10 @@ Result<> observe(Look& look) {
         PARTD_TRY(collect(look, netns, pairs));
     }
     for (auto& [name, pair] : pairs) {
-        complete_pair(look, pair.self, pair.peer, namespaces);
-        complete_pair(look, pair.peer, pair.self, namespaces);
-        add_pair(look, veth_key(name.first, name.second), name.first, pair);
+        const Key key = veth_key(name.first, name.second);
+        complete_pair(look, key, pair, false, namespaces);
+        complete_pair(look, key, pair, true, namespaces);
+        add_pair(look, key, name.first, pair);
     }
     look.for_wanted(kVeth.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
     return {};

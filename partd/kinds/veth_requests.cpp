@@ -146,20 +146,32 @@ Result<const Link*> find_end(Doing& doing, const LinkEnd& found) {
     return link;
 }
 
+Result<> request_name(kernel::NetlinkSocket& socket, const Link& link, const std::string& name) {
+    Message message(RTM_SETLINK, 0);
+    message.head(header(link.index, false, false)).text(IFLA_IFNAME, name);
+    return socket.request(std::move(message), [](const kernel::Reply&) {});
+}
+
 // A kernel before 6.2 renames only what is down; what it loses by that comes back in the next round.
 Result<> rename(kernel::NetlinkSocket& socket, const Link& link, const std::string& name) {
-    const auto request = [&] {
-        Message message(RTM_SETLINK, 0);
-        message.head(header(link.index, false, false)).text(IFLA_IFNAME, name);
-        return socket.request(std::move(message), [](const kernel::Reply&) {});
-    };
-    auto done = request();
+    auto done = request_name(socket, link, name);
     if (done || done.error().code != EBUSY) {
         return done;
     }
     PARTD_TRY(socket.request(set_up(link.index, false), [](const kernel::Reply&) {}));
-    done = request();
+    done = request_name(socket, link, name);
     PARTD_TRY(socket.request(set_up(link.index, true), [](const kernel::Reply&) {}));
+    return done;
+}
+
+// Two of ours that swap their names: one steps aside, and gets its own in the next round.
+Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const std::string& netns,
+                              const Link& link, const std::string& name) {
+    auto done = rename(socket, link, name);
+    const Link* holder = !done && done.error().code == EEXIST ? doing.host.find_link(netns, name) : nullptr;
+    if (holder != nullptr && parse_link_mark(holder->alias)) {
+        (void)rename(socket, link, "pv." + std::to_string(link.index));
+    }
     return done;
 }
 
@@ -174,7 +186,7 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     const int index = (*link)->index;
     if (changes("name")) {
         doing.batch.count_write();
-        PARTD_TRY(rename(socket, **link, wanted.name));
+        PARTD_TRY(rename_or_step_aside(doing, socket, wanted.netns, **link, wanted.name));
     }
     if (changes("mac") || changes("mtu")) {
         Message message(RTM_SETLINK, 0);
@@ -216,6 +228,9 @@ Result<> update(Doing& doing, const Change& change, std::size_t number) {
 // Either end takes the other along.
 Result<> remove(Doing& doing, const Veth& found, std::size_t number) {
     for (const LinkEnd& end : {found.self, found.peer}) {
+        if (end.mark.empty()) {
+            continue;  // only by an end that is certainly ours
+        }
         const auto link = find_end(doing, end);
         const auto netns = link ? doing.host.netns(end.netns) : fail("");
         if (netns) {

@@ -22,6 +22,9 @@ Plan picked(Plan plan, const std::vector<std::size_t>& order) {
         for (std::size_t& other : change.after) {
             other = position[other];
         }
+        // Whoever comes later cannot come before: an edge of a circle, or one that was left out.
+        const std::size_t own = changes.size();
+        std::erase_if(change.after, [&](std::size_t other) { return other >= own; });
         std::ranges::sort(change.after);
         const auto [first, last] = std::ranges::unique(change.after);
         change.after.erase(first, last);
@@ -43,6 +46,16 @@ std::size_t wave_of(const Plan& plan, const Change& change) {
         wave = std::max(wave, before.wave + (together ? 0 : 1));
     }
     return wave;
+}
+
+// Needs that go in a circle hold nothing back: what is left stands at the end, and the kernel has the last
+// word.
+void release_circle(const std::vector<std::size_t>& waiting, std::vector<std::size_t>& order) {
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+        if (waiting[i] > 0) {
+            order.push_back(i);
+        }
+    }
 }
 
 }  // namespace
@@ -72,6 +85,7 @@ Plan in_waves(Plan plan) {
             }
         }
     }
+    release_circle(waiting, order);
     plan = picked(std::move(plan), order);
     for (Change& change : plan.changes) {
         change.wave = wave_of(plan, change);
@@ -92,13 +106,22 @@ Plan restrict_to(Plan plan, const std::string& owner) {
             open.push_back(i);
         }
     }
+    // Nothing of another partition's is taken away for this one.
+    const auto takes_from_others = [&](std::size_t index) {
+        const Change& change = plan.changes[index];
+        return change.action == Action::Remove && !change.owner.empty() && change.owner != owner;
+    };
     while (!open.empty()) {
         const std::size_t index = open.back();
         open.pop_back();
-        if (!kept[index]) {
-            kept[index] = true;
-            open.insert(open.end(), plan.changes[index].after.begin(), plan.changes[index].after.end());
+        Change& change = plan.changes[index];
+        if (kept[index] || takes_from_others(index)) {
+            continue;
         }
+        kept[index] = true;
+        // What would have gone along with another's namespace goes by itself.
+        change.implied = change.implied && std::ranges::none_of(change.after, takes_from_others);
+        open.insert(open.end(), change.after.begin(), change.after.end());
     }
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < kept.size(); ++i) {

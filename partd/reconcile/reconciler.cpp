@@ -31,11 +31,34 @@ Result<> observe(kernel::Host& host, const State& desired, const Ledger& ledger,
     return {};
 }
 
+// The namespace that is the host: the same names elsewhere are other objects.
+constexpr char kHost[] = "host";
+
+Result<> check_host(kernel::Host& host, Ledger& ledger) {
+    auto netns = host.netns("");
+    PARTD_TRY(netns);
+    const std::string cookie = std::to_string((*netns)->cookie());
+    const LedgerEntry* known = ledger.find(kHost, "netns");
+    if (known != nullptr && known->identity != cookie) {
+        return fail(
+            "this is another network namespace than the one that partd made its objects from: run it there "
+            "(on the host, not inside a partition)");
+    }
+    ledger.entries[{kHost, "netns"}] = {.identity = cookie, .owner = "", .since = {}};
+    return {};
+}
+
 // What is known for certain after a look: our objects that are there, since when.
 Ledger confirmed(const View& view, const Ledger& before) {
     Ledger now;
     const auto time = std::chrono::system_clock::now();
     for (const Resource& found : view.observed.all()) {
+        // Our mark on something that is not ours now (an intention that failed, say): what was known stays
+        // known.
+        const bool uncertain = found.standing == Standing::Foreign && found.marked;
+        if (const auto* known = uncertain ? before.find(found.key.kind->name, found.key.name) : nullptr) {
+            now.entries[{std::string(found.key.kind->name), found.key.name}] = *known;
+        }
         if (found.standing == Standing::Ours) {
             const LedgerEntry* old = before.find(found.key.kind->name, found.key.name);
             now.entries[{std::string(found.key.kind->name), found.key.name}] = {
@@ -44,6 +67,7 @@ Ledger confirmed(const View& view, const Ledger& before) {
                 .since = old != nullptr ? old->since : time};
         }
     }
+    now.entries[{kHost, "netns"}] = before.entries.at({kHost, "netns"});
     if (view.hidden) {
         now.entries.insert(before.entries.begin(), before.entries.end());
     }
@@ -147,6 +171,7 @@ public:
 
     Result<Outcome> run() {
         ledger_ = read_ledger(host_.paths().ledger());
+        PARTD_TRY(check_host(host_, ledger_));
         constexpr int kMostRounds = 4;
         for (int round = 0; round <= kMostRounds; ++round) {
             auto view = observe_and_plan();
@@ -155,6 +180,8 @@ public:
                 outcome_.plan = view->plan;
                 outcome_.refused = too_many_removals(*view, view->plan, options_);
             }
+            outcome_.plan.conflicts = view->plan.conflicts;
+            outcome_.plan.blocked = view->plan.blocked;
             forget_what_was_done(outcome_.execution, view->plan);
             Plan plan = without(std::move(view->plan), given_up_);
             outcome_.converged = plan.changes.empty();
@@ -236,6 +263,7 @@ private:
 Result<View> look(kernel::Host& host, const State& desired, const std::string& only) {
     View view;
     view.ledger = read_ledger(host.paths().ledger());
+    PARTD_TRY(check_host(host, view.ledger));
     PARTD_TRY(observe(host, desired, view.ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
     return view;

@@ -139,6 +139,9 @@ Result<> observe_entries(Look& look) {
     PARTD_TRY(nftables);
     std::map<std::string, Elements> by_comment;
     for (const std::string& set : look.nftables->sets) {
+        if (!set_of(set)) {
+            continue;  // somebody else's: no rule of ours asks it
+        }
         auto found = (*nftables)->elements(kTableName, set);
         PARTD_TRY(found);
         for (auto& stored : *found) {

@@ -151,10 +151,13 @@ Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
     PARTD_TRY(nftables);
     auto view = (*nftables)->look(kTableName);
     PARTD_TRY(view);
-    if (!*view || (*view)->comment != kTableComment || (*view)->dormant) {
+    if (!*view || (*view)->comment != kTableComment) {
         return fail(ENOENT, "the table changed meanwhile");
     }
     Transaction& transaction = doing.batch.nftables();
+    if ((*view)->dormant) {
+        transaction.wake_table(number);
+    }
     for (const auto& rule : (*view)->rules) {
         transaction.remove_rule(number, rule.chain, rule.handle);
     }
