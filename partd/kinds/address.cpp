@@ -104,13 +104,16 @@ constexpr std::uint16_t kIfaProto = 11;
 
 // The pair of ours that the interface is an end of, also while its mark is gone.
 const Resource* link_of(Look& look, const std::string& netns, const kernel::Link& link) {
+    if (link.kind != "veth") {
+        return nullptr;
+    }
     if (const auto mark = parse_link_mark(link.alias)) {
         return look.observed.find(veth_key(mark->partition, mark->link));
     }
     const auto is_end = [&](const LinkEnd& end) { return end.netns == netns && end.name == link.name; };
-    for (const Resource& resource : link.kind == "veth" ? look.observed.all() : std::deque<Resource>()) {
-        const bool veth = resource.key.kind == &kVeth.kind && resource.standing == Standing::Ours;
-        if (veth && (is_end(resource.spec.as<Veth>().self) || is_end(resource.spec.as<Veth>().peer))) {
+    for (const Resource& resource : look.observed.all()) {
+        const bool ours = resource.key.kind == &kVeth.kind && resource.standing == Standing::Ours;
+        if (ours && (is_end(resource.spec.as<Veth>().self) || is_end(resource.spec.as<Veth>().peer))) {
             return &resource;
         }
     }
