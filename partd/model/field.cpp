@@ -87,6 +87,12 @@ private:
     }
 
     void report_unknown(const Member& member, const std::string& name) {
+        // Who has so many unknown keys did not mistype them.
+        constexpr unsigned kMostHints = 50;
+        if (++unknown_ > kMostHints) {
+            error(member.key_source, fmt::format("unknown key \"{}\" in {}", printable(name), table_.name));
+            return;
+        }
         std::vector<std::string_view> known(others_.begin(), others_.end());
         for (const Field& field : table_.fields) {
             if (!field.options.live) {
@@ -110,6 +116,7 @@ private:
     Diagnostics& problems_;
     std::vector<Source>* places_;
     bool good_ = true;
+    unsigned unknown_ = 0;
 };
 
 // Objects nested along a dotted name, each closed against other keys.
