@@ -52,15 +52,6 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     return static_cast<std::uint64_t>(bytes);
 }
 
-std::string size_text(std::uint64_t bytes) {
-    std::string unit;
-    for (std::size_t i = 0; i < kSizeUnits.size() && bytes != 0 && bytes % 1024 == 0; ++i) {
-        bytes /= 1024;
-        unit = kSizeUnits[i];
-    }
-    return fmt::format("{}{}", bytes, unit);
-}
-
 namespace {
 
 struct DurationUnit {

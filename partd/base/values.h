@@ -12,8 +12,6 @@ namespace partd {
 
 // "512M", "1.5G" or plain bytes; K M G T are powers of 1024. nullopt when it is none or over 2^63 - 1.
 std::optional<std::uint64_t> parse_size(std::string_view text);
-// "512M" where it is whole, else bytes.
-std::string size_text(std::uint64_t bytes);
 
 // "10ms", "30s", "5min", "1h"; a number needs its unit. nullopt when it is none or over 10 years.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);

@@ -19,7 +19,7 @@ struct LedgerEntry {
 struct Ledger {
     bool lost = false;  // there was none, or it was damaged: the marks alone tell what is ours
     std::map<std::pair<std::string, std::string>, LedgerEntry> entries;
-    // Names of network namespaces that may be ours.
+    // The entry of that object; nullptr when there is none.
     [[nodiscard]] const LedgerEntry* find(std::string_view kind, const std::string& name) const {
         const auto found = entries.find({std::string(kind), name});
         return found == entries.end() ? nullptr : &found->second;

@@ -81,7 +81,6 @@ struct Resource {
     std::string holder = {};  // of a foreign one: what it is, for the message
     std::string identity =
         {};                 // what the kernel calls this very object (netns cookie, ifindex), for the ledger
-    std::string note = {};  // something a reader should know ("stale file")
 };
 
 // The whole host, as wanted or as found. Resources stay in the order in which they came.
