@@ -1,17 +1,36 @@
 #include "ctl/session.h"
-#include "kernel/enter.h"
+#include "kernel/session.h"
+#include "kernel/terminal.h"
+#include "kinds/isolation/entrance.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <fmt/format.h>
 
 namespace partd::ctl {
 
-int run_exec(const Options& options) {
-    // As sh(1) does it: 126 for what cannot be run, 127 for what is not there.
-    constexpr int kCannotRun = 126;
-    constexpr int kNotFound = 127;
-    auto session = open_session(options, "exec", true);
+namespace {
+
+// As sh(1) does it: 126 for what cannot be run, 127 for what is not there.
+constexpr int kCannotRun = 126;
+constexpr int kNotFound = 127;
+
+bool has_terminal() {
+    constexpr std::array kStandard = {0, 1, 2};
+    return std::ranges::any_of(kStandard, kernel::is_terminal);
+}
+
+int run(const Options& options, const char* verb) {
+    if (const auto refused = refuse_without_rights(verb)) {
+        return *refused;
+    }
+    if (auto safe = kernel::become_unwritable(options.arguments); !safe) {
+        complain(safe.error().message);
+        return kCannotRun;
+    }
+    auto session = open_session(options, verb, true);
     if (!session) {
         return session.error();
     }
@@ -20,26 +39,27 @@ int run_exec(const Options& options) {
         complain(view.error().message);
         return kCannotRun;
     }
-    kernel::Entry entry;
-    for (const Resource& found : view->observed.all()) {
-        if (found.owner == options.name && found.standing == Standing::Ours) {
-            const std::string_view kind = found.key.kind->name;
-            entry.netns = kind == "netns" ? std::optional(found.key.name) : entry.netns;
-            entry.group = kind == "cgroup" ? std::optional(found.key.name) : entry.group;
-        }
-    }
-    if (!entry.netns && !entry.group) {
-        complain(fmt::format("partition {} is not there: partctl apply makes it when a file declares it",
-                             options.name));
+    auto entry = open_entry(session->host, session->desired.compiled.desired, view->observed, options.name);
+    if (!entry) {
+        complain(entry.error().message);
         return kCannotRun;
     }
-    if (auto entered = kernel::enter(session->host, entry); !entered) {
-        complain(fmt::format("exec {}: {}", options.name, entered.error().message));
-        return kCannotRun;
-    }
-    const Error error = kernel::become(options.command, options.umask);
-    complain(error.message);
+    const kernel::SessionPlan plan{.command = options.command,
+                                   .file_mode_mask = options.umask,
+                                   .terminal = entry->isolated() && has_terminal()};
+    const Error error = kernel::run_session(session->host.cgroups(), *entry, plan);
+    complain(fmt::format("{} {}: {}", verb, options.name, error.message));
     return error.code == ENOENT ? kNotFound : kCannotRun;
+}
+
+}  // namespace
+
+int run_exec(const Options& options) {
+    return run(options, "exec");
+}
+
+int run_shell(const Options& options) {
+    return run(options, "shell");
 }
 
 }  // namespace partd::ctl

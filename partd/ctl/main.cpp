@@ -63,6 +63,16 @@ void add_verbs(CLI::App& app, Options& options, Verb& chosen) {
     add("exec", "Run a program in a partition: exec NAME -- PROGRAM ARGUMENTS", run_exec)
         ->add_option("name", options.name, "A partition")
         ->required();
+    add("shell", "A login shell in a partition, on a terminal of its own", run_shell)
+        ->add_option("name", options.name, "A partition")
+        ->required();
+    CLI::App* kill = add("kill", "Send a signal to the processes of a partition", run_kill);
+    kill->add_option("name", options.name, "A partition")->required();
+    kill->add_option("signal", options.signal, "Its name or number; TERM");
+    add("freeze", "Stop all processes of a partition where they are", run_freeze)
+        ->add_option("name", options.name, "A partition")
+        ->required();
+    add("thaw", "Let them go on", run_thaw)->add_option("name", options.name, "A partition")->required();
     add("schema", "Print the JSON Schema of the configuration", run_schema)
         ->add_flag("--man", options.manual, "Print the manual page partd.toml(5) instead");
 }
@@ -88,6 +98,7 @@ std::vector<std::string> take_command(int& count, char** arguments) {
 
 int run(int count, char** arguments) {
     Options options;
+    options.arguments = arguments;
     options.command = take_command(count, arguments);
     std::string color = "auto";
     Verb chosen = nullptr;

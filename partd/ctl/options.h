@@ -34,7 +34,9 @@ struct Options {
     bool allow_delete = false;
     bool manual = false;               // schema --man
     bool check = false;                // status --check
+    std::string signal = "TERM";       // kill
     std::vector<std::string> command;  // exec
+    char** arguments = nullptr;        // all of them, to start again with
     unsigned umask = 022;              // the caller's, for the program that exec becomes
 
     [[nodiscard]] kernel::Paths paths() const { return {.root = root}; }
@@ -49,6 +51,10 @@ int run_list(const Options& options);
 int run_show(const Options& options);
 int run_ns(const Options& options);
 int run_exec(const Options& options);
+int run_shell(const Options& options);
+int run_kill(const Options& options);
+int run_freeze(const Options& options);
+int run_thaw(const Options& options);
 int run_schema(const Options& options);
 
 }  // namespace partd::ctl

@@ -24,7 +24,7 @@ public:
     Summarizer(Session& session, const View& view)
         : session_(session),
           view_(view),
-          by_netns_(kernel::processes_by_netns()),
+          by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})),
           desired_(session.desired.compiled.desired) {}
 
     std::vector<Summary> run() {

@@ -279,6 +279,21 @@ bool Cgroups::kill(const std::string& group) const {
     return write_kernel_file(home(group) + "/cgroup.kill", "1").has_value();
 }
 
+Result<> Cgroups::freeze(const std::string& group, bool frozen) const {
+    if (!unified_.empty()) {
+        return write_kernel_file(home(group) + "/cgroup.freeze", frozen ? "1" : "0");
+    }
+    return write_kernel_file(home(group) + "/freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+bool Cgroups::frozen(const std::string& group) const {
+    if (!unified_.empty()) {
+        return trim(read_file(home(group) + "/cgroup.freeze").value_or("")) == "1";
+    }
+    const auto state = read_file(home(group) + "/freezer.state");
+    return state && trim(*state) != "THAWED";
+}
+
 std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
     const Version where = version("memory");
     const char* file = where == Version::V2 ? "/memory.current" : "/memory.usage_in_bytes";

@@ -50,6 +50,9 @@ public:
     Result<> join(const std::string& group) const;
     // Kills all that lives in the group and below: cgroup.kill where there is one. False where there is none.
     bool kill(const std::string& group) const;
+    // Stops all that lives in the group and below, or lets it go on (cgroup.freeze, or the freezer of v1).
+    Result<> freeze(const std::string& group, bool frozen) const;
+    [[nodiscard]] bool frozen(const std::string& group) const;
     // Bytes of memory in use; nullopt when the group's memory is not accounted.
     [[nodiscard]] std::optional<std::uint64_t> memory(const std::string& group) const;
 

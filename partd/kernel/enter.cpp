@@ -1,95 +1,138 @@
 #include "kernel/enter.h"
 
 #include "kernel/files.h"
+#include "kernel/mount_api.h"
+#include "kernel/root.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/mount.h>
-#include <sched.h>
-#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 
 namespace partd::kernel {
 
-namespace {
-
-// sysfs shows the network namespace in which it was mounted.
-Result<> mount_sysfs() {
-    constexpr char kCgroup[] = "/sys/fs/cgroup";
-    const Fd cgroup(static_cast<int>(
-        syscall(SYS_open_tree, AT_FDCWD, kCgroup, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
-    struct statvfs st{};
-    const bool read_only = statvfs("/sys", &st) == 0 && (st.f_flag & ST_RDONLY) != 0;
-    if (umount2("/sys", MNT_DETACH) != 0 && errno != EINVAL) {
-        return fail_errno("unmount /sys");
-    }
-    if (mount("partd", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | (read_only ? MS_RDONLY : 0),
-              nullptr) != 0) {
-        return fail_errno("mount /sys");
-    }
-    if (cgroup &&
-        syscall(SYS_move_mount, cgroup.get(), "", AT_FDCWD, kCgroup, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        return fail_errno(std::string("mount ") + kCgroup);
-    }
-    return {};
+const Namespace* Entry::find(NamespaceType type) const {
+    const auto found = std::ranges::find(namespaces, type, &Namespace::type);
+    return found == namespaces.end() ? nullptr : &*found;
 }
 
-Result<> bind_etc(const std::string& directory) {
-    for (const std::string& name : list_directory(directory).value_or(std::vector<std::string>())) {
-        const std::string target = "/etc/" + name;
-        if (access(target.c_str(), F_OK) != 0) {
-            continue;  // as ip-netns(8): there is nothing to stand over
-        }
-        if (mount((directory + "/" + name).c_str(), target.c_str(), "none", MS_BIND, nullptr) != 0) {
-            return fail_errno("bind " + directory + "/" + name + " over " + target);
-        }
-    }
-    return {};
+bool Entry::isolated() const {
+    return find(NamespaceType::Pid) != nullptr || find(NamespaceType::User) != nullptr;
 }
 
-}  // namespace
-
-Result<> enter(Host& host, const Entry& entry) {
+Result<> enter(const Cgroups& cgroups, const Entry& entry) {
     if (entry.group) {
-        PARTD_TRY(host.cgroups().join(*entry.group));
+        PARTD_TRY(cgroups.join(*entry.group));
     }
-    if (!entry.netns) {
-        return {};
+    if (const Namespace* net = entry.find(NamespaceType::Net); net != nullptr) {
+        PARTD_TRY(join(*net));
+        if (entry.find(NamespaceType::Mnt) == nullptr) {
+            PARTD_TRY(mount_host_view(entry.etc));
+        }
     }
-    auto netns = host.netns(*entry.netns);
-    PARTD_TRY(netns);
-    if (setns((*netns)->fd(), CLONE_NEWNET) != 0) {
-        return fail_errno("enter the network namespace");
+    for (const Namespace& each : entry.namespaces) {
+        if (each.type() != NamespaceType::Net && each.type() != NamespaceType::User &&
+            each.type() != NamespaceType::Pid) {
+            PARTD_TRY(join(each));
+        }
     }
-    if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "none", MS_SLAVE | MS_REC, nullptr) != 0) {
-        return fail_errno("make a mount namespace");
-    }
-    PARTD_TRY(mount_sysfs());
-    return bind_etc(host.paths().etc_netns() + "/" + *entry.netns);
+    const Namespace* user = entry.find(NamespaceType::User);
+    return user == nullptr ? Result<>() : join_as_root(*user);
+}
+
+std::map<std::string, std::string> clean_environment() {
+    return {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            {"HOME", "/root"},
+            {"USER", "root"},
+            {"LOGNAME", "root"},
+            {"container", "partd"}};
+}
+
+void leave_session() {
+    setsid();
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
 unsigned set_file_mode_mask(unsigned mask) {
     return umask(mask);
 }
 
-Error become(const std::vector<std::string>& command, unsigned file_mode_mask) {
-    umask(file_mode_mask);
+namespace {
+
+// The words as execve(2) wants them, ended by a null pointer.
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+    std::vector<char*> all;
+    all.reserve(words.size() + 1);
+    for (const std::string& word : words) {
+        all.push_back(const_cast<char*>(word.c_str()));
+    }
+    all.push_back(nullptr);
+    return all;
+}
+
+void set_environment(const std::map<std::string, std::string>& environment) {
+    clearenv();
+    for (const auto& [name, value] : environment) {
+        setenv(name.c_str(), value.c_str(), 1);
+    }
+}
+
+}  // namespace
+
+Error become(const std::vector<std::string>& command, const Surroundings& surroundings) {
+    umask(surroundings.file_mode_mask);
+    if (surroundings.environment) {
+        set_environment(*surroundings.environment);
+    }
+    if (!surroundings.directory.empty() && chdir(surroundings.directory.c_str()) != 0) {
+        return fail_errno("go to " + surroundings.directory).error();
+    }
     // Descriptors of ours close by themselves; those that the caller left open are the caller's mistake, and
     // stay out as well.
     constexpr unsigned kFirst = 3;
     syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC);
-    std::vector<char*> arguments;
-    for (const std::string& argument : command) {
-        arguments.push_back(const_cast<char*>(argument.c_str()));
+    const auto arguments = pointers(command);
+    if (surroundings.program >= 0) {
+        syscall(SYS_execveat, surroundings.program, "", arguments.data(), environ, AT_EMPTY_PATH);
+    } else {
+        execvp(arguments[0], arguments.data());
     }
-    arguments.push_back(nullptr);
-    execvp(arguments[0], arguments.data());
     return fail_errno(command[0]).error();
+}
+
+Result<> become_unwritable(char** arguments) {
+    const Fd self(open("/proc/self/exe", O_PATH | O_CLOEXEC));
+    struct statvfs st{};
+    if (!self) {
+        return fail_errno("open /proc/self/exe");
+    }
+    if (fstatvfs(self.get(), &st) == 0 && (st.f_flag & ST_RDONLY) != 0) {
+        prctl(PR_SET_NAME, program_invocation_short_name, 0, 0, 0);  // not the number of a descriptor
+        return {};
+    }
+    auto tree = clone_tree(self.get(), false);
+    PARTD_TRY(tree);
+    PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_RDONLY, false));
+    syscall(SYS_execveat, tree->get(), "", arguments, environ, AT_EMPTY_PATH);
+    return fail_errno("start again from a read-only mount");
+}
+
+std::string holder_path() {
+    std::array<char, PATH_MAX> self;
+    const ssize_t size = readlink("/proc/self/exe", self.data(), self.size());
+    const std::string path(self.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    const std::string beside = path.substr(0, path.rfind('/') + 1) + "partd-init";
+    return exists(beside) ? beside : PARTD_LIBEXECDIR "/partd-init";
 }
 
 }  // namespace partd::kernel

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 
 namespace partd::kernel {
@@ -162,6 +163,24 @@ void remove_empty_directory(const std::string& path) {
     (void)rmdir(path.c_str());
 }
 
+Result<> remove_tree(const std::string& path) {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    return error ? fail(error.value(), "remove " + path) : Result<>();
+}
+
+Result<> rewrite(const std::string& path, std::string_view text) {
+    const Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    auto written = write_all(fd.get(), text);
+    if (written && ftruncate(fd.get(), static_cast<off_t>(text.size())) != 0) {
+        written = fail_errno("truncate");
+    }
+    return written ? Result<>() : std::unexpected(std::move(written).error().wrap(path));
+}
+
 std::string block_device_number(const std::string& path) {
     struct stat st{};
     if (stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) {
@@ -184,7 +203,7 @@ Result<Fd> lock_file(const std::string& path) {
 }
 
 std::string get_xattr(const std::string& path, const std::string& name) {
-    std::array<char, 4096> buffer;
+    std::array<char, 65536> buffer;
     const ssize_t size = getxattr(path.c_str(), name.c_str(), buffer.data(), buffer.size());
     return size < 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(size));
 }

@@ -31,6 +31,10 @@ bool exists(const std::string& path);
 Result<> remove_file(const std::string& path);
 // Removes the directory if nothing is in it.
 void remove_empty_directory(const std::string& path);
+// Removes the directory with all that is below it; follows no link. Absent is success.
+Result<> remove_tree(const std::string& path);
+// Replaces what is in an existing file, which stays the same for those that have it mounted.
+Result<> rewrite(const std::string& path, std::string_view text);
 // "8:0" of a block device's path; "" when it is none.
 std::string block_device_number(const std::string& path);
 // Waits until nobody else has the file locked (flock(2)), and holds it until the descriptor is closed.

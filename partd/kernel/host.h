@@ -25,6 +25,10 @@ struct Paths {
     [[nodiscard]] std::string ledger() const { return state() + "/ledger"; }
     [[nodiscard]] std::string accepted() const { return state() + "/accepted"; }
     [[nodiscard]] std::string lock() const { return state() + "/lock"; }
+    [[nodiscard]] std::string pins() const { return state() + "/ns"; }
+    // What outlives a reboot.
+    [[nodiscard]] std::string library() const { return root + "/var/lib/partd"; }
+    [[nodiscard]] std::string layers() const { return library() + "/layers"; }
     [[nodiscard]] std::string netns() const { return root + "/run/netns"; }
     [[nodiscard]] std::string etc_netns() const { return root + "/etc/netns"; }
 };
@@ -37,6 +41,10 @@ public:
 
     [[nodiscard]] const Paths& paths() const { return paths_; }
     NetnsDirectory& directory() { return directory_; }
+    // The namespaces of other types than net.
+    PinDirectory& pins() { return pins_; }
+    // The inode of the user namespace that is the host's.
+    [[nodiscard]] std::optional<ino_t> user_namespace() const { return user_namespace_; }
     [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
     // The named namespace, or the host's own for "". An error when it cannot be opened.
     Result<Netns*> netns(const std::string& name);
@@ -68,13 +76,17 @@ private:
     Host(Paths paths, Netns self, Cgroups cgroups)
         : paths_(std::move(paths)),
           directory_(paths_.netns()),
+          pins_(paths_.pins()),
           cgroups_(std::move(cgroups)),
-          self_(std::move(self)) {}
+          self_(std::move(self)),
+          user_namespace_(owner_of(self_.fd())) {}
 
     Paths paths_;
     NetnsDirectory directory_;
+    PinDirectory pins_;
     Cgroups cgroups_;
     Netns self_;
+    std::optional<ino_t> user_namespace_;
     std::map<std::string, std::unique_ptr<Netns>> open_;
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;

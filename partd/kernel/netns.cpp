@@ -120,156 +120,40 @@ Result<> Netns::inside(const std::function<Result<>()>& work) const {
     return work();
 }
 
-NetnsDirectory::Entry NetnsDirectory::look(const std::string& name) const {
-    const Fd fd(::open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!fd) {
-        return errno == ENOENT || errno == ENOTDIR ? Entry::Absent : Entry::Other;
-    }
-    if (is_netns(fd.get())) {
-        return Entry::Namespace;
-    }
-    struct stat st{};
-    return fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 ? Entry::Stale : Entry::Other;
-}
-
 Result<Netns> NetnsDirectory::open(const std::string& name) const {
-    Fd fd(::open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!fd) {
-        return fail_errno("open " + path_of(name));
-    }
-    auto netns = Netns::from(std::move(fd));
+    auto fd = PinDirectory::open(name);
+    PARTD_TRY(fd);
+    auto netns = Netns::from(std::move(*fd));
     return netns ? std::move(netns) : std::unexpected(std::move(netns).error().wrap(path_of(name)));
 }
 
-std::vector<std::string> NetnsDirectory::names() const {
-    return list_directory(path_).value_or(std::vector<std::string>());
-}
-
-std::optional<std::string> NetnsDirectory::trouble() const {
-    const auto mounts = read_mounts();
-    if (!mounts) {
-        return mounts.error().message;
-    }
-    const Mount* below = nullptr;
-    for (const Mount& mount : *mounts) {
-        if (mount.point != path_) {
-            continue;
-        }
-        if (below != nullptr && (mount.device != below->device || mount.root != below->root)) {
-            return fmt::format(
-                "{} is hidden by another mount on it ({}, mount id {}): umount {} to see the namespaces "
-                "again",
-                path_, mount.type, mount.id, path_);
-        }
-        below = &mount;
-    }
-    return std::nullopt;
+NetnsDirectory::Entry NetnsDirectory::look(const std::string& name) const {
+    return PinDirectory::look(name, CLONE_NEWNET);
 }
 
 namespace {
 
-// On the directory below the mount: what partd made of it.
-constexpr char kMadeBy[] = "trusted.partd";
-constexpr char kMadeMount[] = "mount";
-constexpr char kMadeAll[] = "mount and directory";
-
-}  // namespace
-
-Result<> NetnsDirectory::make_ready() {
-    if (ready_) {
-        return {};
+Result<Netns> make_netns(const Namespace* user) {
+    if (user != nullptr) {
+        auto made = make_namespace(NamespaceType::Net, user);
+        PARTD_TRY(made);
+        return Netns::from(std::move(*made).release());
     }
-    const bool fresh = !exists(path_);
-    PARTD_TRY(make_directories(path_));
-    auto directory = open_directory(path_);
-    PARTD_TRY(directory);
-    if (flock(directory->get(), LOCK_EX) != 0) {
-        return fail_errno("lock " + path_);
-    }
-    // Mounts made here must reach the mount namespaces of services and be seen to go by them: the directory
-    // is a shared mount of its own.
-    if (mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
-        const bool no_mount = errno == EINVAL;
-        (void)set_xattr(path_, kMadeBy, fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
-        if (!no_mount || mount(path_.c_str(), path_.c_str(), "none", MS_BIND | MS_REC, nullptr) != 0 ||
-            mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
-            return fail_errno("make " + path_ + " a shared mount");
-        }
-    }
-    ready_ = true;
-    return {};
-}
-
-void NetnsDirectory::retire() {
-    const std::string made = get_xattr(path_, kMadeBy);
-    const auto directory = open_directory(path_);
-    if (made.empty() || !directory || !names().empty()) {
-        return;
-    }
-    // ip-netns(8) holds the same lock while it makes the mount; a name that it adds meanwhile makes it busy.
-    if (flock(directory->get(), LOCK_EX) != 0 || !names().empty()) {
-        return;
-    }
-    ready_ = false;
-    if (umount2(path_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
-        remove_xattr(path_, kMadeBy);
-        if (made == kMadeAll) {
-            remove_empty_directory(path_);
-        }
-    }
-}
-
-namespace {
-
-Result<> bind_from_descriptor(int netns, const std::string& target) {
-    const Fd tree(static_cast<int>(
-        syscall(SYS_open_tree, netns, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
-    if (!tree) {
-        return fail_errno("clone the namespace's mount");
-    }
-    if (syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        return fail_errno("mount the namespace on " + target);
-    }
-    return {};
+    auto visit = Visit::unshare_new();
+    PARTD_TRY(visit);
+    return Netns::current();
 }
 
 }  // namespace
 
-Result<Netns> NetnsDirectory::create(const std::string& name,
+Result<Netns> NetnsDirectory::create(const std::string& name, const Namespace* user,
                                      const std::function<Result<>(Netns&)>& prepare) {
     PARTD_TRY(make_ready());
-    std::optional<Netns> netns;
-    {
-        auto visit = Visit::unshare_new();
-        PARTD_TRY(visit);
-        auto made = Netns::current();
-        PARTD_TRY(made);
-        netns = std::move(*made);
-    }
+    auto netns = make_netns(user);
+    PARTD_TRY(netns);
     PARTD_TRY(prepare(*netns));
-    const std::string target = path_of(name);
-    const bool stale = look(name) == Entry::Stale;
-    const Fd file(
-        ::open(target.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (stale ? 0 : O_EXCL), 0));
-    if (!file) {
-        return fail_errno("create " + target);
-    }
-    if (auto bound = bind_from_descriptor(netns->fd(), target); !bound) {
-        unlink(target.c_str());
-        return std::unexpected(std::move(bound).error());
-    }
-    return std::move(*netns);
-}
-
-Result<> NetnsDirectory::remove(const std::string& name) {
-    const std::string target = path_of(name);
-    if (umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT) {
-        return fail_errno("unmount " + target);
-    }
-    if (unlink(target.c_str()) != 0 && errno != ENOENT) {
-        return fail_errno("remove " + target);
-    }
-    return {};
+    PARTD_TRY(pin(name, netns->fd()));
+    return netns;
 }
 
 }  // namespace partd::kernel

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "kernel/namespaces.h"
 #include "kernel/netlink.h"
+#include "kernel/pins.h"
 
 #include <sys/types.h>
 
@@ -40,40 +42,17 @@ private:
     ino_t inode_;
 };
 
-// The directory of named namespaces, as ip-netns(8) keeps it: bind mounts of nsfs on empty files.
-class NetnsDirectory {
+// /run/netns, the network namespaces by name as ip-netns(8) keeps them.
+class NetnsDirectory : public PinDirectory {
 public:
-    explicit NetnsDirectory(std::string path) : path_(std::move(path)) {}
+    using PinDirectory::PinDirectory;
 
-    enum class Entry : std::uint8_t {
-        Absent,
-        Stale,      // an empty file without a namespace on it: left over
-        Namespace,  // a network namespace
-        Other,      // anything else
-    };
     [[nodiscard]] Entry look(const std::string& name) const;
     [[nodiscard]] Result<Netns> open(const std::string& name) const;
-    [[nodiscard]] std::vector<std::string> names() const;
-    [[nodiscard]] const std::string& path() const { return path_; }
-    [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
-
-    // Why the names cannot be believed now: another mount stands over the directory. nullopt when all is
-    // well.
-    [[nodiscard]] std::optional<std::string> trouble() const;
-
-    // Makes a namespace, lets `prepare` work on it before anybody can see it, and gives it the name. Makes
-    // the directory a shared mount of its own first where it is not, under the lock that ip-netns(8) takes.
-    Result<Netns> create(const std::string& name, const std::function<Result<>(Netns&)>& prepare);
-    // When no name is left: takes back the mount and the directory, as far as make_ready() made them.
-    void retire();
-    // Takes the name away; the namespace lives on while somebody uses it. Absent is success.
-    Result<> remove(const std::string& name);
-
-private:
-    Result<> make_ready();
-
-    std::string path_;
-    bool ready_ = false;
+    // Makes a namespace, owned by that user namespace if there is one, lets `prepare` work on it before
+    // anybody can see it, and gives it the name.
+    Result<Netns> create(const std::string& name, const Namespace* user,
+                         const std::function<Result<>(Netns&)>& prepare);
 };
 
 }  // namespace partd::kernel

@@ -12,19 +12,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <optional>
 
 #include <fmt/format.h>
 
 namespace partd::kernel {
 
-namespace {
-
-constexpr std::array<const char*, 8> kNamespaceTypes = {"mnt", "net",  "pid",    "uts",
-                                                        "ipc", "user", "cgroup", "time"};
-
-std::vector<pid_t> list_pids() {
+std::vector<pid_t> all_processes() {
     std::vector<pid_t> pids;
     for (const std::string& name : list_directory("/proc").value_or(std::vector<std::string>())) {
         if (const auto pid = parse_number(name)) {
@@ -35,9 +30,11 @@ std::vector<pid_t> list_pids() {
     return pids;
 }
 
-std::optional<ino_t> namespace_of(pid_t pid, const char* type) {
+namespace {
+
+std::optional<ino_t> namespace_of(pid_t pid, NamespaceType type) {
     struct stat st{};
-    if (stat(fmt::format("/proc/{}/ns/{}", pid, type).c_str(), &st) != 0) {
+    if (stat(fmt::format("/proc/{}/ns/{}", pid, namespace_name(type)).c_str(), &st) != 0) {
         return std::nullopt;
     }
     return st.st_ino;
@@ -56,13 +53,13 @@ std::string command_of(pid_t pid) {
 
 std::vector<Process> list_processes() {
     std::vector<Process> processes;
-    for (const pid_t pid : list_pids()) {
+    for (const pid_t pid : all_processes()) {
         struct stat st{};
         if (stat(fmt::format("/proc/{}", pid).c_str(), &st) != 0) {
             continue;
         }
         Process process{.pid = pid, .uid = st.st_uid, .command = command_of(pid), .namespaces = {}};
-        for (const char* type : kNamespaceTypes) {
+        for (const NamespaceType type : kNamespaceTypes) {
             if (const auto inode = namespace_of(pid, type)) {
                 process.namespaces.push_back({type, *inode});
             }
@@ -72,11 +69,13 @@ std::vector<Process> list_processes() {
     return processes;
 }
 
-std::multimap<ino_t, pid_t> processes_by_netns() {
+std::multimap<ino_t, pid_t> processes_by_namespace(std::span<const NamespaceType> types) {
     std::multimap<ino_t, pid_t> found;
-    for (const pid_t pid : list_pids()) {
-        if (const auto inode = namespace_of(pid, "net")) {
-            found.emplace(*inode, pid);
+    for (const pid_t pid : all_processes()) {
+        for (const NamespaceType type : types) {
+            if (const auto inode = namespace_of(pid, type)) {
+                found.emplace(*inode, pid);
+            }
         }
     }
     return found;
@@ -103,21 +102,43 @@ void wait_for_end(std::map<pid_t, Fd>& alive, Clock::time_point until) {
     }
 }
 
-void signal_all(const std::map<pid_t, Fd>& alive, int signal) {
+std::size_t signal_all(const std::map<pid_t, Fd>& alive, int signal) {
+    std::size_t reached = 0;
     for (const auto& [pid, fd] : alive) {
-        syscall(SYS_pidfd_send_signal, fd.get(), signal, nullptr, 0);
+        reached += syscall(SYS_pidfd_send_signal, fd.get(), signal, nullptr, 0) == 0 ? 1 : 0;
     }
+    return reached;
+}
+
+std::map<pid_t, Fd> hold(const std::set<pid_t>& pids) {
+    std::map<pid_t, Fd> held;
+    for (const pid_t pid : pids) {
+        if (Fd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); fd) {
+            held.emplace(pid, std::move(fd));
+        }
+    }
+    return held;
 }
 
 }  // namespace
 
-std::set<pid_t> end_processes(const std::set<pid_t>& pids, std::chrono::milliseconds patience) {
-    std::map<pid_t, Fd> alive;
-    for (const pid_t pid : pids) {
-        if (Fd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); fd) {
-            alive.emplace(pid, std::move(fd));
+std::optional<int> signal_number(std::string_view text) {
+    const std::string_view name = text.starts_with("SIG") ? text.substr(3) : text;
+    for (int signal = 1; signal < NSIG; ++signal) {
+        const char* abbreviation = sigabbrev_np(signal);
+        if (text == std::to_string(signal) || (abbreviation != nullptr && name == abbreviation)) {
+            return signal;
         }
     }
+    return std::nullopt;
+}
+
+std::size_t signal_processes(const std::set<pid_t>& pids, int signal) {
+    return signal_all(hold(pids), signal);
+}
+
+std::set<pid_t> end_processes(const std::set<pid_t>& pids, std::chrono::milliseconds patience) {
+    auto alive = hold(pids);
     signal_all(alive, SIGTERM);
     signal_all(alive, SIGCONT);
     wait_for_end(alive, Clock::now() + patience);

@@ -1,19 +1,24 @@
 #pragma once
 
+#include "kernel/namespaces.h"
+
 #include <sys/types.h>
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace partd::kernel {
 
 // One entry of /proc/PID/ns.
 struct NamespaceRef {
-    std::string type;  // "net", "mnt", …
+    NamespaceType type = NamespaceType::Net;
     ino_t inode = 0;
 };
 
@@ -24,10 +29,17 @@ struct Process {
     std::vector<NamespaceRef> namespaces;
 };
 
+// The numbers of all processes of the host.
+std::vector<pid_t> all_processes();
 // All processes that can be looked at now; what ends meanwhile is left out.
 std::vector<Process> list_processes();
-// Processes by the inode of their network namespace; one pass over /proc.
-std::multimap<ino_t, pid_t> processes_by_netns();
+// Processes by the inodes of their namespaces, of these types; one pass over /proc.
+std::multimap<ino_t, pid_t> processes_by_namespace(std::span<const NamespaceType> types);
+
+// The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
+std::optional<int> signal_number(std::string_view text);
+// Sends it to each; returns how many got it.
+std::size_t signal_processes(const std::set<pid_t>& pids, int signal);
 
 // Ends processes: SIGTERM, then SIGKILL after `patience`. Returns those that are still there a moment later
 // (a process in an uninterruptible wait). The identity of each is held by pidfd, so that a reused number is

@@ -2,6 +2,9 @@
 #include "kinds/cgroup.h"
 #include "kinds/dns.h"
 #include "kinds/host.h"
+#include "kinds/isolation/init.h"
+#include "kinds/isolation/namespace.h"
+#include "kinds/isolation/rootfs.h"
 #include "kinds/kinds.h"
 #include "kinds/later.h"
 #include "kinds/nat/gate.h"
@@ -22,8 +25,9 @@ namespace partd {
 namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
-constexpr std::array kAll = {&kNetns,   &kCgroup, &kLimit, &kVeth, &kAddress, &kRoute, &kRule,     &kSysctl,
-                             &kDnsFile, &kTable,  &kNat,   &kGate, &kHost,    &kLater, &kPartition};
+constexpr std::array kAll = {&kNamespace, &kNetns, &kCgroup, &kLimit,   &kVeth,  &kAddress,
+                             &kRoute,     &kRule,  &kSysctl, &kDnsFile, &kTable, &kNat,
+                             &kGate,      &kHost,  &kLayer,  &kInit,    &kLater, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();
 

@@ -75,6 +75,8 @@ struct Limit {
 extern const LiveKind kCgroup;
 extern const LiveKind kLimit;
 
+// Whether a limit is the switch that stops all in the group.
+bool is_freeze(const Key& limit);
 // The group of a partition or slice: "partd.slice/partd-batch.slice/partd-batch-crunch.slice".
 std::string group_of(const Declared& declared, std::string_view name);
 

@@ -55,10 +55,6 @@ std::string hosts_file(const Dns& dns) {
     return text;
 }
 
-Key file_key(const std::string& partition, const std::string& name) {
-    return {&kDnsFile.kind, partition + "/" + name};
-}
-
 void check_words(const DeclaredObject& object, Diagnostics& problems) {
     const Dns& dns = object.spec.as<Dns>();
     const auto check = [&](const std::string& word, std::string_view key) {
@@ -78,16 +74,13 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         check_words(*object, problems);
         const Dns& dns = object->spec.as<Dns>();
         const auto add = [&](const std::string& name, const std::string& text) {
-            desired.add({.key = file_key(object->owner, name),
+            desired.add({.key = dns_file_key(object->owner, name),
                          .spec = Spec(DnsFile{object->owner, name, mark_line(object->owner) + text}),
                          .owner = object->owner,
                          .source = object->source});
         };
-        if (const std::string text = resolv_conf(dns); !text.empty()) {
-            add("resolv.conf", text);
-        }
-        if (!dns.hosts.empty()) {
-            add("hosts", hosts_file(dns));
+        for (const std::string& name : dns_files(declared, object->owner)) {
+            add(name, name == "hosts" ? hosts_file(dns) : resolv_conf(dns));
         }
     }
 }
@@ -116,7 +109,7 @@ void observe_all(Look& look) {
     const std::string root = look.host.paths().etc_netns();
     for (const std::string& partition : kernel::list_directory(root).value_or(std::vector<std::string>())) {
         for (const char* name : {"resolv.conf", "hosts"}) {
-            const Key key = file_key(partition, name);
+            const Key key = dns_file_key(partition, name);
             const bool marked =
                 kernel::read_file(path_of(look.host, key)).value_or("").starts_with(mark_line(partition));
             if (marked && look.desired.find(key) == nullptr) {
@@ -144,7 +137,10 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     const std::string path = path_of(doing.host, change.key);
     const std::string directory = path.substr(0, path.rfind('/'));
     doing.batch.count_write();
-    if (change.action != Action::Remove) {
+    if (change.action == Action::Update) {
+        return kernel::rewrite(path, change.wanted.as<DnsFile>().content);
+    }
+    if (change.action == Action::Create) {
         PARTD_TRY(kernel::make_directories(directory));
         return kernel::write_atomically(path, change.wanted.as<DnsFile>().content);
     }
@@ -154,6 +150,24 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
 }
 
 }  // namespace
+
+std::vector<std::string> dns_files(const Declared& declared, const std::string& partition) {
+    std::vector<std::string> names;
+    for (const DeclaredObject* object : declared.all<Dns>(partition)) {
+        const Dns& dns = object->spec.as<Dns>();
+        if (!resolv_conf(dns).empty()) {
+            names.emplace_back("resolv.conf");
+        }
+        if (!dns.hosts.empty()) {
+            names.emplace_back("hosts");
+        }
+    }
+    return names;
+}
+
+Key dns_file_key(const std::string& partition, const std::string& name) {
+    return {&kDnsFile.kind, partition + "/" + name};
+}
 
 constinit const Table Dns::table = {"dns", "Names: /etc/netns/NAME/resolv.conf and hosts.", kDnsFields};
 constinit const Table DnsFile::table = {"file", "A file of /etc/netns.", kFileFields};

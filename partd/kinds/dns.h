@@ -23,4 +23,8 @@ struct DnsFile {
 
 extern const LiveKind kDnsFile;
 
+// The names of the files that it declares.
+std::vector<std::string> dns_files(const Declared& declared, const std::string& partition);
+Key dns_file_key(const std::string& partition, const std::string& name);
+
 }  // namespace partd

@@ -8,10 +8,6 @@ constexpr Declaration kLanguage[] = {
     {.path = "network"},
     {.path = "assert"},
     {.path = "partition.*.firewall"},
-    {.path = "partition.*.user"},
-    {.path = "partition.*.time"},
-    {.path = "partition.*.rootfs"},
-    {.path = "partition.*.init"},
     {.path = "partition.*.service"},
 };
 

@@ -185,6 +185,10 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
 
 }  // namespace
 
+bool is_freeze(const Key& limit) {
+    return limit.name.ends_with(" freeze");
+}
+
 constinit const Table Limit::table = {"limit", "One value of a control group.", kFields};
 
 constinit const LiveKind kLimit = {

@@ -42,7 +42,8 @@ void Look::add_foreign(const Resource& wanted, std::string holder) {
 }
 
 const std::multimap<ino_t, pid_t>& Doing::processes() {
-    return listed ? *listed : listed.emplace(kernel::processes_by_netns());
+    return listed ? *listed
+                  : listed.emplace(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net}));
 }
 
 }  // namespace partd

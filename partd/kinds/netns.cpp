@@ -1,5 +1,7 @@
 #include "kinds/netns.h"
 
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/namespace.h"
 #include "kinds/marks.h"
 #include "kinds/partition.h"
 
@@ -23,20 +25,33 @@ constexpr Field kFields[] = {
                                    {.role = Role::Identity, .live = true}),
     field<&NetworkNamespace::lo_up>("lo", "its loopback interface is up", {.live = true}),
     field<&NetworkNamespace::mark>("mark", "partd's mark on it", {.live = true}),
+    field<&NetworkNamespace::owner>("owner", "whose user namespace owns it",
+                                    {.role = Role::Replace, .live = true}),
+    field<&NetworkNamespace::pinned>("pinned", "its name under /run/netns stands for it", {.live = true}),
 };
 
 void expand(const Declared& declared, State& desired, Diagnostics&) {
     for (const DeclaredObject* object : declared.all<Partition>()) {
-        if (object->spec.as<Partition>().has_netns()) {
-            desired.add({.key = netns_key(object->owner),
-                         .spec = Spec(NetworkNamespace{object->owner, true, mark_of(object->owner)}),
-                         .owner = object->owner,
-                         .source = object->source});
+        const std::string& name = object->owner;
+        const Membership membership = membership_of(declared, name);
+        if (!membership.own.contains(NamespaceKind::Net)) {
+            continue;
         }
+        Resource resource{.key = netns_key(name), .owner = name, .source = object->source};
+        const bool in_user = membership.has(NamespaceKind::User);
+        if (in_user) {
+            stands_in(resource, namespace_key(membership, name, NamespaceKind::User));
+        }
+        resource.spec = Spec(NetworkNamespace{name, true, mark_of(name), in_user ? name : "host"});
+        desired.add(std::move(resource));
     }
 }
 
 constexpr int kLoopback = 1;  // LOOPBACK_IFINDEX
+
+Key user_key(const std::string& partition) {
+    return {&kNamespace.kind, pin_name(partition, NamespaceKind::User)};
+}
 
 std::set<std::string> names_to_look_at(const Look& look) {
     std::set<std::string> names;
@@ -53,6 +68,21 @@ std::set<std::string> names_to_look_at(const Look& look) {
     return names;
 }
 
+// Finds a namespace whose name was taken away while processes of the partition live in it.
+bool find_again(Look& look, const std::string& name, const LedgerEntry& known) {
+    const std::string group = known.identity.empty() ? "" : live_group(look.host, name);
+    const auto processes = group.empty() ? std::set<pid_t>() : look.host.cgroups().processes(group);
+    for (const pid_t process : processes) {
+        auto ns = kernel::Namespace::of_process(process, NamespaceKind::Net);
+        auto netns = ns ? kernel::Netns::from(std::move(*ns).release()) : std::unexpected(ns.error());
+        if (netns && std::to_string(netns->cookie()) == known.identity) {
+            look.host.keep(name, std::move(*netns));
+            return true;
+        }
+    }
+    return false;
+}
+
 Result<> observe_one(Look& look, const std::string& name) {
     using Entry = kernel::NetnsDirectory::Entry;
     const Entry entry = look.host.directory().look(name);
@@ -62,6 +92,8 @@ Result<> observe_one(Look& look, const std::string& name) {
                          look.host.directory().path_of(name) + " is something else than a network namespace");
     }
     const LedgerEntry* known = look.ledger.find(kNetns.kind.name, name);
+    const bool unnamed = (entry == Entry::Absent || entry == Entry::Stale) && wanted != nullptr &&
+                         known != nullptr && find_again(look, name, *known);
     if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
         // Killed between unmount and unlink: the name is still ours to take away.
         look.add({.key = netns_key(name),
@@ -69,7 +101,7 @@ Result<> observe_one(Look& look, const std::string& name) {
                   .owner = name,
                   .marked = true});
     }
-    if (entry != Entry::Namespace) {
+    if (entry != Entry::Namespace && !unnamed) {
         return {};
     }
     auto netns = look.host.netns(name);
@@ -83,12 +115,16 @@ Result<> observe_one(Look& look, const std::string& name) {
     }
     Resource& found =
         look.add({.key = netns_key(name),
-                  .spec = Spec(NetworkNamespace{name, lo->up, lo->alias}),
+                  .spec = Spec(NetworkNamespace{name, lo->up, lo->alias,
+                                                owner_text(look.host, name, (*netns)->fd()), !unnamed}),
                   .owner = name,
                   .marked = lo->alias == mark_of(name),
                   .holder = fmt::format("{} is a network namespace that partd did not make (cookie {})",
                                         look.host.directory().path_of(name), (*netns)->cookie()),
                   .identity = std::to_string((*netns)->cookie())});
+    if (look.observed.find(user_key(name)) != nullptr) {
+        found.needs.push_back(user_key(name));
+    }
     if (found.standing == Standing::Ours) {
         look.netns.push_back(name);
     }
@@ -144,11 +180,18 @@ Result<> create(Doing& doing, const NetworkNamespace& wanted) {
         }
         return {};
     };
-    auto made = doing.host.directory().create(wanted.name, prepare);
+    auto user = open_user(doing.host, wanted.name, wanted.owner == wanted.name);
+    PARTD_TRY(user);
+    auto made = doing.host.directory().create(wanted.name, *user ? &**user : nullptr, prepare);
     PARTD_TRY(made);
     doing.batch.count_write();
     doing.host.keep(wanted.name, std::move(*made));
     return {};
+}
+
+Result<> end_residents_of(Doing& doing, const std::string& name) {
+    const auto ns = open_namespace(doing.host, name, NamespaceKind::Net);
+    return ns ? end_residents(doing, name, *ns) : Result<>();
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
@@ -159,12 +202,19 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
         case Action::Update: {
             auto netns = doing.host.netns(name);
             PARTD_TRY(netns);
+            if (change.changes("pinned")) {
+                doing.batch.count_write();
+                PARTD_TRY(doing.host.directory().pin(name, (*netns)->fd()));
+            }
             doing.batch.netlink((*netns)->route(), set_lo(change.wanted.as<NetworkNamespace>().mark), number);
             return {};
         }
         case Action::Remove:
             wait_for_links(doing, name);
-            PARTD_TRY(doing.host.directory().remove(name));
+            if (change.found.as<NetworkNamespace>().owner != "host") {
+                PARTD_TRY(end_residents_of(doing, name));
+            }
+            PARTD_TRY(doing.host.directory().unpin(name));
             doing.batch.count_write();
             doing.host.release(name);
             doing.batch.at_end([&host = doing.host] { host.directory().retire(); });

@@ -9,6 +9,8 @@ struct NetworkNamespace {
     std::string name;
     bool lo_up = true;
     std::string mark;
+    std::string owner = "host";  // whose user namespace owns it
+    bool pinned = true;
     static const Table table;
 };
 

@@ -4,8 +4,11 @@
 #include "kernel/files.h"
 #include "kernel/processes.h"
 #include "kinds/cgroup.h"
+#include "kinds/isolation/init.h"
+#include "kinds/isolation/membership.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
 
@@ -21,6 +24,17 @@ constexpr Field kFields[] = {
     field<&Partition::namespaces>("namespaces",
                                   "the namespaces it has of its own; each is created and pinned",
                                   {.role = Role::Declared, .fallback = "[\"net\"]"}),
+    field<&Partition::hostname>("hostname", "its host name; implies the namespace \"uts\"",
+                                {.role = Role::Declared}),
+    field<&Partition::domainname>("domainname", "its NIS domain name; implies the namespace \"uts\"",
+                                  {.role = Role::Declared}),
+    field<&Partition::share, &Share::partition>("share.partition", "whose namespaces it uses (a pod)",
+                                                {.role = Role::Declared}),
+    field<&Partition::share, &Share::namespaces>(
+        "share.namespaces",
+        "which of them, instead of its own; they live on as long as one of "
+        "the partitions does",
+        {.role = Role::Declared}),
     field<&Partition::extends>("extends",
                                "a [template.NAME] whose keys it inherits, its own winning key by key",
                                {.role = Role::Declared}),
@@ -40,9 +54,6 @@ constexpr Field kFields[] = {
                                  {.fallback = "stop"}),
     field<&Partition::stop_timeout>("stop_timeout", "how long its processes have between SIGTERM and SIGKILL",
                                     {.fallback = "10s"}),
-    later("hostname"),
-    later("domainname"),
-    later("share"),
     later("owner"),
 };
 
@@ -68,6 +79,10 @@ std::optional<Partition> decode(const std::string& name, const std::string& grou
         }
     }
     return partition;
+}
+
+std::string policy_mark(const kernel::Host& host, const std::string& group) {
+    return kernel::get_xattr(host.cgroups().home(group), kMark);
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
@@ -102,9 +117,8 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 
 Result<> observe(Look& look) {
     for (const std::string& group : look.host.cgroups().marked()) {
-        const std::string path = look.host.cgroups().home(group);
         const std::string name = look.host.cgroups().owner(group);
-        const auto partition = decode(name, group, kernel::get_xattr(path, kMark));
+        const auto partition = decode(name, group, policy_mark(look.host, group));
         if (!partition) {
             continue;
         }
@@ -144,24 +158,34 @@ std::string list_text(const std::set<pid_t>& pids) {
     return fmt::format("{}{}", join(texts, ", "), pids.size() > kShown ? ", …" : "");
 }
 
-Result<> stop(Doing& doing, const Partition& partition) {
-    const auto pids = residents(doing, partition);
+// Ends these as the partition's on_remove and stop_timeout say. PID 1 that only holds it is nobody to refuse
+// for.
+Result<> end(Doing& doing, const Partition& partition, const std::set<pid_t>& pids) {
+    auto guests = pids;
+    if (const auto holder = find_holder(doing.host, partition.name)) {
+        guests.erase(*holder);
+    }
+    if (partition.on_remove == OnRemove::Refuse && !guests.empty()) {
+        return std::unexpected(Error{.message = fmt::format("{} processes live in it ({}) and on_remove is "
+                                                            "\"refuse\": end them first, or declare it again",
+                                                            guests.size(), list_text(guests)),
+                                     .refused = true});
+    }
     if (pids.empty()) {
         return {};
     }
-    if (partition.on_remove == OnRemove::Refuse) {
-        return std::unexpected(Error{.message = fmt::format("{} processes live in it ({}) and on_remove is "
-                                                            "\"refuse\": end them first, or declare it again",
-                                                            pids.size(), list_text(pids)),
-                                     .refused = true});
-    }
     doing.batch.count_write();
+    (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
     const auto left = kernel::end_processes(pids, partition.stop_timeout);
-    doing.host.cgroups().kill(partition.group);
-    if (!left.empty()) {
-        return fail(fmt::format("processes {} do not end", list_text(left)));
+    return left.empty() ? Result<>() : fail(fmt::format("processes {} do not end", list_text(left)));
+}
+
+Result<> stop(Doing& doing, const Partition& partition) {
+    auto ended = end(doing, partition, residents(doing, partition));
+    if (ended || !ended.error().refused) {
+        doing.host.cgroups().kill(partition.group);
     }
-    return {};
+    return ended;
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t) {
@@ -178,8 +202,39 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
 constinit const Table Partition::table = {
     "partition", "A partition: namespaces, links, rules and limits of its own.", kFields};
 
-bool Partition::has_netns() const {
-    return std::ranges::find(namespaces, NamespaceKind::Net) != namespaces.end();
+std::optional<HostName> HostName::parse(std::string_view text) {
+    constexpr std::size_t kMost = 64;  // __NEW_UTS_LEN
+    const auto is_plain = [](char byte) { return std::isalnum(static_cast<unsigned char>(byte)) != 0; };
+    const auto is_allowed = [&](char byte) { return is_plain(byte) || byte == '-' || byte == '.'; };
+    if (text.empty() || text.size() > kMost || !is_plain(text.front()) || !is_plain(text.back()) ||
+        !std::ranges::all_of(text, is_allowed)) {
+        return std::nullopt;
+    }
+    return HostName(std::string(text).c_str());
+}
+
+std::string live_group(const kernel::Host& host, std::string_view partition) {
+    const auto& cgroups = host.cgroups();
+    for (const std::string& group : cgroups.marked()) {
+        if (cgroups.owner(group) == partition) {
+            return group;
+        }
+    }
+    return {};
+}
+
+Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where) {
+    const std::string group = live_group(doing.host, name);
+    const auto partition = decode(name, group, policy_mark(doing.host, group));
+    if (group.empty() || !partition || partition->on_remove == OnRemove::Keep) {
+        return {};
+    }
+    auto pids = doing.host.cgroups().processes(group);
+    std::erase_if(pids, [&](pid_t pid) {
+        const auto its = kernel::Namespace::of_process(pid, where.type());
+        return !its || its->inode() != where.inode();
+    });
+    return end(doing, *partition, pids);
 }
 
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name) {
@@ -188,8 +243,7 @@ const DeclaredObject* find_partition(const Declared& declared, std::string_view 
 }
 
 bool has_netns(const Declared& declared, std::string_view name) {
-    const DeclaredObject* partition = find_partition(declared, name);
-    return partition != nullptr && partition->spec.as<Partition>().has_netns();
+    return membership_of(declared, std::string(name)).own.contains(NamespaceKind::Net);
 }
 
 constinit const LiveKind kPartition = {

@@ -1,23 +1,38 @@
 #pragma once
 
+#include "kernel/namespaces.h"
 #include "kinds/kinds.h"
 
 #include <chrono>
 
 namespace partd {
 
-enum class NamespaceKind : std::uint8_t { Net, Mnt, Pid, Uts, Ipc, User, Cgroup, Time };
+using NamespaceKind = kernel::NamespaceType;
 template <>
 struct EnumWords<NamespaceKind> {
-    static constexpr std::array<EnumWord<NamespaceKind>, 8> kWords = {
-        {{"net", NamespaceKind::Net},
-         {"mnt", NamespaceKind::Mnt, true},
-         {"pid", NamespaceKind::Pid, true},
-         {"uts", NamespaceKind::Uts, true},
-         {"ipc", NamespaceKind::Ipc, true},
-         {"user", NamespaceKind::User, true},
-         {"cgroup", NamespaceKind::Cgroup, true},
-         {"time", NamespaceKind::Time, true}}};
+    static constexpr std::array<EnumWord<NamespaceKind>, 8> kWords = {{{"net", NamespaceKind::Net},
+                                                                       {"mnt", NamespaceKind::Mnt},
+                                                                       {"pid", NamespaceKind::Pid},
+                                                                       {"uts", NamespaceKind::Uts},
+                                                                       {"ipc", NamespaceKind::Ipc},
+                                                                       {"user", NamespaceKind::User},
+                                                                       {"cgroup", NamespaceKind::Cgroup},
+                                                                       {"time", NamespaceKind::Time}}};
+};
+
+// A host name as hostname(7) wants it, at most 64 bytes (the kernel's limit).
+struct HostName : std::string {
+    using std::string::string;
+    static std::optional<HostName> parse(std::string_view text);
+    [[nodiscard]] const std::string& text() const { return *this; }
+};
+template <>
+struct Form<HostName> {
+    static constexpr std::string_view
+        kExpected =
+            "a host name: 1 to 64 letters, digits, '-' and '.', not beginning or "
+            "ending with '-' or '.'",
+        kPattern = "^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$";
 };
 
 // What happens to a partition that no file declares any more.
@@ -28,20 +43,27 @@ struct EnumWords<OnRemove> {
         {{"stop", OnRemove::Stop}, {"refuse", OnRemove::Refuse}, {"keep", OnRemove::Keep}}};
 };
 
+// Whose namespaces a partition uses, instead of having its own.
+struct Share {
+    std::optional<Name> partition = {};
+    std::vector<NamespaceKind> namespaces = {};
+};
+
 // [partition.NAME]; as a resource, the processes that live in it and what is to become of them.
 struct Partition {
     std::string name = {};
     std::string group = {};  // the cgroup its processes live in
     std::optional<std::string> description = {};
     std::vector<NamespaceKind> namespaces = {NamespaceKind::Net};
+    std::optional<HostName> hostname = {};
+    std::optional<HostName> domainname = {};
+    Share share = {};
     std::optional<Name> extends = {};
     std::optional<std::int64_t> index = {};
     std::optional<std::vector<Sourced<Name>>> reach = {};
     OnRemove on_remove = OnRemove::Stop;
     std::chrono::milliseconds stop_timeout{10'000};
     static const Table table;
-
-    [[nodiscard]] bool has_netns() const;
 };
 
 extern const LiveKind kPartition;
@@ -50,5 +72,11 @@ extern const LiveKind kPartition;
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name);
 // Whether the partition is declared and has a network namespace of its own.
 bool has_netns(const Declared& declared, std::string_view name);
+
+// Its cgroup as the host has it; "" when there is none.
+std::string live_group(const kernel::Host& host, std::string_view partition);
+// Ends those that live in that namespace of a partition's, which is to be replaced, as its on_remove says:
+// "refuse" is an error while there are some, "keep" leaves them where they are.
+Result<> end_residents(Doing& doing, const std::string& partition, const kernel::Namespace& where);
 
 }  // namespace partd

@@ -27,7 +27,7 @@ struct Change {
     Spec wanted = {};                      // not of a removal
     Spec found = {};                       // not of a creation
     std::string identity = {};             // of what was found
-    std::vector<FieldChange> fields = {};  // of an update
+    std::vector<FieldChange> fields = {};  // of an update, or why it is made anew
     std::vector<std::size_t> after = {};   // changes that must have succeeded before, by index in the plan
     bool implied = false;                  // the kernel does it when the last change of `after` is done
     std::size_t wave = 0;  // changes of one wave do not depend on each other, but for one transaction's

@@ -95,7 +95,7 @@ private:
         if (std::ranges::any_of(fields, needs_replacement)) {
             if (options_.removals) {
                 removed_.insert(wanted.key);
-                add(Action::Create, wanted, nullptr, {});
+                add(Action::Create, wanted, nullptr, std::move(fields));
             }
         } else if (!fields.empty()) {
             add(Action::Update, wanted, &found, std::move(fields));

@@ -20,22 +20,27 @@ std::string or_none(const std::string& text) {
     return text.empty() ? "none" : printable(text);
 }
 
+std::string field_texts(const Change& change) {
+    std::vector<std::string> texts;
+    for (const FieldChange& field : change.fields) {
+        constexpr std::size_t kReadable = 240;
+        const bool readable = field.from.size() + field.to.size() <= kReadable;
+        texts.push_back(
+            readable ? fmt::format("{} {} → {}", field.field->name, or_none(field.from), or_none(field.to))
+                     : fmt::format("{} as declared", field.field->name));
+    }
+    return join(texts, ", ");
+}
+
 std::string details(const Change& change) {
     if (change.action == Action::Update) {
-        std::vector<std::string> texts;
-        for (const FieldChange& field : change.fields) {
-            constexpr std::size_t kReadable = 240;
-            const bool readable = field.from.size() + field.to.size() <= kReadable;
-            texts.push_back(readable ? fmt::format("{} {} → {}", field.field->name, or_none(field.from),
-                                                   or_none(field.to))
-                                     : fmt::format("{} as declared", field.field->name));
-        }
-        return ": " + join(texts, ", ");
+        return ": " + field_texts(change);
     }
     const auto summarize = change.key.kind->summary;
     const Spec& spec = change.action == Action::Create ? change.wanted : change.found;
     const std::string text = summarize == nullptr ? "" : summarize(spec);
-    return text.empty() ? "" : " " + printable(text);
+    const std::string reason = change.fields.empty() ? "" : fmt::format(" (anew: {})", field_texts(change));
+    return (text.empty() ? "" : " " + printable(text)) + reason;
 }
 
 std::string place(const Source& source, bool color) {

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "base/error.h"
+#include "kernel/cgroups.h"
+#include "kernel/namespaces.h"
+#include "kernel/root.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// What PID 1 of a partition is to be.
+struct BootPlan {
+    std::string group = {};
+    std::vector<const Namespace*> namespaces = {};  // to be in, but for user, pid and mnt
+    const Namespace* user = nullptr;
+    const Namespace* mnt = nullptr;     // another partition's
+    std::optional<RootPlan> root = {};  // a mount namespace of its own
+    RootView view = {};
+    std::vector<std::string> command = {};  // empty: partd-init
+    std::map<std::string, std::string> environment = {};
+    std::string working_directory = {};  // "": the root
+};
+
+struct Booted {
+    Namespace pid;
+    std::optional<Namespace> mnt;
+};
+
+// Makes a pid namespace with its PID 1, and its mount namespace. `pin` gives the namespaces their names when
+// all is ready and before PID 1 runs the command: with an error of it, or when this process dies before, PID
+// 1 ends. Afterwards nothing ties it to this process.
+Result<> boot(const Cgroups& cgroups, const BootPlan& plan,
+              const std::function<Result<>(const Booted&)>& pin);
+
+// Makes a mount namespace alone, without a pid namespace.
+Result<Namespace> make_mount_namespace(const std::vector<const Namespace*>& others, const RootPlan& root,
+                                       const RootView& view);
+
+// PID 1 of a pid namespace, among these processes or any of the host's; nullopt when it has ended.
+std::optional<pid_t> find_init(const std::set<pid_t>& likely, const Namespace& pid);
+
+}  // namespace partd::kernel

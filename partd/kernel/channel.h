@@ -1,0 +1,37 @@
+#pragma once
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include <optional>
+#include <utility>
+
+namespace partd::kernel {
+
+// One end of a connection between two of our processes (unix(7), SOCK_SEQPACKET): carries how something went,
+// and descriptors.
+class Channel {
+public:
+    static Result<std::pair<Channel, Channel>> open();
+    // The end that is open under this number.
+    static Channel adopt(int fd) { return Channel(fd); }
+
+    struct Message {
+        Result<> result = {};
+        Fd fd = {};
+    };
+    // A peer that is gone hears nothing.
+    void send(const Result<>& result, int fd = -1);
+    // Waits; nullopt when the other end is closed.
+    std::optional<Message> receive();
+    // receive() for one who counts on an answer.
+    Result<Fd> expect();
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    void close() { fd_.reset(); }
+
+private:
+    explicit Channel(int fd) : fd_(fd) {}
+    Fd fd_;
+};
+
+}  // namespace partd::kernel

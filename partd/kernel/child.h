@@ -1,0 +1,17 @@
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+#include <functional>
+
+namespace partd::kernel {
+
+// Runs `work` in a child process: for what cannot be undone in this one, such as entering a user namespace.
+// While the child waits, `meanwhile` may look at it from outside; then it ends. Returns the first error of
+// the two, the child's as it was there. A child whose parent dies ends at once.
+Result<> in_child(const std::function<Result<>()>& work,
+                  const std::function<Result<>(pid_t child)>& meanwhile = {});
+
+}  // namespace partd::kernel

@@ -1,0 +1,204 @@
+#include "kernel/pins.h"
+
+#include "kernel/files.h"
+#include "kernel/mounts.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/nsfs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace partd::kernel {
+
+Result<Fd> PinDirectory::open(const std::string& name) const {
+    Fd fd(::open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!fd) {
+        return fail_errno("open " + path_of(name));
+    }
+    return fd;
+}
+
+PinDirectory::Entry PinDirectory::look(const std::string& name, int flag) const {
+    const auto fd = open(name);
+    if (!fd) {
+        return fd.error().code == ENOENT || fd.error().code == ENOTDIR ? Entry::Absent : Entry::Other;
+    }
+    struct statfs fs{};
+    if (fstatfs(fd->get(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == NSFS_MAGIC &&
+        ioctl(fd->get(), NS_GET_NSTYPE) == flag) {
+        return Entry::Namespace;
+    }
+    struct stat st{};
+    return fstat(fd->get(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 ? Entry::Stale : Entry::Other;
+}
+
+std::vector<std::string> PinDirectory::names(const std::string& below) const {
+    return list_directory(path_of(below)).value_or(std::vector<std::string>());
+}
+
+std::optional<std::string> PinDirectory::trouble() const {
+    const auto mounts = read_mounts();
+    if (!mounts) {
+        return mounts.error().message;
+    }
+    const Mount* below = nullptr;
+    for (const Mount& mount : *mounts) {
+        if (mount.point != path_) {
+            continue;
+        }
+        if (below != nullptr && (mount.device != below->device || mount.root != below->root)) {
+            return fmt::format(
+                "{} is hidden by another mount on it ({}, mount id {}): umount {} to see the namespaces "
+                "again",
+                path_, mount.type, mount.id, path_);
+        }
+        below = &mount;
+    }
+    return std::nullopt;
+}
+
+namespace {
+
+// On the directory below the mount: what partd made of it.
+constexpr char kMadeBy[] = "trusted.partd";
+constexpr char kMadeMount[] = "mount";
+constexpr char kMadeAll[] = "mount and directory";
+
+}  // namespace
+
+Result<> PinDirectory::make_ready() {
+    if (ready_) {
+        return {};
+    }
+    const bool fresh = !exists(path_);
+    PARTD_TRY(make_directories(path_));
+    auto directory = open_directory(path_);
+    PARTD_TRY(directory);
+    if (flock(directory->get(), LOCK_EX) != 0) {
+        return fail_errno("lock " + path_);
+    }
+    // Mounts made here must reach the mount namespaces of services and be seen to go by them: the directory
+    // is a shared mount of its own. Not those on it: a mount namespace's pin stays private.
+    if (mount("", path_.c_str(), "none", MS_SHARED, nullptr) != 0) {
+        const bool no_mount = errno == EINVAL;
+        (void)set_xattr(path_, kMadeBy, fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
+        if (!no_mount || mount(path_.c_str(), path_.c_str(), "none", MS_BIND | MS_REC, nullptr) != 0 ||
+            mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
+            return fail_errno("make " + path_ + " a shared mount");
+        }
+    }
+    ready_ = true;
+    return {};
+}
+
+void PinDirectory::retire() {
+    const std::string made = get_xattr(path_, kMadeBy);
+    const auto directory = open_directory(path_);
+    if (made.empty() || !directory || !names().empty()) {
+        return;
+    }
+    // ip-netns(8) holds the same lock while it makes the mount; a name that it adds meanwhile makes it busy.
+    if (flock(directory->get(), LOCK_EX) != 0 || !names().empty()) {
+        return;
+    }
+    ready_ = false;
+    if (umount2(path_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+        remove_xattr(path_, kMadeBy);
+        if (made == kMadeAll) {
+            remove_empty_directory(path_);
+        }
+    }
+}
+
+namespace {
+
+Result<> bind_from_descriptor(int ns, const std::string& target) {
+    const Fd tree(static_cast<int>(
+        syscall(SYS_open_tree, ns, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
+    if (!tree) {
+        return fail_errno("clone the namespace's mount");
+    }
+    if (syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        return fail_errno("mount the namespace on " + target);
+    }
+    return {};
+}
+
+}  // namespace
+
+namespace {
+
+// The kernel lets a mount namespace be pinned only where the mount does not propagate: on a private mount of
+// the file on itself.
+Result<> stand_alone(const std::string& target) {
+    if (mount(target.c_str(), target.c_str(), "none", MS_BIND, nullptr) != 0 ||
+        mount("", target.c_str(), "none", MS_PRIVATE, nullptr) != 0) {
+        return fail_errno("make a private mount of " + target);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<> PinDirectory::pin(const std::string& name, int fd, bool alone) {
+    PARTD_TRY(make_ready());
+    const std::string target = path_of(name);
+    if (const auto slash = name.rfind('/'); slash != std::string::npos) {
+        PARTD_TRY(make_directories(path_of(name.substr(0, slash)), 0700));
+    }
+    struct stat st{};
+    const bool stale = lstat(target.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    const Fd file(
+        ::open(target.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (stale ? 0 : O_EXCL), 0));
+    if (!file) {
+        return fail_errno("create " + target);
+    }
+    auto bound = alone ? stand_alone(target) : Result<>();
+    if (bound) {
+        bound = bind_from_descriptor(fd, target);
+    }
+    if (!bound) {
+        (void)unpin(name);
+    }
+    return bound;
+}
+
+Result<> PinDirectory::unpin(const std::string& name) {
+    const std::string target = path_of(name);
+    // One that stands alone has a mount below it.
+    while (umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+    }
+    if (errno != EINVAL && errno != ENOENT) {
+        return fail_errno("unmount " + target);
+    }
+    if (unlink(target.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("remove " + target);
+    }
+    if (const auto slash = name.rfind('/'); slash != std::string::npos) {
+        remove_empty_directory(path_of(name.substr(0, slash)));
+    }
+    return {};
+}
+
+std::string PinDirectory::note(const std::string& directory, const std::string& key) const {
+    return get_xattr(path_of(directory), std::string(kMadeBy) + "." + key);
+}
+
+Result<> PinDirectory::set_note(const std::string& directory, const std::string& key, std::string_view text) {
+    PARTD_TRY(make_ready());
+    PARTD_TRY(make_directories(path_of(directory), 0700));
+    return set_xattr(path_of(directory), std::string(kMadeBy) + "." + key, text);
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// A directory of named namespaces, as ip-netns(8) keeps it: bind mounts of nsfs on empty files, which hold
+// the namespaces while nobody lives in them. Names may have a directory: "web/uts".
+class PinDirectory {
+public:
+    explicit PinDirectory(std::string path) : path_(std::move(path)) {}
+
+    enum class Entry : std::uint8_t {
+        Absent,
+        Stale,      // an empty file without a namespace on it: left over
+        Namespace,  // a namespace of the type asked for
+        Other,      // anything else
+    };
+    // `flag`: CLONE_NEWNET, …
+    [[nodiscard]] Entry look(const std::string& name, int flag) const;
+    // The file of that name, whatever it is.
+    [[nodiscard]] Result<Fd> open(const std::string& name) const;
+    // What is in the directory, or in one below it.
+    [[nodiscard]] std::vector<std::string> names(const std::string& below = {}) const;
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
+
+    // Why the names cannot be believed now: another mount stands over the directory. nullopt when all is
+    // well.
+    [[nodiscard]] std::optional<std::string> trouble() const;
+
+    // Gives the namespace that name, which nothing but a stale file may have. Makes the directory a shared
+    // mount of its own first where it is not, under the lock that ip-netns(8) takes. `alone`: on a private
+    // mount, as the kernel wants it for a mount namespace.
+    Result<> pin(const std::string& name, int fd, bool alone = false);
+    // Takes the name away; the namespace lives on while somebody uses it. Absent is success.
+    Result<> unpin(const std::string& name);
+    // What is written on the directory of a name ("web" of "web/uts"), as long as that is there; "" when
+    // nothing is.
+    [[nodiscard]] std::string note(const std::string& directory, const std::string& key) const;
+    Result<> set_note(const std::string& directory, const std::string& key, std::string_view text);
+    // When no name is left: takes back the mount and the directory, as far as this class made them.
+    void retire();
+    // Makes the directory as pin() does.
+    Result<> make_ready();
+
+private:
+    std::string path_;
+    bool ready_ = false;
+};
+
+}  // namespace partd::kernel

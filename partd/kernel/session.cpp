@@ -1,0 +1,263 @@
+#include "kernel/session.h"
+
+#include "base/text.h"
+#include "kernel/channel.h"
+#include "kernel/files.h"
+#include "kernel/terminal.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+namespace partd::kernel {
+
+namespace {
+
+struct Account {
+    std::string home = "/";
+    std::string shell = "/bin/sh";
+};
+
+// Root's line in /etc/passwd, read as a text: the partition's name services are not ours to load.
+Account root_account() {
+    Account account;
+    const std::string text = read_file("/etc/passwd").value_or("");
+    for (const std::string_view line : split(text, '\n')) {
+        const auto fields = split(line, ':');
+        if (fields.size() == 7 && fields[2] == "0") {
+            account.home = fields[5].empty() ? account.home : std::string(fields[5]);
+            account.shell = fields[6].empty() ? account.shell : std::string(fields[6]);
+            break;
+        }
+    }
+    return account;
+}
+
+// What the caller may hand over without handing over itself.
+std::map<std::string, std::string> environment_for(const Account& account) {
+    auto environment = clean_environment();
+    environment["HOME"] = account.home;
+    environment["SHELL"] = account.shell;
+    for (const char* name : {"TERM", "COLORTERM", "LANG", "LC_ALL"}) {
+        if (const char* value = std::getenv(name); value != nullptr) {
+            environment[name] = value;
+        }
+    }
+    return environment;
+}
+
+Error be_program(const Entry& entry, const SessionPlan& plan) {
+    const Account account = root_account();
+    Surroundings surroundings{.file_mode_mask = plan.file_mode_mask};
+    if (entry.isolated() || entry.own_root) {
+        surroundings.environment = environment_for(account);
+    }
+    std::vector<std::string> command = plan.command;
+    if (command.empty()) {
+        const std::string shell = exists(account.shell) ? account.shell : "/bin/sh";
+        command = {shell, "-l"};
+        surroundings.directory = exists(account.home) ? account.home : "/";
+    } else if (entry.own_root || entry.find(NamespaceType::Mnt) != nullptr) {
+        surroundings.directory = "/";
+    }
+    return become(command, surroundings);
+}
+
+// In the child: everything up to the program.
+Result<> go_inside(const Cgroups& cgroups, const Entry& entry, const SessionPlan& plan, Channel& told) {
+    PARTD_TRY(enter(cgroups, entry));
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user takes it back
+    if (entry.isolated()) {
+        leave_session();
+    }
+    if (plan.terminal) {
+        auto terminal = open_terminal();
+        PARTD_TRY(terminal);
+        told.send({}, terminal->master.get());
+        PARTD_TRY(use_terminal(terminal->slave));
+    }
+    return std::unexpected(be_program(entry, plan));
+}
+
+sigset_t forwarded_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal :
+         {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGCONT, SIGTSTP}) {
+        sigaddset(&set, signal);
+    }
+    return set;
+}
+
+void write_out(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t size = write(fd, text.data(), text.size());
+        if (size < 0 && errno != EINTR) {
+            return;
+        }
+        text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    }
+}
+
+// The caller's side while the program runs.
+class Relay {
+public:
+    Relay(pid_t child, Fd master, const sigset_t& signals)
+        : child_(child),
+          master_(std::move(master)),
+          process_(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
+          signals_(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)) {}
+
+    // Until the program has ended and all that it wrote is out.
+    void run() {
+        const bool to_terminal = static_cast<bool>(master_);
+        std::optional<RawMode> raw;
+        if (to_terminal && is_terminal(STDIN_FILENO)) {
+            raw.emplace();
+            reads_input_ = true;
+        }
+        if (to_terminal) {
+            copy_window_size(master_.get());
+        }
+        while (step()) {
+        }
+    }
+
+private:
+    static bool ready(const pollfd& polled) { return (polled.revents & (POLLIN | POLLHUP | POLLERR)) != 0; }
+
+    bool step() {
+        std::array<pollfd, 4> polled = {
+            pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+            pollfd{.fd = process_.get(), .events = POLLIN, .revents = 0},
+            pollfd{.fd = master_ ? master_.get() : -1, .events = POLLIN, .revents = 0},
+            pollfd{.fd = reads_input_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+        if (poll(polled.data(), polled.size(), -1) < 0) {
+            return errno == EINTR;
+        }
+        if (ready(polled[0])) {
+            pass_signal();
+        }
+        if (ready(polled[3])) {
+            reads_input_ = pass(STDIN_FILENO, master_.get());
+        }
+        if (ready(polled[2])) {
+            if (!pass(master_.get(), STDOUT_FILENO)) {
+                master_.reset();  // EIO: nobody has the terminal open any more
+            }
+            return true;
+        }
+        return !ready(polled[1]);
+    }
+
+    static bool pass(int from, int to) {
+        std::array<char, 4096> buffer;
+        const ssize_t size = read(from, buffer.data(), buffer.size());
+        if (size <= 0) {
+            return size < 0 && errno == EINTR;
+        }
+        write_out(to, {buffer.data(), static_cast<std::size_t>(size)});
+        return true;
+    }
+
+    void pass_signal() {
+        signalfd_siginfo info{};
+        if (read(signals_.get(), &info, sizeof info) != sizeof info) {
+            return;
+        }
+        const int signal = static_cast<int>(info.ssi_signo);
+        if (signal == SIGWINCH && master_) {
+            copy_window_size(master_.get());
+        } else {
+            kill(child_, signal);
+        }
+    }
+
+    pid_t child_;
+    Fd master_;
+    Fd process_, signals_;
+    bool reads_input_ = false;
+};
+
+// As the program ended: its own code, or the same signal.
+[[noreturn]] void end_alike(pid_t child) {
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFSIGNALED(status)) {
+        _exit(WEXITSTATUS(status));
+    }
+    const rlimit no_core{};
+    setrlimit(RLIMIT_CORE, &no_core);
+    const int signal = WTERMSIG(status);
+    ::signal(signal, SIG_DFL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    sigprocmask(SIG_UNBLOCK, &set, nullptr);
+    raise(signal);
+    constexpr int kBySignal = 128;
+    _exit(kBySignal + signal);
+}
+
+}  // namespace
+
+Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan& plan) {
+    if (!entry.isolated()) {
+        // In the place of this process: nothing to relay, and a service manager sees the program itself.
+        auto entered = enter(cgroups, entry);
+        return entered ? be_program(entry, plan) : entered.error();
+    }
+    auto channel = Channel::open();
+    if (!channel) {
+        return channel.error();
+    }
+    auto& [ours, theirs] = *channel;
+    if (const Namespace* pid = entry.find(NamespaceType::Pid); pid != nullptr) {
+        if (auto joined = join(*pid); !joined) {
+            return joined.error();
+        }
+    }
+    const sigset_t signals = forwarded_signals();
+    sigset_t before;
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    const pid_t child = fork();
+    if (child < 0) {
+        return fail_errno("fork").error();
+    }
+    if (child == 0) {
+        ours.close();
+        sigprocmask(SIG_SETMASK, &before, nullptr);
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        theirs.send(go_inside(cgroups, entry, plan, theirs));
+        _exit(1);
+    }
+    theirs.close();
+    Fd master;
+    while (auto word = ours.receive()) {
+        auto good = word->result;
+        if (good && word->fd) {
+            good = check_master(word->fd.get());
+            master = std::move(word->fd);
+        }
+        if (!good) {
+            kill(child, SIGKILL);
+            waitpid(child, nullptr, 0);
+            return good.error();
+        }
+    }
+    Relay(child, std::move(master), signals).run();
+    end_alike(child);
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,87 @@
+#include "kinds/isolation/entrance.h"
+
+#include "kinds/cgroup.h"
+#include "kinds/isolation/init.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/namespace.h"
+#include "kinds/netns.h"
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+// What of a partition's namespaces this resource stands for, and what its mount namespace shows.
+struct Part {
+    std::vector<NamespaceKind> types = {};
+    std::optional<std::string> root = {};
+};
+
+Part part_of(const Resource& found) {
+    if (found.key.kind == &kNetns.kind) {
+        return {{NamespaceKind::Net}, {}};
+    }
+    if (found.key.kind == &kNamespace.kind) {
+        const auto& ns = found.spec.as<PinnedNamespace>();
+        return {{ns.type}, ns.root};
+    }
+    if (found.key.kind == &kInit.kind) {
+        const Init& init = found.spec.as<Init>();
+        return init.root ? Part{{NamespaceKind::Pid, NamespaceKind::Mnt}, init.root}
+                         : Part{{NamespaceKind::Pid}, {}};
+    }
+    return {};
+}
+
+// A namespace that is declared and not there: without it a program would see more of the host than it may.
+const Resource* missing_part(const State& desired, const State& observed, const std::string& partition) {
+    for (const Resource& wanted : desired.all()) {
+        const Kind* kind = wanted.key.kind;
+        const bool isolates = kind == &kNetns.kind || kind == &kNamespace.kind || kind == &kInit.kind;
+        if (wanted.owner == partition && isolates && observed.find(wanted.key) == nullptr) {
+            return &wanted;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const State& observed,
+                                 const std::string& partition) {
+    const Resource* init = observed.find(init_key(partition));
+    if (init != nullptr && !init->spec.as<Init>().running) {
+        return fail(
+            fmt::format("PID 1 of partition {} has ended, and its pid namespace with it: partctl apply makes "
+                        "it anew",
+                        partition));
+    }
+    kernel::Entry entry{.group = {}, .namespaces = {}, .etc = host.paths().etc_netns() + "/" + partition};
+    for (const Resource& found : observed.all()) {
+        if (found.owner != partition || found.standing != Standing::Ours) {
+            continue;
+        }
+        if (found.key.kind == &kCgroup.kind) {
+            entry.group = found.key.name;
+        }
+        const Part part = part_of(found);
+        entry.own_root = entry.own_root || (part.root && !shows_host_tree(*part.root));
+        for (const NamespaceKind type : part.types) {
+            auto opened = open_namespace(host, partition, type);
+            PARTD_TRY(opened);
+            entry.namespaces.push_back(std::move(*opened));
+        }
+    }
+    if (!entry.group && entry.namespaces.empty()) {
+        return fail(fmt::format("partition {} is not there: partctl apply makes it when a file declares it",
+                                partition));
+    }
+    if (const Resource* missing = missing_part(desired, observed, partition); missing != nullptr) {
+        return fail(fmt::format("{} is not there: partctl apply makes it ({})", missing->key.text(),
+                                missing->source.place()));
+    }
+    return entry;
+}
+
+}  // namespace partd

@@ -1,0 +1,375 @@
+#include "kinds/isolation/init.h"
+
+#include "kernel/boot.h"
+#include "kinds/cgroup.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/mounted.h"
+#include "kinds/isolation/namespace.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Namespace;
+
+constexpr Field kFields[] = {
+    field<&Init::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
+    field<&Init::command>("command", "what it was started with", {.role = Role::Replace, .live = true}),
+    field<&Init::owner>("owner", "whose user namespace owns its pid namespace",
+                        {.role = Role::Replace, .live = true}),
+    field<&Init::root>("root", "what is mounted in its mount namespace",
+                       {.role = Role::Replace, .live = true}),
+    field<&Init::running>("running", "PID 1 lives", {.role = Role::Replace, .live = true}),
+    field<&Init::pinned>("pinned", "its names below /run/partd/ns stand for its namespaces", {.live = true}),
+};
+
+constexpr Field kCommandFields[] = {
+    field<&InitCommand::command>(
+        "command",
+        "PID 1 of its pid namespace, found by PATH in its root; without it partd-init, which "
+        "reaps, passes signals on and is the last to go",
+        {.role = Role::Declared, .required = true}),
+    field<&InitCommand::environment>("environment", "variables besides PATH, HOME, USER and container=partd",
+                                     {.role = Role::Declared}),
+    field<&InitCommand::working_directory>("working_directory", "where it starts",
+                                           {.role = Role::Declared, .fallback = "/"}),
+};
+
+constexpr Declaration kLanguage[] = {declaration<InitCommand>("partition.*.init")};
+
+constexpr char kHolder[] = "partd-init";
+constexpr char kRootNote[] = "root";
+
+std::string command_text(const InitCommand& init) {
+    return init.command.empty() ? kHolder : to_json(tabled_json(InitCommand::table, &init));
+}
+
+void check(const DeclaredObject& object, Diagnostics& problems) {
+    const InitCommand& init = object.spec.as<InitCommand>();
+    const auto error = [&](std::string_view key, const std::string& text) {
+        problems.error(object.place(key), fmt::format("partition {}: {}", object.owner, text));
+    };
+    const auto has_nul = [](const std::string& text) { return text.contains('\0'); };
+    if (init.command.empty() || init.command.front().empty() || std::ranges::any_of(init.command, has_nul)) {
+        error("command", "the command is empty, or a word of it has a NUL byte");
+    }
+    for (const auto& [name, value] : init.environment) {
+        if (name.empty() || name.contains('=') || has_nul(name) || has_nul(value)) {
+            error("environment", fmt::format("\"{}\" is no variable", name));
+        }
+    }
+}
+
+void expand_partition(const Declared& declared, const DeclaredObject& object, State& desired) {
+    const std::string& name = object.owner;
+    const Membership membership = membership_of(declared, name);
+    if (!membership.own.contains(NamespaceKind::Pid)) {
+        return;
+    }
+    Init wanted{.partition = name};
+    const auto command = declared.all<InitCommand>(name);
+    if (!command.empty()) {
+        wanted.started = command.front()->spec.as<InitCommand>();
+    }
+    wanted.command = command_text(wanted.started);
+    wanted.in_user = membership.has(NamespaceKind::User);
+    wanted.owner = wanted.in_user ? name : "host";
+    Resource resource{.key = init_key(name),
+                      .owner = name,
+                      .source = command.empty() ? object.source : command.front()->source};
+    stands_in(resource, {&kCgroup.kind, group_of(declared, name)});
+    for (const NamespaceKind type : kernel::kNamespaceTypes) {
+        const Key key = namespace_key(membership, name, type);
+        if (membership.has(type) && key != resource.key) {
+            stands_in(resource, key);
+            if (type != NamespaceKind::User) {
+                wanted.joined.push_back(type);
+            }
+        }
+    }
+    if (membership.own.contains(NamespaceKind::Mnt)) {
+        wanted.wanted_root = wanted_root(declared, name);
+        wanted.root = wanted.wanted_root.text;
+        wanted.shown = shown_types(membership);
+        add_shown_needs(declared, membership, resource);
+    }
+    resource.spec = Spec(std::move(wanted));
+    desired.add(std::move(resource));
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<InitCommand>()) {
+        check(*object, problems);
+    }
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        expand_partition(declared, *object, desired);
+    }
+}
+
+// A PID 1 of the user's finds its partition complete: limits, network, names. The holder only its limits.
+void complete(const Declared&, State& desired, Diagnostics&) {
+    static constexpr std::array<std::string_view, 6> kBefore = {"limit", "veth",   "address",
+                                                                "route", "sysctl", "file"};
+    std::unordered_map<std::string, std::vector<Key>> before;
+    for (Resource& resource : desired.all()) {
+        const Key init = init_key(resource.owner);
+        if (resource.key.kind == &kLimit.kind && is_freeze(resource.key)) {
+            if (desired.find(init) != nullptr) {
+                resource.needs.push_back(init);  // nothing starts in a group that is frozen
+            }
+        } else if (std::ranges::find(kBefore, resource.key.kind->name) != kBefore.end()) {
+            before[resource.owner].push_back(resource.key);
+        }
+    }
+    for (Resource& resource : desired.all()) {
+        if (resource.key.kind != &kInit.kind) {
+            continue;
+        }
+        const bool holder = resource.spec.as<Init>().started.command.empty();
+        for (const Key& key : before[resource.owner]) {
+            if (!holder || key.kind == &kLimit.kind) {
+                resource.needs.push_back(key);
+            }
+        }
+    }
+}
+
+std::string pid_pin(const std::string& partition) {
+    return pin_name(partition, NamespaceKind::Pid);
+}
+std::string mnt_pin(const std::string& partition) {
+    return pin_name(partition, NamespaceKind::Mnt);
+}
+
+// Those that are wanted, those that partd made, and without a ledger those that a note tells of.
+std::set<std::string> names_to_look_at(const Look& look) {
+    std::set<std::string> names;
+    look.for_wanted(kInit.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
+    for (const auto& [key, entry] : look.ledger.entries) {
+        if (key.first == kInit.kind.name) {
+            names.insert(key.second);
+        }
+    }
+    if (look.ledger.lost) {
+        for (const std::string& name : look.host.pins().names()) {
+            if (!look.host.pins().note(name, kInitNote).empty()) {
+                names.insert(name);
+            }
+        }
+    }
+    return names;
+}
+
+std::set<pid_t> processes_of(const kernel::Host& host, const std::string& partition) {
+    const std::string group = live_group(host, partition);
+    return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group);
+}
+
+// Everything of the partition's that a PID 1 stands on.
+void add_found_needs(const Look& look, Resource& found) {
+    for (const Resource& other : look.observed.all()) {
+        const std::string_view kind = other.key.kind->name;
+        if (other.owner == found.owner && (kind == "namespace" || kind == "netns" || kind == "layer")) {
+            found.needs.push_back(other.key);
+        }
+    }
+}
+
+Result<> observe_one(Look& look, const std::string& name) {
+    using Entry = kernel::PinDirectory::Entry;
+    auto& pins = look.host.pins();
+    const LedgerEntry* known = look.ledger.find(kInit.kind.name, name);
+    const Resource* wanted = look.desired.find(init_key(name));
+    const Entry entry = pins.look(pid_pin(name), kernel::namespace_flag(NamespaceKind::Pid));
+    std::optional<Namespace> pid;
+    Init found{.partition = name, .pinned = entry == Entry::Namespace};
+    if (found.pinned) {
+        auto opened = open_namespace(look.host, name, NamespaceKind::Pid);
+        PARTD_TRY(opened);
+        pid = std::move(*opened);
+    } else if (known != nullptr) {
+        pid = find_lost(look.host, name, NamespaceKind::Pid, known->identity);
+    }
+    const bool remainder =
+        entry == Entry::Stale || kernel::PinDirectory::Entry::Absent != pins.look(mnt_pin(name), 0);
+    if (!pid && (known == nullptr || !remainder)) {
+        return {};
+    }
+    const auto process = pid ? kernel::find_init(processes_of(look.host, name), *pid) : std::nullopt;
+    found.running = process.has_value();
+    found.command = pins.note(name, kInitNote);
+    found.owner = pid ? owner_text(look.host, name, pid->fd()) : "";
+    if (const std::string root = pins.note(name, kRootNote);
+        !root.empty() || (wanted && wanted->spec.as<Init>().root)) {
+        found.root = root;
+        const bool mounted =
+            pins.look(mnt_pin(name), kernel::namespace_flag(NamespaceKind::Mnt)) == Entry::Namespace;
+        found.pinned = found.pinned && mounted;
+    }
+    Resource resource{
+        .key = init_key(name),
+        .owner = name,
+        .marked = true,
+        .holder = fmt::format("{} is a namespace that partd did not make", pins.path_of(pid_pin(name))),
+        .identity = pid ? pid->identity() : ""};
+    add_found_needs(look, resource);
+    resource.spec = Spec(std::move(found));
+    look.add(std::move(resource));
+    return {};
+}
+
+Result<> observe(Look& look) {
+    if (look.host.pins().trouble()) {
+        return {};  // told by the namespaces
+    }
+    for (const std::string& name : names_to_look_at(look)) {
+        PARTD_TRY(observe_one(look, name));
+    }
+    return {};
+}
+
+Result<> unpin(kernel::Host& host, const std::string& partition, bool mnt) {
+    if (mnt) {
+        PARTD_TRY(host.pins().unpin(mnt_pin(partition)));
+    }
+    return host.pins().unpin(pid_pin(partition));
+}
+
+Result<> pin(kernel::Host& host, const Init& wanted, const kernel::Booted& booted) {
+    auto& pins = host.pins();
+    if (wanted.root) {
+        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
+    }
+    PARTD_TRY(pins.set_note(wanted.partition, kInitNote, wanted.command));
+    if (booted.mnt) {
+        PARTD_TRY(pins.pin(mnt_pin(wanted.partition), booted.mnt->fd(), true));
+    }
+    return pins.pin(pid_pin(wanted.partition), booted.pid.fd());
+}
+
+// The namespaces of the partition that its PID 1 is to live in.
+Result<std::vector<Namespace>> open_joined(kernel::Host& host, const Init& wanted) {
+    std::vector<Namespace> all;
+    for (const NamespaceKind type : wanted.joined) {
+        auto opened = open_namespace(host, wanted.partition, type);
+        PARTD_TRY(opened);
+        all.push_back(std::move(*opened));
+    }
+    return all;
+}
+
+Result<> create(Doing& doing, const Init& wanted) {
+    auto& host = doing.host;
+    auto joined = open_joined(host, wanted);
+    PARTD_TRY(joined);
+    auto user = open_user(host, wanted.partition, wanted.in_user);
+    PARTD_TRY(user);
+    kernel::BootPlan plan{.group = live_group(host, wanted.partition),
+                          .user = *user ? &**user : nullptr,
+                          .command = wanted.started.command,
+                          .environment = wanted.started.environment,
+                          .working_directory = wanted.started.working_directory.value_or(AbsolutePath())};
+    for (const Namespace& each : *joined) {
+        if (each.type() == NamespaceKind::Mnt) {
+            plan.mnt = &each;
+        } else {
+            plan.namespaces.push_back(&each);
+        }
+    }
+    OpenedRoot root;
+    if (wanted.root) {
+        auto prepared = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
+        PARTD_TRY(prepared);
+        root = std::move(*prepared);
+        plan.root = root.plan;
+        plan.view = root.view();
+        plan.view.pid = true;
+    }
+    auto booted = kernel::boot(host.cgroups(), plan,
+                               [&](const kernel::Booted& made) { return pin(host, wanted, made); });
+    if (!booted) {
+        (void)unpin(host, wanted.partition, wanted.root.has_value());
+    }
+    return booted;
+}
+
+// The last process of the namespace that is still there tells where its names have to lead.
+Result<> pin_again(Doing& doing, const Change& change) {
+    const Init& wanted = change.wanted.as<Init>();
+    auto& host = doing.host;
+    const auto pid = find_lost(host, wanted.partition, NamespaceKind::Pid, change.identity);
+    const auto process = pid ? kernel::find_init(processes_of(host, wanted.partition), *pid) : std::nullopt;
+    if (!process) {
+        return fail("its PID 1 has ended meanwhile");
+    }
+    kernel::Booted booted{.pid = std::move(*Namespace::of_process(*process, NamespaceKind::Pid)), .mnt = {}};
+    if (wanted.root) {
+        auto mnt = Namespace::of_process(*process, NamespaceKind::Mnt);
+        PARTD_TRY(mnt);
+        booted.mnt = std::move(*mnt);
+    }
+    PARTD_TRY(unpin(host, wanted.partition, wanted.root.has_value()));
+    return pin(host, wanted, booted);
+}
+
+Result<> remove(Doing& doing, const Init& found) {
+    if (const auto pid = open_namespace(doing.host, found.partition, NamespaceKind::Pid)) {
+        PARTD_TRY(end_residents(doing, found.partition, *pid));
+    }
+    PARTD_TRY(unpin(doing.host, found.partition, true));
+    doing.batch.at_end([&host = doing.host] { host.pins().retire(); });
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t) {
+    doing.batch.count_write();
+    switch (change.action) {
+        case Action::Create:
+            return create(doing, change.wanted.as<Init>());
+        case Action::Update:
+            return pin_again(doing, change);
+        case Action::Remove:
+            return remove(doing, change.found.as<Init>());
+    }
+    return {};
+}
+
+std::string summary(const Spec& spec) {
+    const Init& init = spec.as<Init>();
+    const std::string where = init.wanted_root.rootfs ? " in " + init.wanted_root.rootfs->path : "";
+    return (init.started.command.empty() ? kHolder : init.started.command.front()) + where;
+}
+
+}  // namespace
+
+Key init_key(const std::string& partition) {
+    return {&kInit.kind, partition};
+}
+
+std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition) {
+    const auto pid = open_namespace(host, partition, NamespaceKind::Pid);
+    return pid && host.pins().note(partition, kInitNote) == kHolder
+               ? kernel::find_init(processes_of(host, partition), *pid)
+               : std::nullopt;
+}
+
+constinit const Table InitCommand::table = {
+    "init", "PID 1 of its pid namespace. Implies the namespace \"pid\".", kCommandFields};
+constinit const Table Init::table = {"init", "PID 1 of a partition.", kFields};
+
+constinit const LiveKind kInit = {
+    .kind = {.name = "init",
+             .table = &Init::table,
+             .language = kLanguage,
+             .expand = expand,
+             .complete = complete,
+             .summary = summary},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "kinds/isolation/rootfs.h"
+#include "kinds/partition.h"
+
+namespace partd {
+
+// [partition.NAME.init]
+struct InitCommand {
+    std::vector<std::string> command = {};
+    std::map<std::string, std::string> environment = {};
+    std::optional<AbsolutePath> working_directory = {};
+    static const Table table;
+};
+
+// PID 1 of a partition with its pid namespace, and its mount namespace where it has one of its own: they
+// begin and end together.
+struct Init {
+    std::string partition = {};
+    std::string command = {};              // all that it is started with; "partd-init"
+    std::string owner = {};                // whose user namespace owns its pid namespace
+    std::optional<std::string> root = {};  // what its mount namespace shows
+    bool running = true;
+    bool pinned = true;
+    static const Table table;
+
+    // What carrying it out needs besides.
+    InitCommand started = {};
+    WantedRoot wanted_root = {};
+    std::vector<NamespaceKind> joined =
+        {};  // the namespaces that it lives in, but for user, pid and its own mnt
+    bool in_user = false;
+    std::vector<NamespaceKind> shown = {};
+};
+
+extern const LiveKind kInit;
+
+Key init_key(const std::string& partition);
+// On the directory of a partition's pins: what its PID 1 was started with.
+inline constexpr char kInitNote[] = "init";
+// PID 1 of a partition that nobody declared a command for; nullopt when it has another one, or none.
+std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition);
+
+}  // namespace partd

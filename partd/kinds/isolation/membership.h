@@ -1,0 +1,41 @@
+#pragma once
+
+#include "kinds/partition.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+// Which namespaces a partition has: those it names, those that other keys imply, and those it shares.
+struct Membership {
+    std::set<NamespaceKind> own;
+    std::map<NamespaceKind, std::string> shared;  // with whom
+
+    [[nodiscard]] bool has(NamespaceKind type) const { return own.contains(type) || shared.contains(type); }
+};
+Membership membership_of(const Declared& declared, const std::string& partition);
+
+// The resource that holds that namespace of the partition's: its netns, its init (pid, and mnt beside it), or
+// a namespace of its own.
+Key namespace_key(const Membership& membership, const std::string& partition, NamespaceKind type);
+// Adds a need whose replacement is the resource's, too.
+void stands_in(Resource& resource, const Key& container);
+// "web/uts": its name below /run/partd/ns.
+std::string pin_name(const std::string& partition, NamespaceKind type);
+// Opens the namespace that a partition has under its name, be it a netns or a pin.
+Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& partition,
+                                         NamespaceKind type);
+// The user namespace of a partition; nullopt when it has none.
+Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std::string& partition,
+                                                   bool wanted);
+
+// Whose user namespace owns this one: that partition's name, "host", or "another".
+std::string owner_text(kernel::Host& host, const std::string& partition, int ns);
+
+// The partitions that share with each other or themselves, and what they share that the other has not.
+void check_shares(const Declared& declared, Diagnostics& problems);
+
+}  // namespace partd

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "kernel/root.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/rootfs.h"
+
+#include <optional>
+#include <vector>
+
+namespace partd {
+
+// The namespaces that a partition's file systems show: sysfs its network, mqueue its queues, cgroup2 its
+// groups.
+std::vector<NamespaceKind> shown_types(const Membership& membership);
+// What has to be there before they are mounted.
+void add_shown_needs(const Declared& declared, const Membership& membership, Resource& resource);
+
+// Everything that mounting them takes, open.
+struct OpenedRoot {
+    std::vector<kernel::Namespace> shown;
+    std::optional<kernel::Namespace> user;
+    kernel::UserMaps maps;
+    kernel::RootPlan plan;
+
+    [[nodiscard]] std::vector<const kernel::Namespace*> joined() const;
+    [[nodiscard]] kernel::RootView view() const;
+};
+Result<OpenedRoot> prepare_root(kernel::Host& host, const std::string& partition, const WantedRoot& wanted,
+                                const std::vector<NamespaceKind>& shown);
+
+}  // namespace partd

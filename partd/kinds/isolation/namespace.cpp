@@ -1,0 +1,410 @@
+#include "kinds/isolation/namespace.h"
+
+#include "base/text.h"
+#include "kernel/boot.h"
+#include "kinds/cgroup.h"
+#include "kinds/isolation/init.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/mounted.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Namespace;
+
+constexpr Field kFields[] = {
+    field<&PinnedNamespace::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
+    field<&PinnedNamespace::type>("type", "its type", {.role = Role::Identity, .live = true}),
+    field<&PinnedNamespace::from>("from", "the partition that it is shared with",
+                                  {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::owner>("owner", "whose user namespace owns it",
+                                   {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::uid_map>("uid_map", "users inside and outside",
+                                     {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::gid_map>("gid_map", "groups inside and outside",
+                                     {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::boottime>("boottime", "how far ahead of the host's",
+                                      {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::monotonic>("monotonic", "how far ahead of the host's",
+                                       {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::root>("root", "what is mounted in it", {.role = Role::Replace, .live = true}),
+    field<&PinnedNamespace::hostname>("hostname", "its host name", {.live = true}),
+    field<&PinnedNamespace::domainname>("domainname", "its domain name", {.live = true}),
+    field<&PinnedNamespace::pinned>("pinned", "its name below /run/partd/ns stands for it", {.live = true}),
+};
+
+constexpr Field kClockFields[] = {
+    field<&ClockSettings::boottime>("boottime", "how far its time since boot is ahead of the host's",
+                                    {.role = Role::Declared, .fallback = "0s"}),
+    field<&ClockSettings::monotonic>("monotonic", "how far its monotonic clock is ahead of the host's",
+                                     {.role = Role::Declared, .fallback = "0s"}),
+};
+
+constexpr Declaration kLanguage[] = {declaration<User>("partition.*.user"),
+                                     declaration<ClockSettings>("partition.*.time")};
+
+constexpr char kRootNote[] = "root";
+constexpr char kFromNote[] = "from.";
+
+// What a namespace of this type is made from.
+void add_own(const Declared& declared, const Membership& membership, Resource& resource,
+             PinnedNamespace& wanted) {
+    const std::string& name = wanted.partition;
+    if (wanted.type != NamespaceKind::User) {
+        wanted.owner = membership.has(NamespaceKind::User) ? name : "host";
+        if (membership.has(NamespaceKind::User)) {
+            stands_in(resource, namespace_key(membership, name, NamespaceKind::User));
+        }
+    }
+    const Partition& partition = find_partition(declared, name)->spec.as<Partition>();
+    if (wanted.type == NamespaceKind::User) {
+        wanted.maps = wanted_maps(declared, name);
+        wanted.uid_map = wanted.maps.uids;
+        wanted.gid_map = wanted.maps.gids;
+    } else if (wanted.type == NamespaceKind::Uts) {
+        wanted.hostname = partition.hostname;
+        wanted.domainname = partition.domainname;
+    } else if (wanted.type == NamespaceKind::Cgroup) {
+        // Its root is the group in which the process that makes it is.
+        stands_in(resource, {&kCgroup.kind, group_of(declared, name)});
+    } else if (wanted.type == NamespaceKind::Time) {
+        const auto found = declared.all<ClockSettings>(name);
+        const ClockSettings clock = found.empty() ? ClockSettings() : found.front()->spec.as<ClockSettings>();
+        wanted.boottime = clock.boottime.value_or(std::chrono::milliseconds(0));
+        wanted.monotonic = clock.monotonic.value_or(std::chrono::milliseconds(0));
+    } else if (wanted.type == NamespaceKind::Mnt) {
+        wanted.wanted_root = wanted_root(declared, name);
+        wanted.root = wanted.wanted_root.text;
+        wanted.shown = shown_types(membership);
+        add_shown_needs(declared, membership, resource);
+    }
+}
+
+void expand_partition(const Declared& declared, const DeclaredObject& object, State& desired) {
+    const std::string& name = object.owner;
+    const Membership membership = membership_of(declared, name);
+    const auto add = [&](NamespaceKind type, const std::string& from) {
+        const Key key = namespace_key(membership, name, type);
+        if (key.kind != &kNamespace.kind) {
+            return;
+        }
+        Resource resource{.key = key, .owner = name, .source = object.source};
+        PinnedNamespace wanted{.partition = name, .type = type, .from = from};
+        if (from.empty()) {
+            add_own(declared, membership, resource, wanted);
+        } else {
+            stands_in(resource, namespace_key(membership_of(declared, from), from, type));
+        }
+        resource.spec = Spec(std::move(wanted));
+        desired.add(std::move(resource));
+    };
+    for (const NamespaceKind type : membership.own) {
+        add(type, "");
+    }
+    for (const auto& [type, from] : membership.shared) {
+        add(type, from);
+    }
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    check_shares(declared, problems);
+    check_users(declared, problems);
+    check_rootfs(declared, problems);
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        expand_partition(declared, *object, desired);
+    }
+}
+
+// A limit's own hierarchy has to be there before a cgroup namespace is made in it.
+void complete(const Declared&, State& desired, Diagnostics&) {
+    std::unordered_map<std::string, std::vector<Key>> limits;
+    for (const Resource& resource : desired.all()) {
+        if (resource.key.kind == &kLimit.kind && !is_freeze(resource.key)) {
+            limits[resource.owner].push_back(resource.key);
+        }
+    }
+    for (Resource& resource : desired.all()) {
+        if (resource.key.kind == &kNamespace.kind &&
+            resource.spec.as<PinnedNamespace>().type == NamespaceKind::Cgroup) {
+            const auto& own = limits[resource.owner];
+            resource.needs.insert(resource.needs.end(), own.begin(), own.end());
+        }
+    }
+}
+
+// "web/uts", taken apart.
+std::optional<std::pair<std::string, NamespaceKind>> parse_name(const std::string& name) {
+    const auto slash = name.rfind('/');
+    for (const NamespaceKind type : kernel::kNamespaceTypes) {
+        if (slash != std::string::npos && name.substr(slash + 1) == kernel::namespace_name(type)) {
+            return std::pair(name.substr(0, slash), type);
+        }
+    }
+    return std::nullopt;
+}
+
+// Those that are wanted and those that partd made; without a ledger all that are pinned, but what belongs to
+// a PID 1.
+std::set<std::string> names_to_look_at(const Look& look) {
+    std::set<std::string> names;
+    look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
+    for (const auto& [key, entry] : look.ledger.entries) {
+        if (key.first == kNamespace.kind.name) {
+            names.insert(key.second);
+        }
+    }
+    if (look.ledger.lost) {
+        const auto& pins = look.host.pins();
+        for (const std::string& partition : pins.names()) {
+            const bool booted = !pins.note(partition, kInitNote).empty();
+            for (const std::string& type : pins.names(partition)) {
+                if (!booted || (type != "pid" && type != "mnt")) {
+                    names.insert(partition + "/" + type);
+                }
+            }
+        }
+    }
+    return names;
+}
+
+template <class T>
+std::optional<HostName> host_name(const T& text) {
+    return HostName(text.c_str());
+}
+
+Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
+    if (found.type == NamespaceKind::User) {
+        const auto maps = kernel::read_maps(ns);
+        PARTD_TRY(maps);
+        found.uid_map = to_mappings(maps->uids);
+        found.gid_map = to_mappings(maps->gids);
+    } else if (found.type == NamespaceKind::Uts) {
+        const auto names = kernel::read_names(ns);
+        PARTD_TRY(names);
+        found.hostname = host_name(names->host);
+        found.domainname = host_name(names->domain);
+    } else if (found.type == NamespaceKind::Time) {
+        const auto offsets = kernel::read_offsets(ns);
+        PARTD_TRY(offsets);
+        found.boottime = offsets->boottime;
+        found.monotonic = offsets->monotonic;
+    } else if (found.type == NamespaceKind::Mnt) {
+        found.root = look.host.pins().note(found.partition, kRootNote);
+    }
+    return {};
+}
+
+std::string from_note(NamespaceKind type) {
+    return kFromNote + std::string(kernel::namespace_name(type));
+}
+
+// With whom it is shared, as long as the two are the same.
+std::string observed_from(Look& look, const PinnedNamespace& found, const Namespace& ns) {
+    const std::string from = look.host.pins().note(found.partition, from_note(found.type));
+    if (from.empty()) {
+        return "";
+    }
+    const auto theirs = open_namespace(look.host, from, found.type);
+    return theirs && theirs->identity() == ns.identity() ? from : "nobody any more";
+}
+
+Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
+    found.from = observed_from(look, found, ns);
+    if (found.from.empty()) {
+        if (found.type != NamespaceKind::User) {
+            found.owner = owner_text(look.host, found.partition, ns.fd());
+        }
+        if (auto read = read_content(look, ns, found); !read) {
+            return std::unexpected(std::move(read).error().wrap(pin_name(found.partition, found.type)));
+        }
+    }
+    const std::string name = pin_name(found.partition, found.type);
+    Resource resource{
+        .key = {&kNamespace.kind, name},
+        .owner = found.partition,
+        .marked = true,
+        .holder = fmt::format("{} is a namespace that partd did not make", look.host.pins().path_of(name)),
+        .identity = ns.identity()};
+    // The user namespace goes last of all that it owns.
+    if (found.type != NamespaceKind::User) {
+        resource.needs.push_back({&kNamespace.kind, pin_name(found.partition, NamespaceKind::User)});
+    }
+    resource.spec = Spec(std::move(found));
+    look.add(std::move(resource));
+    return {};
+}
+
+Result<> observe_one(Look& look, const std::string& name) {
+    using Entry = kernel::PinDirectory::Entry;
+    const auto parsed = parse_name(name);
+    if (!parsed) {
+        return {};
+    }
+    const Resource* wanted = look.desired.find({&kNamespace.kind, name});
+    const LedgerEntry* known = look.ledger.find(kNamespace.kind.name, name);
+    const Entry entry = look.host.pins().look(name, kernel::namespace_flag(parsed->second));
+    PinnedNamespace found{.partition = parsed->first, .type = parsed->second};
+    if (entry == Entry::Namespace) {
+        auto opened = open_namespace(look.host, found.partition, found.type);
+        PARTD_TRY(opened);
+        return add_found(look, std::move(found), *opened);
+    }
+    if (entry == Entry::Other && wanted != nullptr) {
+        look.add_foreign(*wanted, look.host.pins().path_of(name) + " is something else than its namespace");
+        return {};
+    }
+    if (wanted != nullptr && known != nullptr) {
+        if (const auto lost = find_lost(look.host, found.partition, found.type, known->identity)) {
+            found.pinned = false;
+            return add_found(look, std::move(found), *lost);
+        }
+    }
+    if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
+        look.add(
+            {.key = {&kNamespace.kind, name}, .spec = Spec(found), .owner = found.partition, .marked = true});
+    }
+    return {};
+}
+
+Result<> observe(Look& look) {
+    if (const auto trouble = look.host.pins().trouble()) {
+        look.hidden = true;
+        look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        return {};
+    }
+    for (const std::string& name : names_to_look_at(look)) {
+        PARTD_TRY(observe_one(look, name));
+    }
+    return {};
+}
+
+Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
+    auto& host = doing.host;
+    if (!wanted.from.empty()) {
+        return open_namespace(host, wanted.from, wanted.type);
+    }
+    auto user = open_user(host, wanted.partition, wanted.owner == wanted.partition);
+    PARTD_TRY(user);
+    const Namespace* owner = *user ? &**user : nullptr;
+    switch (wanted.type) {
+        case NamespaceKind::User: {
+            const auto maps = assign_maps(host.paths(), wanted.partition, wanted.maps);
+            PARTD_TRY(maps);
+            return kernel::make_user_namespace(*maps);
+        }
+        case NamespaceKind::Time:
+            return kernel::make_time_namespace(owner,
+                                               {wanted.monotonic.value_or(std::chrono::milliseconds(0)),
+                                                wanted.boottime.value_or(std::chrono::milliseconds(0))});
+        case NamespaceKind::Cgroup:
+            return kernel::make_namespace(
+                wanted.type, owner, [&] { return host.cgroups().join(live_group(host, wanted.partition)); });
+        case NamespaceKind::Mnt: {
+            auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
+            PARTD_TRY(root);
+            return kernel::make_mount_namespace(root->joined(), root->plan, root->view());
+        }
+        default:
+            return kernel::make_namespace(wanted.type, owner);
+    }
+}
+
+Result<> create(Doing& doing, const PinnedNamespace& wanted) {
+    auto made = make(doing, wanted);
+    PARTD_TRY(made);
+    auto& pins = doing.host.pins();
+    if (wanted.type == NamespaceKind::Uts && wanted.from.empty()) {
+        PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
+    }
+    if (wanted.root) {
+        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
+    }
+    PARTD_TRY(pins.set_note(wanted.partition, from_note(wanted.type), wanted.from));
+    return pins.pin(pin_name(wanted.partition, wanted.type), made->fd(), wanted.type == NamespaceKind::Mnt);
+}
+
+Result<> update(Doing& doing, const Change& change) {
+    const PinnedNamespace& wanted = change.wanted.as<PinnedNamespace>();
+    if (change.changes("pinned")) {
+        const auto lost = find_lost(doing.host, wanted.partition, wanted.type, change.identity);
+        if (!lost) {
+            return fail("the last process in it has ended meanwhile");
+        }
+        PARTD_TRY(doing.host.pins().pin(change.key.name, lost->fd(), wanted.type == NamespaceKind::Mnt));
+    }
+    if (change.changes("hostname") || change.changes("domainname")) {
+        const auto uts = open_namespace(doing.host, wanted.partition, wanted.type);
+        PARTD_TRY(uts);
+        return kernel::set_names(*uts, wanted.hostname, wanted.domainname);
+    }
+    return {};
+}
+
+Result<> remove(Doing& doing, const PinnedNamespace& found, const std::string& name) {
+    if (const auto ns = open_namespace(doing.host, found.partition, found.type)) {
+        PARTD_TRY(end_residents(doing, found.partition, *ns));
+    }
+    if (found.type == NamespaceKind::User) {
+        PARTD_TRY(free_range(doing.host.paths(), found.partition));
+    }
+    PARTD_TRY(doing.host.pins().unpin(name));
+    doing.batch.at_end([&host = doing.host] { host.pins().retire(); });
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t) {
+    doing.batch.count_write();
+    switch (change.action) {
+        case Action::Create:
+            return create(doing, change.wanted.as<PinnedNamespace>());
+        case Action::Update:
+            return update(doing, change);
+        case Action::Remove:
+            return remove(doing, change.found.as<PinnedNamespace>(), change.key.name);
+    }
+    return {};
+}
+
+std::string summary(const Spec& spec) {
+    const auto& ns = spec.as<PinnedNamespace>();
+    return ns.from.empty() ? ns.hostname.value_or(HostName()) : fmt::format("of {}", ns.from);
+}
+
+}  // namespace
+
+std::optional<Namespace> find_lost(const kernel::Host& host, const std::string& partition, NamespaceKind type,
+                                   const std::string& identity) {
+    const std::string group = identity.empty() ? "" : live_group(host, partition);
+    if (group.empty()) {
+        return std::nullopt;
+    }
+    for (const pid_t process : host.cgroups().processes(group)) {
+        auto ns = Namespace::of_process(process, type);
+        if (ns && ns->identity() == identity) {
+            return std::move(*ns);
+        }
+    }
+    return std::nullopt;
+}
+
+constinit const Table PinnedNamespace::table = {"namespace", "A namespace of a partition.", kFields};
+constinit const Table ClockSettings::table = {
+    "time", "Clocks (time_namespaces(7)). Implies the namespace \"time\".", kClockFields};
+
+constinit const LiveKind kNamespace = {
+    .kind = {.name = "namespace",
+             .table = &PinnedNamespace::table,
+             .language = kLanguage,
+             .expand = expand,
+             .complete = complete,
+             .summary = summary},
+    .observe = observe,
+    .apply = apply,
+};
+
+}  // namespace partd

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "kinds/isolation/rootfs.h"
+#include "kinds/isolation/user.h"
+#include "kinds/partition.h"
+
+namespace partd {
+
+// [partition.NAME.time]
+struct ClockSettings {
+    std::optional<std::chrono::milliseconds> boottime = {};
+    std::optional<std::chrono::milliseconds> monotonic = {};
+    static const Table table;
+};
+
+// A namespace of a partition, pinned below /run/partd/ns: its own, or another name for one that it shares.
+// Not its network namespace, which is a netns, and not that of its PID 1, which is an init.
+struct PinnedNamespace {
+    std::string partition = {};
+    NamespaceKind type = NamespaceKind::Uts;
+    std::string from = {};                  // the partition that shares it; "" for its own
+    std::optional<std::string> owner = {};  // whose user namespace owns it
+    std::vector<IdMapping> uid_map = {};
+    std::vector<IdMapping> gid_map = {};
+    std::optional<std::chrono::milliseconds> boottime = {};
+    std::optional<std::chrono::milliseconds> monotonic = {};
+    std::optional<std::string> root = {};  // what a mount namespace shows
+    std::optional<HostName> hostname = {};
+    std::optional<HostName> domainname = {};
+    bool pinned = true;
+    static const Table table;
+
+    // What carrying it out needs besides.
+    WantedMaps maps = {};
+    WantedRoot wanted_root = {};
+    std::vector<NamespaceKind> shown = {};  // that a mount namespace's file systems show
+};
+
+extern const LiveKind kNamespace;
+
+// Where a process of the partition's is that still lives in a namespace whose name was lost; nullopt when
+// none does.
+std::optional<kernel::Namespace> find_lost(const kernel::Host& host, const std::string& partition,
+                                           NamespaceKind type, const std::string& identity);
+
+}  // namespace partd
