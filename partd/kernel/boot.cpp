@@ -175,9 +175,6 @@ Result<Namespace> make_mount_namespace(const std::vector<const Namespace*>& othe
 
 Result<> boot(const Cgroups& cgroups, const BootPlan& plan,
               const std::function<Result<>(const Booted&)>& pin) {
-    if (cgroups.frozen(plan.group)) {
-        return fail("it is frozen, and so would be its PID 1: partctl thaw it first");
-    }
     auto holder = open_holder();
     PARTD_TRY(holder);
     auto control = Channel::open();

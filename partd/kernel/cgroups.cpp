@@ -266,6 +266,9 @@ std::set<pid_t> Cgroups::processes(const std::string& group) const {
 }
 
 Result<> Cgroups::join(const std::string& group) const {
+    if (frozen(group)) {
+        return fail("it is frozen, and so would be what enters it: partctl thaw it first");
+    }
     for (const std::string& root : roots()) {
         const std::string path = root + "/" + group;
         if (exists(path)) {
@@ -287,11 +290,11 @@ Result<> Cgroups::freeze(const std::string& group, bool frozen) const {
 }
 
 bool Cgroups::frozen(const std::string& group) const {
-    if (!unified_.empty()) {
-        return trim(read_file(home(group) + "/cgroup.freeze").value_or("")) == "1";
-    }
-    const auto state = read_file(home(group) + "/freezer.state");
-    return state && trim(*state) != "THAWED";
+    const auto is_frozen = [&](const std::string& each) {
+        const auto text = read_file(home(each) + (unified_.empty() ? "/freezer.state" : "/cgroup.freeze"));
+        return text && trim(*text) != "0" && trim(*text) != "THAWED";
+    };
+    return std::ranges::any_of(path_down(group), is_frozen);
 }
 
 std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {

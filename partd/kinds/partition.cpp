@@ -213,18 +213,8 @@ std::optional<HostName> HostName::parse(std::string_view text) {
     return HostName(std::string(text).c_str());
 }
 
-std::string live_group(const kernel::Host& host, std::string_view partition) {
-    const auto& cgroups = host.cgroups();
-    for (const std::string& group : cgroups.marked()) {
-        if (cgroups.owner(group) == partition) {
-            return group;
-        }
-    }
-    return {};
-}
-
 Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where) {
-    const std::string group = live_group(doing.host, name);
+    const std::string group = doing.host.group_of(name);
     const auto partition = decode(name, group, policy_mark(doing.host, group));
     if (group.empty() || !partition || partition->on_remove == OnRemove::Keep) {
         return {};

@@ -164,8 +164,8 @@ std::set<std::string> names_to_look_at(const Look& look) {
     return names;
 }
 
-std::set<pid_t> processes_of(const kernel::Host& host, const std::string& partition) {
-    const std::string group = live_group(host, partition);
+std::set<pid_t> processes_of(kernel::Host& host, const std::string& partition) {
+    const std::string group = host.group_of(partition);
     return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group);
 }
 
@@ -268,7 +268,7 @@ Result<> create(Doing& doing, const Init& wanted) {
     PARTD_TRY(joined);
     auto user = open_user(host, wanted.partition, wanted.in_user);
     PARTD_TRY(user);
-    kernel::BootPlan plan{.group = live_group(host, wanted.partition),
+    kernel::BootPlan plan{.group = host.group_of(wanted.partition),
                           .user = *user ? &**user : nullptr,
                           .command = wanted.started.command,
                           .environment = wanted.started.environment,

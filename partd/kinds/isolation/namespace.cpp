@@ -303,7 +303,7 @@ Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
                                                 wanted.boottime.value_or(std::chrono::milliseconds(0))});
         case NamespaceKind::Cgroup:
             return kernel::make_namespace(
-                wanted.type, owner, [&] { return host.cgroups().join(live_group(host, wanted.partition)); });
+                wanted.type, owner, [&] { return host.cgroups().join(host.group_of(wanted.partition)); });
         case NamespaceKind::Mnt: {
             auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
             PARTD_TRY(root);
@@ -377,9 +377,9 @@ std::string summary(const Spec& spec) {
 
 }  // namespace
 
-std::optional<Namespace> find_lost(const kernel::Host& host, const std::string& partition, NamespaceKind type,
+std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
                                    const std::string& identity) {
-    const std::string group = identity.empty() ? "" : live_group(host, partition);
+    const std::string group = identity.empty() ? "" : host.group_of(partition);
     if (group.empty()) {
         return std::nullopt;
     }
