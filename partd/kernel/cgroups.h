@@ -28,6 +28,9 @@ public:
     // The group's directory in that controller's hierarchy.
     [[nodiscard]] std::string directory(const std::string& controller, const std::string& group) const;
 
+    // The group's directories, in every hierarchy where it is.
+    [[nodiscard]] std::vector<std::string> directories(const std::string& group) const;
+
     [[nodiscard]] bool present(const std::string& group) const;
     // The kernel's number for this very group; "" when it is not there.
     [[nodiscard]] std::string identity(const std::string& group) const;

@@ -504,9 +504,34 @@ Result<> show_host_tree(const RootPlan& plan, const RootView& view) {
     return {};
 }
 
+// The number of the mount namespace that this process is in; nullopt before Linux 6.18.
+std::optional<std::uint64_t> number_here() {
+    Fd fd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+    const auto own = Namespace::from(std::move(fd), NamespaceType::Mnt);
+    return own ? parse_number(own->identity()) : std::nullopt;
+}
+
+// A mount namespace can be pinned only by one with a lower number, and Linux 6.18 numbers namespaces per
+// processor: a new one may be lower than that of the host. Another processor then has higher numbers.
+Result<> be_pinnable(std::optional<std::uint64_t> host) {
+    for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!host || number_here().value_or(*host) > *host) {
+            return {};
+        }
+        cpu_set_t only;
+        CPU_ZERO(&only);
+        CPU_SET(cpu, &only);
+        if (sched_setaffinity(0, sizeof only, &only) == 0 && unshare(CLONE_NEWNS) != 0) {
+            return fail_errno("make a mount namespace");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<> enter_new_root(const RootPlan& plan, const RootView& view) {
+    const auto host = number_here();
     umask(0);
     PARTD_TRY(leave_for_copy());
     umount2(plan.pins.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -517,7 +542,7 @@ Result<> enter_new_root(const RootPlan& plan, const RootView& view) {
             return fail_errno("make a mount namespace");
         }
     }
-    return {};
+    return be_pinnable(host);
 }
 
 Result<> mount_host_view(const std::string& etc) {
