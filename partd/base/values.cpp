@@ -58,8 +58,9 @@ struct DurationUnit {
     std::string_view name;
     std::int64_t milliseconds;
 };
-constexpr std::array kDurationUnits = {DurationUnit{"h", 3'600'000}, DurationUnit{"min", 60'000}, DurationUnit{"m", 60'000},
-                                       DurationUnit{"s", 1'000}, DurationUnit{"ms", 1}};
+constexpr std::array kDurationUnits = {DurationUnit{"h", 3'600'000}, DurationUnit{"min", 60'000},
+                                       DurationUnit{"m", 60'000}, DurationUnit{"s", 1'000},
+                                       DurationUnit{"ms", 1}};
 
 }  // namespace
 

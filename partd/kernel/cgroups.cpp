@@ -278,6 +278,9 @@ std::set<pid_t> Cgroups::processes(const std::string& group) const {
 }
 
 Result<> Cgroups::join(const std::string& group) const {
+    if (group.empty()) {
+        return fail("its control group is gone");
+    }
     if (frozen(group)) {
         return fail("it is frozen, and so would be what enters it: partctl thaw it first");
     }

@@ -119,7 +119,7 @@ private:
     Result<Fd> tree_of(const Fd& directory, bool recursive) {
         auto tree = clone_tree(directory.get(), recursive);
         PARTD_TRY(tree);
-        PARTD_TRY(make_slave(tree->get()));
+        PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
         // Device nodes that an image brings along are no way to the host's devices.
         PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_NODEV, true));
         if (shifted_) {
@@ -151,6 +151,11 @@ private:
         PARTD_TRY(directory);
         auto tree = tree_of(*directory, true);
         PARTD_TRY(tree);
+        if (plan_.read_only) {
+            // All that is mounted below; the top follows when the places for mounts are made.
+            PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_RDONLY, true));
+            PARTD_TRY(clear_attributes(tree->get(), MOUNT_ATTR_RDONLY));
+        }
         return put_on_stage(*tree, "root");
     }
 
@@ -345,13 +350,33 @@ private:
             PARTD_TRY(source);
             auto tree = clone_tree(source->get(), false);
             PARTD_TRY(tree);
-            PARTD_TRY(make_slave(tree->get()));
+            PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
             PARTD_TRY(set_attributes(tree->get(), kQuiet, false));
             auto place = target("etc/" + name, false);
+            if (!place && place.error().code == ELOOP) {
+                place = in_place_of_link(name);
+            }
             PARTD_TRY(place);
             PARTD_TRY(attach(tree->get(), place->get()));
         }
         return {};
+    }
+
+    // Images often have a link there, to a place that only a running system fills. What is written to a layer
+    // leaves the image as it is.
+    Result<Fd> in_place_of_link(const std::string& name) {
+        if (plan_.layer.empty()) {
+            return fail(ELOOP,
+                        fmt::format("/etc/{} in {} is a symbolic link: replace it by a file, or set overlay",
+                                    name, plan_.path));
+        }
+        const AsPartitionRoot rights(view_.maps);
+        auto etc = open_target(root_.get(), "etc", true);
+        PARTD_TRY(etc);
+        if (unlinkat(etc->get(), name.c_str(), 0) != 0) {
+            return fail_errno("replace /etc/" + name);
+        }
+        return open_target(root_.get(), "etc/" + name, false);
     }
 
     Result<> mount_extra(const ExtraMount& mount) {
@@ -393,7 +418,7 @@ private:
         fstat(source->get(), &st);
         auto tree = clone_tree(source->get(), true);
         PARTD_TRY(tree);
-        PARTD_TRY(make_slave(tree->get()));
+        PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
         PARTD_TRY(set_attributes(tree->get(), attributes, true));
         if (idmap) {
             PARTD_TRY(map_ids(tree->get(), view_.user->fd()));

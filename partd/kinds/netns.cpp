@@ -138,7 +138,9 @@ Result<> observe(Look& look) {
         return {};
     }
     for (const std::string& name : names_to_look_at(look)) {
-        PARTD_TRY(observe_one(look, name));
+        if (auto seen = observe_one(look, name); !seen) {
+            look.add_unreadable(netns_key(name), Spec(NetworkNamespace{name, false, ""}), name, seen.error());
+        }
     }
     return {};
 }

@@ -52,7 +52,8 @@ struct Share {
 // [partition.NAME]; as a resource, the processes that live in it and what is to become of them.
 struct Partition {
     std::string name = {};
-    std::string group = {};  // the cgroup its processes live in
+    std::string group = {};      // the cgroup its processes live in
+    std::string isolation = {};  // the namespaces it has or shares: "net user pid"
     std::optional<std::string> description = {};
     std::vector<NamespaceKind> namespaces = {NamespaceKind::Net};
     std::optional<HostName> hostname = {};
