@@ -83,6 +83,9 @@ TEST_CASE("Automatic maps take ranges of their own, keep them and give them back
     CHECK(third.err.contains("c.toml:1"));
 
     sandbox.remove_config("a.toml");
+    sandbox.remove_config("c.toml");
+    sandbox.apply();
+    sandbox.write_config("c.toml", "[partition.c.user]\n");
     sandbox.apply();
     CHECK(map_of("c", "uid_map") == a);
     CHECK(map_of("b", "uid_map") == b);
