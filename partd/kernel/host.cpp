@@ -123,6 +123,7 @@ void Host::forget_lists() {
 
 void Host::forget_all() {
     open_.clear();
+    users_.clear();
     forget_lists();
 }
 

@@ -43,6 +43,12 @@ public:
     NetnsDirectory& directory() { return directory_; }
     // The namespaces of other types than net.
     PinDirectory& pins() { return pins_; }
+    // The inode of a partition's user namespace, as last seen; nullopt when it has none.
+    [[nodiscard]] std::optional<ino_t> user_of(const std::string& partition) const {
+        const auto found = users_.find(partition);
+        return found == users_.end() ? std::nullopt : std::optional(found->second);
+    }
+    void note_user(const std::string& partition, ino_t inode) { users_[partition] = inode; }
     // The inode of the user namespace that is the host's.
     [[nodiscard]] std::optional<ino_t> user_namespace() const { return user_namespace_; }
     [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
@@ -91,6 +97,7 @@ private:
     Cgroups cgroups_;
     Netns self_;
     std::optional<ino_t> user_namespace_;
+    std::map<std::string, ino_t> users_;
     std::map<std::string, std::unique_ptr<Netns>> open_;
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;

@@ -52,8 +52,8 @@ constexpr Field kFields[] = {
     field<&Partition::on_remove>(
         "on_remove",
         "when no file declares it any more, or a namespace that its processes live in is made anew: \"stop\" "
-        "ends them; \"refuse\" is an error while they live; \"keep\" leaves them, and lets go of a partition "
-        "that is not declared any more",
+        "ends them; \"refuse\" is an error while they live; \"keep\" is the same for what is made anew, and "
+        "lets go of a partition that is not declared any more",
         {.fallback = "stop"}),
     field<&Partition::stop_timeout>("stop_timeout", "how long its processes have between SIGTERM and SIGKILL",
                                     {.fallback = "10s"}),

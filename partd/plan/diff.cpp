@@ -120,8 +120,10 @@ private:
     }
 
     bool goes_along(const Resource& found) const {
-        return std::ranges::any_of(found.within,
-                                   [&](const Key& container) { return removed_.contains(container); });
+        return std::ranges::any_of(found.within, [&](const Key& container) {
+            const Resource* outer = observed_.find(container);
+            return removed_.contains(container) || (outer != nullptr && goes_along(*outer));
+        });
     }
 
     void add(Action action, const Resource& wanted, const Resource* found, std::vector<FieldChange> fields) {

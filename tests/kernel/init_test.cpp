@@ -439,7 +439,8 @@ TEST_CASE("init: another PID 1 ends the processes of the first: on_remove stop",
     CHECK(inhabitants("i").size() == 1);
 }
 
-TEST_CASE("init: another PID 1 lets go of the first: on_remove keep", "[init][on_remove]") {
+TEST_CASE("init: another PID 1 does not come beside one that has guests: on_remove keep",
+          "[init][on_remove]") {
     Sandbox sandbox;
     declare(sandbox, "on_remove = \"keep\"");
     settle(sandbox);
@@ -447,9 +448,14 @@ TEST_CASE("init: another PID 1 lets go of the first: on_remove keep", "[init][on
     REQUIRE(init);
     auto guest = stay_in(sandbox, "i");
     declare(sandbox, "on_remove = \"keep\"", kOtherInit);
-    settle(sandbox);
+    const auto refused = sandbox.partctl({"apply"});
+    INFO(refused.text());
+    CHECK(refused.code == 7);
     CHECK(guest.running());
-    CHECK(alive(*init));
+    CHECK(init_of("i") == init);
+    guest.stop();
+    settle(sandbox);
+    CHECK_FALSE(alive(*init));
     const auto again = init_of("i");
     REQUIRE(again);
     CHECK(*again != *init);

@@ -101,8 +101,7 @@ std::string owner_text(kernel::Host& host, const std::string& partition, int ns)
     if (owner == host.user_namespace()) {
         return "host";
     }
-    const auto user = open_namespace(host, partition, NamespaceKind::User);
-    return user && owner == user->inode() ? partition : "another";
+    return owner && owner == host.user_of(partition) ? partition : "another";
 }
 
 namespace {

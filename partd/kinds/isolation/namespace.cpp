@@ -240,6 +240,9 @@ void add_giver(const std::string& from, NamespaceKind type, Resource& resource) 
 
 Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
     found.from = observed_from(look, found, ns);
+    if (found.type == NamespaceKind::User) {
+        look.host.note_user(found.partition, ns.inode());
+    }
     if (found.from.empty()) {
         if (found.type != NamespaceKind::User) {
             found.owner = owner_text(look.host, found.partition, ns.fd());
@@ -305,7 +308,11 @@ Result<> observe(Look& look) {
         look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
         return {};
     }
-    for (const std::string& name : names_to_look_at(look)) {
+    auto looked_at = names_to_look_at(look);
+    std::vector<std::string> names(looked_at.begin(), looked_at.end());
+    // User namespaces first: they own the others.
+    std::ranges::stable_partition(names, [](const std::string& name) { return name.ends_with("/user"); });
+    for (const std::string& name : names) {
         const auto parsed = parse_name(name);
         if (auto seen = observe_one(look, name); !seen && parsed) {
             look.add_unreadable({&kNamespace.kind, name},

@@ -63,8 +63,7 @@ const DeclaredObject* find_rootfs(const Declared& declared, const std::string& p
     return found.empty() ? nullptr : found.front();
 }
 
-void check_mount(const Declared& declared, const DeclaredObject& object, const Sourced<MountEntry>& entry,
-                 Diagnostics& problems) {
+void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry, Diagnostics& problems) {
     static constexpr std::array<std::string_view, 5> kWords = {"nosuid", "noexec", "noatime", "dev", "idmap"};
     const MountEntry& mount = entry.value;
     const auto error = [&](const std::string& text) {
@@ -86,8 +85,8 @@ void check_mount(const Declared& declared, const DeclaredObject& object, const S
             mount.type));
     }
     const bool maps = std::ranges::find(mount.options, "idmap") != mount.options.end();
-    if (maps && (mount.type != "bind" || !membership_of(declared, object.owner).has(NamespaceKind::User))) {
-        error("idmap is for bind mounts of a partition with a user namespace");
+    if (maps && mount.type != "bind") {
+        error("idmap is for bind mounts");
     }
     if (std::ranges::find(mount.options, "") != mount.options.end()) {
         error("an option is empty");
@@ -228,7 +227,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
                                        object->owner));
         }
         for (const auto& mount : rootfs.mounts) {
-            check_mount(declared, *object, mount, problems);
+            check_mount(*object, mount, problems);
         }
     }
 }

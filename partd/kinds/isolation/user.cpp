@@ -220,6 +220,24 @@ Result<std::int64_t> first_free(const std::string& path, const std::vector<IdMap
                   "{} has no {} numbers left for it: add a line like partd:1000000:1048576", path, kRange)});
 }
 
+// A map that was written down must not reach into a range that was given away.
+Result<> keep_apart(const std::vector<Assigned>& assigned, const std::string& partition,
+                    const WantedMaps& wanted) {
+    for (const Assigned& other : assigned) {
+        const auto overlaps = [&](const std::vector<IdMapping>& map, std::int64_t start) {
+            return std::ranges::any_of(
+                map, [&](const IdMapping& line) { return overlap(line.outside, start, line.count, kRange); });
+        };
+        if (other.partition != partition &&
+            (overlaps(wanted.uids, other.uid) || overlaps(wanted.gids, other.gid))) {
+            return fail(fmt::format(
+                "its map overlaps {} to {}, which partition {} was given (auto): take other numbers",
+                other.uid, other.uid + kRange - 1, other.partition));
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::string& partition,
@@ -234,6 +252,7 @@ Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::stri
         return map;
     };
     if (!wanted.uids.empty()) {
+        PARTD_TRY(keep_apart(read_assigned(paths), partition, wanted));
         return kernel::UserMaps{to_map(wanted.uids), to_map(wanted.gids)};
     }
     auto assigned = read_assigned(paths);
