@@ -264,17 +264,17 @@ TEST_CASE("rootfs: further mounts", "[rootfs][mounts]") {
     ::chmod("/srv/data", 0777);
     const auto mapped = GENERATE(std::string(), kMapped);
     INFO(mapped);
-    declare(sandbox,
-            R"(mounts = [
+    std::string mounts = R"(mounts = [
   { source = "/srv/data", target = "/mnt/data" },
   { source = "/srv/data", target = "/mnt/shown", read_only = true },
   { source = "/srv/data", target = "/mnt/devices", options = ["dev", "nosuid", "noexec"] },
-  { source = "/srv/data", target = "/mnt/mapped", options = ["idmap"] },
+  { source = "/srv/data", target = "/mnt/mapped"@@ },
   { source = "/srv/one-file", target = "/etc/one", read_only = true },
   { type = "tmpfs", target = "/mnt/scratch", options = ["size=1m", "noexec"] },
   { type = "tmpfs", target = "/root", read_only = true },
-])",
-            mapped);
+])";
+    mounts.replace(mounts.find("@@"), 2, mapped.empty() ? "" : ", options = [\"idmap\"]");
+    declare(sandbox, mounts, mapped);
     settle(sandbox);
     CHECK(said(sandbox, "cat /mnt/data/deep/file /etc/one") == "of the host\njust one");
     // both see what the other writes
