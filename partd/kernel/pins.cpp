@@ -196,14 +196,4 @@ Result<> PinDirectory::unpin(const std::string& name) {
     return {};
 }
 
-std::string PinDirectory::note(const std::string& directory, const std::string& key) const {
-    return get_xattr(path_of(directory), std::string(kMadeBy) + "." + key);
-}
-
-Result<> PinDirectory::set_note(const std::string& directory, const std::string& key, std::string_view text) {
-    PARTD_TRY(make_ready());
-    PARTD_TRY(make_directories(path_of(directory), 0700));
-    return set_xattr(path_of(directory), std::string(kMadeBy) + "." + key, text);
-}
-
 }  // namespace partd::kernel

@@ -40,10 +40,6 @@ public:
     Result<> pin(const std::string& name, int fd, bool alone = false);
     // Takes the name away; the namespace lives on while somebody uses it. Absent is success.
     Result<> unpin(const std::string& name);
-    // What is written on the directory of a name ("web" of "web/uts"), as long as that is there; "" when
-    // nothing is.
-    [[nodiscard]] std::string note(const std::string& directory, const std::string& key) const;
-    Result<> set_note(const std::string& directory, const std::string& key, std::string_view text);
     // When no name is left: takes back the mount and the directory, as far as this class made them.
     void retire();
     // Makes the directory as pin() does.

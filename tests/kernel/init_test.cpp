@@ -439,8 +439,7 @@ TEST_CASE("init: another PID 1 ends the processes of the first: on_remove stop",
     CHECK(inhabitants("i").size() == 1);
 }
 
-TEST_CASE("init: another PID 1 does not come beside one that has guests: on_remove keep",
-          "[init][on_remove]") {
+TEST_CASE("init: another PID 1 waits while processes live in it: on_remove keep", "[init][on_remove]") {
     Sandbox sandbox;
     declare(sandbox, "on_remove = \"keep\"");
     settle(sandbox);
@@ -451,16 +450,13 @@ TEST_CASE("init: another PID 1 does not come beside one that has guests: on_remo
     const auto refused = sandbox.partctl({"apply"});
     INFO(refused.text());
     CHECK(refused.code == 7);
+    CHECK((refused.err + refused.out).find("keep") != std::string::npos);
     CHECK(guest.running());
     CHECK(init_of("i") == init);
     guest.stop();
+    REQUIRE(eventually([&] { return inhabitants("i").size() == 1; }));
     settle(sandbox);
-    CHECK_FALSE(alive(*init));
-    const auto again = init_of("i");
-    REQUIRE(again);
-    CHECK(*again != *init);
-    CHECK(comm_of(*again) == "sleep");
-    CHECK(said_in(sandbox, "i", {"cat", "/proc/1/comm"}) == "sleep");
+    CHECK(comm_of(init_of("i").value_or(0)) == "sleep");
 }
 
 TEST_CASE("init: removal of an inhabited partition: on_remove refuse", "[init][on_remove]") {

@@ -363,7 +363,7 @@ TEST_CASE("namespaces: what cannot be a map is an error with its place", "[names
     };
     refused("uid_map = [{ inside = 1, outside = 5, count = 5 }]\n", "does not map 0");
     refused("uid_map = [{ inside = 0, outside = 5, count = 9 }, { inside = 3, outside = 90 }]\n",
-            "in two ranges");
+            "two ranges");
     refused("uid_map = [{ inside = 0, outside = 4294967000, count = 900 }]\n", "beyond");
     refused("gid_map = [{ inside = 0, outside = 5, count = 5 }]\n", "uid_map");
     refused("auto = false\n", "uid_map");

@@ -63,14 +63,22 @@ std::string host_mounts() {
     return kept;
 }
 
-/// Everybody on the machine who still has the file system "0:77" mounted: "pid comm".
-std::string holders(const std::string& device) {
+/// What the file system at that place is called: not by its device number, which soon is another one's.
+std::string source_of(const std::string& where) {
+    auto name = "disk-" + std::to_string(::getpid()) + where;
+    std::ranges::replace(name, '/', '-');
+    return name;
+}
+
+/// Everybody on the machine who has the file system that was mounted there, "pid comm" a line each.
+std::string holders(const std::string& where) {
     std::string all;
     for (const auto& entry : fs::directory_iterator("/proc")) {
         const pid_t pid = std::atoi(entry.path().filename().c_str());
         try {
-            if (pid > 0 && read_file(entry.path().string() + "/mountinfo").find(" " + device + " ") !=
-                               std::string::npos) {
+            if (pid > 0 &&
+                read_file(entry.path().string() + "/mountinfo").find(" - tmpfs " + source_of(where) + " ") !=
+                    std::string::npos) {
                 all += std::to_string(pid) + " " + comm_of(pid) + "\n";
             }
         } catch (const std::exception&) {
@@ -80,15 +88,9 @@ std::string holders(const std::string& device) {
     return all;
 }
 
-std::string device_of(const std::string& path) {
-    struct stat status{};
-    require_call(::stat(path.c_str(), &status) == 0, path);
-    return std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev));
-}
-
 void mount_disk(const std::string& where) {
     fs::create_directories(where);
-    output({"mount", "-t", "tmpfs", "disk", where});
+    output({"mount", "-t", "tmpfs", source_of(where), where});
     write_file(where + "/file", "on the disk\n");
 }
 
@@ -262,17 +264,17 @@ TEST_CASE("rootfs: further mounts", "[rootfs][mounts]") {
     ::chmod("/srv/data", 0777);
     const auto mapped = GENERATE(std::string(), kMapped);
     INFO(mapped);
-    declare(sandbox,
-            R"(mounts = [
+    std::string mounts = R"(mounts = [
   { source = "/srv/data", target = "/mnt/data" },
   { source = "/srv/data", target = "/mnt/shown", read_only = true },
   { source = "/srv/data", target = "/mnt/devices", options = ["dev", "nosuid", "noexec"] },
-  { source = "/srv/data", target = "/mnt/mapped", options = ["idmap"] },
+  { source = "/srv/data", target = "/mnt/mapped"@@ },
   { source = "/srv/one-file", target = "/etc/one", read_only = true },
   { type = "tmpfs", target = "/mnt/scratch", options = ["size=1m", "noexec"] },
   { type = "tmpfs", target = "/root", read_only = true },
-])",
-            mapped);
+])";
+    mounts.replace(mounts.find("@@"), 2, mapped.empty() ? "" : ", options = [\"idmap\"]");
+    declare(sandbox, mounts, mapped);
     settle(sandbox);
     CHECK(said(sandbox, "cat /mnt/data/deep/file /etc/one") == "of the host\njust one");
     // both see what the other writes
@@ -611,11 +613,10 @@ TEST_CASE("rootfs: without one the host's tree is a slave: unmounted here, it is
     auto guest = stay_in(sandbox, "r");
     CHECK(said(sandbox, "cat /srv/disk/file") == "on the disk");
 
-    const auto device = device_of("/srv/disk");
-    CHECK(holders(device).find("sleep") != std::string::npos);
+    CHECK(holders("/srv/disk").find("sleep") != std::string::npos);
     REQUIRE(::umount2("/srv/disk", 0) == 0);
     CHECK_FALSE(works(sandbox, "test -e /srv/disk/file"));
-    CHECK(holders(device) == "");
+    CHECK(holders("/srv/disk") == "");
     CHECK(guest.running());
 
     // and mounted here, it is there
@@ -644,16 +645,14 @@ TEST_CASE("rootfs: with one nothing of the host's other mounts is kept", "[rootf
     settle(sandbox);
     CHECK(host_mounts() == before);
     auto guest = stay_in(sandbox, "r");
-    const auto disk = device_of("/srv/disk");
     REQUIRE(::umount2("/srv/disk", 0) == 0);
-    CHECK(holders(disk) == "");
+    CHECK(holders("/srv/disk") == "");
     // also what is bound inside, with what is mounted below it
     if (rootfs.starts_with("mounts")) {
         CHECK(said(sandbox, "cat /outer/inner/file") == "on the disk");
     }
-    const auto inner = device_of("/srv/outer/inner");
     REQUIRE(::umount2("/srv/outer/inner", 0) == 0);
-    CHECK(holders(inner) == "");
+    CHECK(holders("/srv/outer/inner") == "");
     if (rootfs.starts_with("mounts")) {
         CHECK_FALSE(works(sandbox, "test -e /outer/inner/file"));
         mount_disk("/srv/outer/inner");

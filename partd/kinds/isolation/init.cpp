@@ -157,7 +157,7 @@ std::set<std::string> names_to_look_at(const Look& look) {
     }
     if (look.ledger.lost) {
         for (const std::string& name : look.host.pins().names()) {
-            if (!look.host.pins().note(name, kInitNote).empty()) {
+            if (!note_of(look.host, name, kInitNote).empty()) {
                 names.insert(name);
             }
         }
@@ -202,9 +202,9 @@ Result<> observe_one(Look& look, const std::string& name) {
     }
     const auto process = pid ? kernel::find_init(processes_of(look.host, name), *pid) : std::nullopt;
     found.running = process.has_value();
-    found.command = pins.note(name, kInitNote);
+    found.command = note_of(look.host, name, kInitNote);
     found.owner = pid ? owner_text(look.host, name, pid->fd()) : "";
-    if (const std::string root = pins.note(name, kRootNote);
+    if (const std::string root = note_of(look.host, name, kRootNote);
         !root.empty() || (wanted && wanted->spec.as<Init>().root)) {
         found.root = root;
         const bool mounted =
@@ -247,9 +247,9 @@ Result<> unpin(kernel::Host& host, const std::string& partition, bool mnt) {
 Result<> pin(kernel::Host& host, const Init& wanted, const kernel::Booted& booted) {
     auto& pins = host.pins();
     if (wanted.root) {
-        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
+        PARTD_TRY(set_note(host, wanted.partition, kRootNote, *wanted.root));
     }
-    PARTD_TRY(pins.set_note(wanted.partition, kInitNote, wanted.command));
+    PARTD_TRY(set_note(host, wanted.partition, kInitNote, wanted.command));
     if (booted.mnt) {
         PARTD_TRY(pins.pin(mnt_pin(wanted.partition), booted.mnt->fd(), true));
     }
@@ -367,7 +367,7 @@ Key init_key(const std::string& partition) {
 
 std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition) {
     const auto pid = open_namespace(host, partition, NamespaceKind::Pid);
-    return pid && host.pins().note(partition, kInitNote) == kHolder
+    return pid && note_of(host, partition, kInitNote) == kHolder
                ? kernel::find_init(processes_of(host, partition), *pid)
                : std::nullopt;
 }

@@ -1,5 +1,6 @@
 #include "kinds/isolation/membership.h"
 
+#include "kernel/files.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/namespace.h"
 #include "kinds/isolation/rootfs.h"
@@ -82,18 +83,34 @@ Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std
 namespace {
 constexpr char kUidNote[] = "uid_map";
 constexpr char kGidNote[] = "gid_map";
+
+std::string note_name(const std::string& key) {
+    return std::string(kernel::kCgroupMark) + ".note." + key;
+}
 }  // namespace
+
+std::string note_of(kernel::Host& host, const std::string& partition, const std::string& key) {
+    const std::string group = host.group_of(partition);
+    return group.empty() ? "" : kernel::get_xattr(host.cgroups().home(group), note_name(key));
+}
+
+Result<> set_note(kernel::Host& host, const std::string& partition, const std::string& key,
+                  std::string_view text) {
+    const std::string group = host.group_of(partition);
+    return group.empty() ? fail("its control group is gone")
+                         : kernel::set_xattr(host.cgroups().home(group), note_name(key), text);
+}
 
 Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
                                  const kernel::Namespace& user) {
-    const kernel::UserMaps noted{kernel::parse_id_map(host.pins().note(partition, kUidNote)),
-                                 kernel::parse_id_map(host.pins().note(partition, kGidNote))};
+    const kernel::UserMaps noted{kernel::parse_id_map(note_of(host, partition, kUidNote)),
+                                 kernel::parse_id_map(note_of(host, partition, kGidNote))};
     return noted.uids.empty() ? kernel::read_maps(user) : noted;
 }
 
-Result<> note_maps(kernel::PinDirectory& pins, const std::string& partition, const kernel::UserMaps& maps) {
-    PARTD_TRY(pins.set_note(partition, kUidNote, kernel::id_map_text(maps.uids)));
-    return pins.set_note(partition, kGidNote, kernel::id_map_text(maps.gids));
+Result<> note_maps(kernel::Host& host, const std::string& partition, const kernel::UserMaps& maps) {
+    PARTD_TRY(set_note(host, partition, kUidNote, kernel::id_map_text(maps.uids)));
+    return set_note(host, partition, kGidNote, kernel::id_map_text(maps.gids));
 }
 
 std::string owner_text(kernel::Host& host, const std::string& partition, int ns) {

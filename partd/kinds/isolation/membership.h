@@ -35,8 +35,13 @@ Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std
 // The maps of a partition's user namespace, as noted when it was made.
 Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
                                  const kernel::Namespace& user);
-Result<> note_maps(kernel::PinDirectory& pins, const std::string& partition, const kernel::UserMaps& maps);
-// On the directory of a partition's pins: what its mount namespace shows.
+Result<> note_maps(kernel::Host& host, const std::string& partition, const kernel::UserMaps& maps);
+// What a partition's namespaces were made with, as far as the kernel does not tell: kept on its control
+// group, which lives as long as they have processes. "" when nothing is noted.
+std::string note_of(kernel::Host& host, const std::string& partition, const std::string& key);
+Result<> set_note(kernel::Host& host, const std::string& partition, const std::string& key,
+                  std::string_view text);
+// The note of what its mount namespace shows.
 inline constexpr char kRootNote[] = "root";
 
 // Whose user namespace owns this one: that partition's name, "host", or "another".

@@ -96,7 +96,10 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
         if (key.kind != &kNamespace.kind) {
             return;
         }
-        Resource resource{.key = key, .owner = name, .source = object.source};
+        Resource resource{.key = key,
+                          .owner = name,
+                          .source = object.source,
+                          .needs = {{&kCgroup.kind, group_of(declared, name)}}};
         PinnedNamespace wanted{.partition = name, .type = type, .from = from};
         if (from.empty()) {
             add_own(declared, membership, resource, wanted);
@@ -164,7 +167,7 @@ std::set<std::string> names_to_look_at(const Look& look) {
     if (look.ledger.lost) {
         const auto& pins = look.host.pins();
         for (const std::string& partition : pins.names()) {
-            const bool booted = !pins.note(partition, kInitNote).empty();
+            const bool booted = !note_of(look.host, partition, kInitNote).empty();
             for (const std::string& type : pins.names(partition)) {
                 if (!booted || (type != "pid" && type != "mnt")) {
                     names.insert(partition + "/" + type);
@@ -183,7 +186,6 @@ std::optional<HostName> host_name(const T& text) {
 // What never changes once the namespace is made is noted then: to read it takes a process inside, for every
 // look.
 Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
-    auto& pins = look.host.pins();
     if (found.type == NamespaceKind::User) {
         auto maps = maps_of(look.host, found.partition, ns);
         PARTD_TRY(maps);
@@ -195,7 +197,7 @@ Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
         found.hostname = host_name(names->host);
         found.domainname = host_name(names->domain);
     } else if (found.type == NamespaceKind::Time) {
-        const std::string note = pins.note(found.partition, kClockNote);
+        const std::string note = note_of(look.host, found.partition, kClockNote);
         const auto noted = words(note);
         kernel::ClockOffsets offsets;
         if (noted.size() == 2) {
@@ -209,7 +211,7 @@ Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
         found.boottime = offsets.boottime;
         found.monotonic = offsets.monotonic;
     } else if (found.type == NamespaceKind::Mnt) {
-        found.root = pins.note(found.partition, kRootNote);
+        found.root = note_of(look.host, found.partition, kRootNote);
     }
     return {};
 }
@@ -220,7 +222,7 @@ std::string from_note(NamespaceKind type) {
 
 // With whom it is shared, as long as the two are the same.
 std::string observed_from(Look& look, const PinnedNamespace& found, const Namespace& ns) {
-    const std::string from = look.host.pins().note(found.partition, from_note(found.type));
+    const std::string from = note_of(look.host, found.partition, from_note(found.type));
     if (from.empty()) {
         return "";
     }
@@ -354,20 +356,20 @@ Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
 }
 
 // Written before the name stands: with it all of this is there.
-Result<> write_notes(kernel::PinDirectory& pins, const PinnedNamespace& wanted, const Namespace& made) {
+Result<> write_notes(kernel::Host& host, const PinnedNamespace& wanted, const Namespace& made) {
     if (wanted.root) {
-        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
+        PARTD_TRY(set_note(host, wanted.partition, kRootNote, *wanted.root));
     }
     if (wanted.boottime && wanted.monotonic) {
-        PARTD_TRY(pins.set_note(wanted.partition, kClockNote,
-                                fmt::format("{} {}", wanted.monotonic->count(), wanted.boottime->count())));
+        PARTD_TRY(set_note(host, wanted.partition, kClockNote,
+                           fmt::format("{} {}", wanted.monotonic->count(), wanted.boottime->count())));
     }
     if (wanted.type == NamespaceKind::User && wanted.from.empty()) {
         const auto maps = kernel::read_maps(made);
         PARTD_TRY(maps);
-        PARTD_TRY(note_maps(pins, wanted.partition, *maps));
+        PARTD_TRY(note_maps(host, wanted.partition, *maps));
     }
-    return pins.set_note(wanted.partition, from_note(wanted.type), wanted.from);
+    return set_note(host, wanted.partition, from_note(wanted.type), wanted.from);
 }
 
 Result<> create(Doing& doing, const PinnedNamespace& wanted) {
@@ -377,7 +379,7 @@ Result<> create(Doing& doing, const PinnedNamespace& wanted) {
     if (wanted.type == NamespaceKind::Uts && wanted.from.empty()) {
         PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
     }
-    PARTD_TRY(write_notes(pins, wanted, *made));
+    PARTD_TRY(write_notes(doing.host, wanted, *made));
     return pins.pin(pin_name(wanted.partition, wanted.type), made->fd(), wanted.type == NamespaceKind::Mnt);
 }
 
