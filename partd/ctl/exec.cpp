@@ -26,7 +26,11 @@ int run(const Options& options, const char* verb) {
     if (const auto refused = refuse_without_rights(verb)) {
         return *refused;
     }
-    if (auto safe = kernel::become_unwritable(options.arguments); !safe) {
+    // The next run of this program has to find the caller's mask again.
+    const unsigned own_mask = kernel::set_file_mode_mask(options.umask);
+    auto safe = kernel::become_unwritable(options.arguments);
+    kernel::set_file_mode_mask(own_mask);
+    if (!safe) {
         complain(safe.error().message);
         return kCannotRun;
     }

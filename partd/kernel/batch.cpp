@@ -19,6 +19,23 @@ void Batch::netlink(NetlinkSocket& socket, Message message, std::size_t change, 
     stream.changes.push_back(change);
 }
 
+void Batch::end(Ending ending, std::size_t change, std::function<void()> afterwards) {
+    endings_.push_back(std::move(ending));
+    leaving_.push_back({change, std::move(afterwards)});
+}
+
+void Batch::flush_endings(std::vector<Failure>& failures) {
+    const auto left = end_processes(endings_);
+    for (std::size_t i = 0; i < leaving_.size(); ++i) {
+        leaving_[i].afterwards();
+        if (!left[i].empty()) {
+            failures.push_back({leaving_[i].change, fail(describe(left[i]) + " do not end").error()});
+        }
+    }
+    endings_.clear();
+    leaving_.clear();
+}
+
 void Batch::flush_netlink(std::vector<Failure>& failures) {
     std::ranges::stable_sort(streams_, {}, &Stream::turn);
     for (Stream& stream : streams_) {
@@ -61,6 +78,7 @@ void Batch::flush_nftables(std::vector<Failure>& failures) {
 
 std::vector<Batch::Failure> Batch::flush() {
     std::vector<Failure> failures;
+    flush_endings(failures);
     flush_netlink(failures);
     flush_nftables(failures);
     host_.close_released();

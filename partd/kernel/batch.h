@@ -2,6 +2,7 @@
 
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
+#include "kernel/processes.h"
 
 #include <functional>
 #include <map>
@@ -29,6 +30,8 @@ public:
     }
     // Runs when everything else was sent.
     void at_end(std::function<void()> work) { at_end_.push_back(std::move(work)); }
+    // Ends processes, those of all changes at once and before anything is sent; then runs `afterwards`.
+    void end(Ending ending, std::size_t change, std::function<void()> afterwards);
     // Counts a change that was made by a system call of its own.
     void count_write() { ++writes_; }
 
@@ -42,6 +45,7 @@ public:
     [[nodiscard]] std::size_t writes() const { return writes_; }
 
 private:
+    void flush_endings(std::vector<Failure>& failures);
     void flush_netlink(std::vector<Failure>& failures);
     void flush_nftables(std::vector<Failure>& failures);
 
@@ -57,6 +61,12 @@ private:
     nft::Transaction nft_;
     std::vector<std::pair<std::size_t, std::function<Result<>()>>> later_;
     std::vector<std::function<void()>> at_end_;
+    struct Leaving {
+        std::size_t change;
+        std::function<void()> afterwards;
+    };
+    std::vector<Ending> endings_;
+    std::vector<Leaving> leaving_;
     std::size_t writes_ = 0;
 };
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include <fmt/format.h>
@@ -85,23 +86,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Waits until all have ended or the time is over; takes those that ended out.
-void wait_for_end(std::map<pid_t, Fd>& alive, Clock::time_point until) {
-    while (!alive.empty()) {
-        std::vector<pollfd> polled;
-        for (const auto& [pid, fd] : alive) {
-            polled.push_back({.fd = fd.get(), .events = POLLIN, .revents = 0});
-        }
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-        if (poll(polled.data(), polled.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <=
-            0) {
-            return;
-        }
-        std::size_t i = 0;
-        std::erase_if(alive, [&](const auto&) { return polled[i++].revents != 0; });
-    }
-}
-
 std::size_t signal_all(const std::map<pid_t, Fd>& alive, int signal) {
     std::size_t reached = 0;
     for (const auto& [pid, fd] : alive) {
@@ -133,20 +117,113 @@ std::optional<int> signal_number(std::string_view text) {
     return std::nullopt;
 }
 
+std::string describe(const std::set<pid_t>& pids) {
+    constexpr std::size_t kShown = 5;
+    std::vector<std::string> texts;
+    for (const pid_t pid : pids) {
+        if (texts.size() < kShown) {
+            texts.push_back(std::to_string(pid));
+        }
+    }
+    return fmt::format("{} {}{}", pids.size() == 1 ? "process" : "processes", partd::join(texts, ", "),
+                       pids.size() > kShown ? ", …" : "");
+}
+
 std::size_t signal_processes(const std::set<pid_t>& pids, int signal) {
     return signal_all(hold(pids), signal);
 }
 
-std::set<pid_t> end_processes(const std::set<pid_t>& pids, std::chrono::milliseconds patience) {
-    auto alive = hold(pids);
-    signal_all(alive, SIGTERM);
-    signal_all(alive, SIGCONT);
-    wait_for_end(alive, Clock::now() + patience);
-    signal_all(alive, SIGKILL);
-    wait_for_end(alive, Clock::now() + std::chrono::seconds(2));
-    std::set<pid_t> left;
-    for (const auto& [pid, fd] : alive) {
-        left.insert(pid);
+namespace {
+
+// PID 1 of a pid namespace does not hear what it has no handler for (pid_namespaces(7)).
+bool is_deaf_init(pid_t pid) {
+    constexpr std::uint64_t kTerm = std::uint64_t{1} << (SIGTERM - 1);
+    bool init = false;
+    bool handles = false;
+    const std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
+    for (const std::string_view line : split(status, '\n')) {
+        const auto parts = words(line);
+        if (parts.size() > 2 && parts[0] == "NSpid:") {
+            init = parts.back() == "1";
+        } else if (parts.size() > 1 && (parts[0] == "SigCgt:" || parts[0] == "SigBlk:")) {
+            handles = handles || (parse_number(parts[1], 16).value_or(0) & kTerm) != 0;
+        }
+    }
+    return init && !handles;
+}
+
+// One set of processes on its way out.
+struct Departure {
+    std::map<pid_t, Fd> alive;
+    std::set<pid_t> deaf;
+    Clock::time_point deadline;
+    bool killed = false;
+
+    [[nodiscard]] bool only_deaf() const {
+        return std::ranges::all_of(alive, [&](const auto& entry) { return deaf.contains(entry.first); });
+    }
+    // Goes on to SIGKILL when the time is over or nobody is left who could hear.
+    void push(Clock::time_point now) {
+        constexpr std::chrono::seconds kLast{2};
+        if (!killed && !alive.empty() && (now >= deadline || only_deaf())) {
+            signal_all(alive, SIGKILL);
+            killed = true;
+            deadline = now + kLast;
+        }
+    }
+    [[nodiscard]] bool over(Clock::time_point now) const {
+        return alive.empty() || (killed && now >= deadline);
+    }
+};
+
+// Waits until one of them ends, or until then; takes those that ended out.
+void wait_for_any(std::vector<Departure>& departures, Clock::time_point until) {
+    std::vector<pollfd> polled;
+    for (const Departure& departure : departures) {
+        for (const auto& [pid, fd] : departure.alive) {
+            polled.push_back({.fd = fd.get(), .events = POLLIN, .revents = 0});
+        }
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (poll(polled.data(), polled.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) {
+        return;
+    }
+    std::size_t i = 0;
+    for (Departure& departure : departures) {
+        std::erase_if(departure.alive, [&](const auto&) { return polled[i++].revents != 0; });
+    }
+}
+
+}  // namespace
+
+std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings) {
+    std::vector<Departure> departures;
+    for (const Ending& ending : endings) {
+        Departure& departure = departures.emplace_back();
+        departure.alive = hold(ending.pids);
+        std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()), is_deaf_init);
+        departure.deadline = Clock::now() + ending.patience;
+        signal_all(departure.alive, SIGTERM);
+        signal_all(departure.alive, SIGCONT);
+    }
+    while (true) {
+        auto next = Clock::time_point::max();
+        for (Departure& departure : departures) {
+            departure.push(Clock::now());
+            if (!departure.over(Clock::now())) {
+                next = std::min(next, departure.deadline);
+            }
+        }
+        if (next == Clock::time_point::max()) {
+            break;
+        }
+        wait_for_any(departures, next);
+    }
+    std::vector<std::set<pid_t>> left;
+    for (const Departure& departure : departures) {
+        auto& pids = left.emplace_back();
+        std::ranges::transform(departure.alive, std::inserter(pids, pids.end()),
+                               [](const auto& entry) { return entry.first; });
     }
     return left;
 }

@@ -41,9 +41,16 @@ std::optional<int> signal_number(std::string_view text);
 // Sends it to each; returns how many got it.
 std::size_t signal_processes(const std::set<pid_t>& pids, int signal);
 
-// Ends processes: SIGTERM, then SIGKILL after `patience`. Returns those that are still there a moment later
-// (a process in an uninterruptible wait). The identity of each is held by pidfd, so that a reused number is
-// never hit.
-std::set<pid_t> end_processes(const std::set<pid_t>& pids, std::chrono::milliseconds patience);
+// "processes 12, 34, …", for a message.
+std::string describe(const std::set<pid_t>& pids);
+
+// Processes that are to end, and how long they have between SIGTERM and SIGKILL.
+struct Ending {
+    std::set<pid_t> pids;
+    std::chrono::milliseconds patience;
+};
+// Ends them all at once. Returns those of each that are still there a moment after SIGKILL (in an
+// uninterruptible wait). The identity of each is held by pidfd, so that a reused number is never hit.
+std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings);
 
 }  // namespace partd::kernel

@@ -163,52 +163,38 @@ std::set<pid_t> residents(Doing& doing, const Partition& partition) {
     return found;
 }
 
-std::string list_text(const std::set<pid_t>& pids) {
-    constexpr std::size_t kShown = 5;
-    std::vector<std::string> texts;
-    for (const pid_t pid : pids) {
-        if (texts.size() < kShown) {
-            texts.push_back(std::to_string(pid));
-        }
+// Why on_remove lets nobody end these; PID 1 that only holds the partition is nobody to ask for.
+Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids) {
+    if (const auto holder = find_holder(doing.host, partition.name)) {
+        pids.erase(*holder);
     }
-    return fmt::format("{}{}", join(texts, ", "), pids.size() > kShown ? ", …" : "");
+    if (partition.on_remove == OnRemove::Stop || pids.empty()) {
+        return {};
+    }
+    return std::unexpected(
+        Error{.message =
+                  fmt::format("{} live in it and on_remove is \"{}\": end them first (partctl kill), or take "
+                              "the change back",
+                              kernel::describe(pids), Codec<OnRemove>::text(partition.on_remove)),
+              .refused = true});
 }
 
-// Ends these as the partition's on_remove and stop_timeout say. PID 1 that only holds it is nobody to refuse
-// for.
-Result<> end(Doing& doing, const Partition& partition, const std::set<pid_t>& pids) {
-    auto guests = pids;
-    if (const auto holder = find_holder(doing.host, partition.name)) {
-        guests.erase(*holder);
-    }
-    if (partition.on_remove != OnRemove::Stop && !guests.empty()) {
-        return std::unexpected(Error{
-            .message =
-                fmt::format("{} processes live in it ({}) and on_remove is \"{}\": "
-                            "end them first (partctl kill), or take the change back",
-                            guests.size(), list_text(guests), Codec<OnRemove>::text(partition.on_remove)),
-            .refused = true});
-    }
+Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
+    auto pids = residents(doing, partition);
+    PARTD_TRY(may_end(doing, partition, pids));
     if (pids.empty()) {
         return {};
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
-    const auto left = kernel::end_processes(pids, partition.stop_timeout);
-    return left.empty() ? Result<>() : fail(fmt::format("processes {} do not end", list_text(left)));
+    doing.batch.end({std::move(pids), partition.stop_timeout}, number,
+                    [&cgroups = doing.host.cgroups(), group = partition.group] { cgroups.kill(group); });
+    return {};
 }
 
-Result<> stop(Doing& doing, const Partition& partition) {
-    auto ended = end(doing, partition, residents(doing, partition));
-    if (ended || !ended.error().refused) {
-        doing.host.cgroups().kill(partition.group);
-    }
-    return ended;
-}
-
-Result<> apply(Doing& doing, const Change& change, std::size_t) {
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     if (change.action == Action::Remove) {
-        return stop(doing, change.found.as<Partition>());
+        return stop(doing, change.found.as<Partition>(), number);
     }
     const Partition& wanted = change.wanted.as<Partition>();
     doing.batch.count_write();
@@ -242,7 +228,15 @@ Result<> end_residents(Doing& doing, const std::string& name, const kernel::Name
         const auto its = kernel::Namespace::of_process(pid, where.type());
         return !its || its->inode() != where.inode();
     });
-    return end(doing, *partition, pids);
+    PARTD_TRY(may_end(doing, *partition, pids));
+    if (pids.empty()) {
+        return {};
+    }
+    doing.batch.count_write();
+    (void)doing.host.cgroups().freeze(group, false);
+    const std::array endings = {kernel::Ending{pids, partition->stop_timeout}};
+    const auto left = kernel::end_processes(endings).front();
+    return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
 }
 
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name) {

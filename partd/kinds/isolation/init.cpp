@@ -65,6 +65,15 @@ void check(const DeclaredObject& object, Diagnostics& problems) {
     }
 }
 
+// Where somebody looks who wants to change it.
+const Source& source_of(const Declared& declared, const DeclaredObject& partition) {
+    const auto command = declared.all<InitCommand>(partition.owner);
+    const auto rootfs = declared.all<Rootfs>(partition.owner);
+    return !command.empty()  ? command.front()->source
+           : !rootfs.empty() ? rootfs.front()->source
+                             : partition.source;
+}
+
 void expand_partition(const Declared& declared, const DeclaredObject& object, State& desired) {
     const std::string& name = object.owner;
     const Membership membership = membership_of(declared, name);
@@ -79,9 +88,7 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
     wanted.command = command_text(wanted.started);
     wanted.in_user = membership.has(NamespaceKind::User);
     wanted.owner = wanted.in_user ? name : "host";
-    Resource resource{.key = init_key(name),
-                      .owner = name,
-                      .source = command.empty() ? object.source : command.front()->source};
+    Resource resource{.key = init_key(name), .owner = name, .source = source_of(declared, object)};
     stands_in(resource, {&kCgroup.kind, group_of(declared, name)});
     for (const NamespaceKind type : kernel::kNamespaceTypes) {
         const Key key = namespace_key(membership, name, type);
@@ -329,8 +336,8 @@ Result<> remove(Doing& doing, const Init& found) {
         PARTD_TRY(end_residents(doing, found.partition, *pid));
         // One that somebody moved to another group takes the rest of its namespace along.
         if (const auto process = kernel::find_init({}, *pid)) {
-            const auto left = kernel::end_processes({*process}, std::chrono::milliseconds(0));
-            if (!left.empty()) {
+            const std::array endings = {kernel::Ending{{*process}, std::chrono::milliseconds(0)}};
+            if (!kernel::end_processes(endings).front().empty()) {
                 return fail(fmt::format("its PID 1, process {}, does not end", *process));
             }
         }

@@ -81,6 +81,9 @@ void add_own(const Declared& declared, const Membership& membership, Resource& r
         wanted.boottime = clock.boottime.value_or(milliseconds(0));
         wanted.monotonic = clock.monotonic.value_or(milliseconds(0));
     } else if (wanted.type == NamespaceKind::Mnt) {
+        if (const auto rootfs = declared.all<Rootfs>(name); !rootfs.empty()) {
+            resource.source = rootfs.front()->source;
+        }
         wanted.wanted_root = wanted_root(declared, name);
         wanted.root = wanted.wanted_root.text;
         wanted.shown = shown_types(membership);
