@@ -11,7 +11,7 @@ build_packages=(
 run_packages=(nftables iproute2 iputils-ping)
 # Other people's programs, as judges of what partd did.
 test_packages=(
-    "${run_packages[@]}" catch2 conntrack strace util-linux procps python3 python3-jsonschema
+    "${run_packages[@]}" busybox-static catch2 conntrack strace util-linux procps python3 python3-jsonschema
 )
 check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck scdoc)
 
