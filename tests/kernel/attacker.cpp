@@ -148,7 +148,15 @@ Background bystander() {
 }
 
 std::string mounts_of_host() {
-    return read_file("/proc/self/mountinfo");
+    std::istringstream all(read_file("/proc/self/mountinfo"));
+    std::string others;
+    for (std::string line; std::getline(all, line);) {
+        if (line.find(" /run/partd/ns") == std::string::npos &&
+            line.find(" /run/netns") == std::string::npos) {
+            others += line + "\n";
+        }
+    }
+    return others;
 }
 
 std::string pid_namespace() {

@@ -60,6 +60,7 @@ Attempts attack_outside(const Arguments& words);
 /// Dies with this object; for signals that ought not to arrive.
 Background bystander();
 
+/// All mounts but the pins of namespaces.
 std::string mounts_of_host();
 std::string pid_namespace();
 

@@ -9,10 +9,12 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <stdexcept>
 
 namespace partd::test {
 namespace {
@@ -45,6 +47,7 @@ Pty::Pty(const Arguments& arguments, unsigned short rows, unsigned short columns
     require_call(::openpty(&master_, &slave_, nullptr, nullptr, &size) == 0, "openpty");
     ::fcntl(master_, F_SETFD, FD_CLOEXEC);
     ::fcntl(slave_, F_SETFD, FD_CLOEXEC);
+    ::fcntl(master_, F_SETFL, O_RDWR | O_NONBLOCK);
     const pid_t parent = ::getpid();
     pid_ = ::fork();
     require_call(pid_ >= 0, "fork");
@@ -87,8 +90,22 @@ bool Pty::read_some(Milliseconds within) {
     return true;
 }
 
-void Pty::type(const std::string& text) const {
-    require_call(::write(master_, text.data(), text.size()) == static_cast<ssize_t>(text.size()), "type");
+void Pty::type(std::string_view text) {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!text.empty() && std::chrono::steady_clock::now() < end) {
+        // a terminal that nobody reads takes no input either
+        pollfd polled{master_, POLLIN | POLLOUT, 0};
+        ::poll(&polled, 1, 100);
+        if ((polled.revents & POLLIN) != 0) {
+            read_some(0ms);
+        }
+        const auto count = ::write(master_, text.data(), text.size());
+        require_call(count > 0 || errno == EAGAIN, "type");
+        text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    }
+    if (!text.empty()) {
+        throw std::runtime_error("the terminal takes no more input");
+    }
 }
 
 bool Pty::await(const std::string& text, Milliseconds within) {

@@ -6,6 +6,7 @@
 #include <termios.h>
 
 #include <string>
+#include <string_view>
 
 namespace partd::test {
 
@@ -17,7 +18,8 @@ public:
     Pty& operator=(const Pty&) = delete;
     ~Pty();
 
-    void type(const std::string& text) const;
+    /// Reads meanwhile what is shown.
+    void type(std::string_view text);
     /// Reads until the text has appeared after what was awaited before; false when it did not in time.
     bool await(const std::string& text, Milliseconds within = 5s);
     /// Everything shown so far.
