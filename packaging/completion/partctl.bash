@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Completion of partctl(8) for bash: verbs, options, names of partitions, files.
+# Completion of partctl(8) for bash: verbs, options, names of partitions, signals, files.
 
 # The options that stand before a verb or after it.
-_partctl_options='--root --json --color --no-legend --help --version'
+_partctl_options='--root --json --color --no-legend --verbose --help --version'
 
 # Prints the declared names of these kinds ("partition", "slice"), below the --root of the command line if it has one.
 _partctl_names() {
@@ -14,6 +14,11 @@ _partctl_names() {
     while read -r name kind rest; do
         [[ " $* " == *" $kind "* ]] && printf '%s\n' "$name"
     done < <("${COMP_WORDS[0]}" "${root[@]}" list --no-legend 2>/dev/null)
+}
+
+# Prints the names of signals, without SIG, that partctl knows too.
+_partctl_signals() {
+    compgen -A signal SIG | sed -n 's/^SIG\([A-Z0-9]*\)$/\1/p' | grep -v -e '^RT' -e '^IO$'
 }
 
 # Sets verb to the first word that is neither an option nor an option's value, and verb_at to its index.
@@ -67,9 +72,10 @@ _partctl() {
     fi
     local words=$_partctl_options
     case $verb in
-        '') [[ $word == -* ]] || words='check diff apply status list show exec ns schema' ;;
+        '') [[ $word == -* ]] || words='check diff apply status list show exec shell kill freeze thaw ns schema' ;;
         apply) words+=' --file --keep-going --allow-delete' ;;
         status) words+=' --check' ;;
+        schema) words+=' --man' ;;
     esac
     if [[ $word != -* && $verb == check ]]; then
         compopt -o filenames
@@ -83,11 +89,13 @@ _partctl() {
             diff | apply | show)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
                 ;;
-            status | exec)
+            status | exec | shell | kill | freeze | thaw)
                 if [[ $previous == "$verb" || $previous == -* ]]; then
                     words=$(_partctl_names partition)
                 elif [[ $verb == exec ]]; then
                     words='--'
+                elif [[ $verb == kill && ${COMP_WORDS[COMP_CWORD - 2]} == kill ]]; then
+                    words=$(_partctl_signals)
                 fi
                 ;;
         esac

@@ -14,6 +14,10 @@ void start_log(std::string_view program, bool verbose) {
     spdlog::set_default_logger(std::move(logger));
 }
 
+void log_info(std::string_view text) {
+    spdlog::info("{}", text);
+}
+
 void log_error(std::string_view text) {
     spdlog::error("{}", text);
 }

@@ -59,7 +59,8 @@ struct DurationUnit {
     std::int64_t milliseconds;
 };
 constexpr std::array kDurationUnits = {DurationUnit{"h", 3'600'000}, DurationUnit{"min", 60'000},
-                                       DurationUnit{"s", 1'000}, DurationUnit{"ms", 1}};
+                                       DurationUnit{"m", 60'000}, DurationUnit{"s", 1'000},
+                                       DurationUnit{"ms", 1}};
 
 }  // namespace
 

@@ -91,7 +91,7 @@ int run_apply(const Options& options) {
     auto outcome = reconcile(session->host, compiled.desired,
                              {.only = options.name,
                               .allow_delete = options.allow_delete,
-                              .delete_limit = delete_limit(compiled.declared)});
+                              .delete_limit = daemon_settings(compiled.declared).delete_limit});
     if (!outcome) {
         complain(outcome.error().message);
         return kSomeFailed;

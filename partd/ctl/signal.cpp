@@ -21,7 +21,7 @@ std::expected<Target, int> open_target(const Options& options, std::string_view 
     if (!session) {
         return std::unexpected(session.error());
     }
-    const std::string group = live_group(session->host, options.name);
+    const std::string group = session->host.group_of(options.name);
     if (group.empty()) {
         complain(fmt::format("there is no partition \"{}\" on this host", printable(options.name)));
         return std::unexpected(kUsage);

@@ -43,9 +43,9 @@ std::string memory_text(const Summary& summary) {
 }
 
 plan::Color color_of(const std::string& state) {
-    return state == "active"                           ? plan::Color::Green
-           : state == "degraded" || state == "missing" ? plan::Color::Yellow
-                                                       : plan::Color::Red;
+    return state == "active"                                                ? plan::Color::Green
+           : state == "degraded" || state == "missing" || state == "frozen" ? plan::Color::Yellow
+                                                                            : plan::Color::Red;
 }
 
 void print_line_each(const std::vector<Summary>& all, const Options& options) {

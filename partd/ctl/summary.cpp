@@ -71,6 +71,9 @@ private:
         summary.masquerade |= kind == "nat" && found.key.name.ends_with(": masquerade");
         present_.insert(found.owner);
         if (kind == "cgroup") {
+            if (session_.host.cgroups().frozen(found.key.name)) {
+                frozen_.insert(found.owner);
+            }
             summary.memory = session_.host.cgroups().memory(found.key.name);
             members_[found.owner].merge(session_.host.cgroups().processes(found.key.name));
         } else if (kind == "netns") {
@@ -101,9 +104,9 @@ private:
         if (!present_.contains(name)) {
             return "missing";
         }
-        return std::ranges::any_of(view_.plan.changes, owns) || std::ranges::any_of(view_.plan.blocked, owns)
-                   ? "degraded"
-                   : "active";
+        const bool degraded =
+            std::ranges::any_of(view_.plan.changes, owns) || std::ranges::any_of(view_.plan.blocked, owns);
+        return degraded ? "degraded" : frozen_.contains(name) ? "frozen" : "active";
     }
 
     Session& session_;
@@ -113,6 +116,7 @@ private:
     std::map<std::string, Summary> summaries_;
     std::map<std::string, std::set<pid_t>> members_;
     std::set<std::string> present_;
+    std::set<std::string> frozen_;
 };
 
 }  // namespace

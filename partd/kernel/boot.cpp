@@ -12,7 +12,9 @@
 #include <linux/close_range.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,11 +67,24 @@ Result<> use_null() {
     return {};
 }
 
+// It lives as long as the partition: what this process was started with is none of its own.
+void forget_circumstances() {
+    for (int signal = 1; signal < NSIG; ++signal) {
+        ::signal(signal, SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)setpriority(PRIO_PROCESS, 0, 0);
+    (void)write_kernel_file("/proc/self/oom_score_adj", "0");
+}
+
 Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt) {
     if (mnt) {
         PARTD_TRY(join(*mnt));
     }
     PARTD_TRY(use_null());
+    forget_circumstances();
     leave_session();
     auto environment = plan.environment;
     environment.merge(clean_environment());
@@ -105,6 +120,10 @@ Result<> give_birth(const Cgroups& cgroups, const BootPlan& plan, Channel& contr
     PARTD_TRY(cgroups.join(plan.group));
     for (const Namespace* each : plan.namespaces) {
         PARTD_TRY(join(*each));
+    }
+    const auto is_net = [](const Namespace* each) { return each->type() == NamespaceType::Net; };
+    if (!plan.root && plan.mnt == nullptr && std::ranges::any_of(plan.namespaces, is_net)) {
+        PARTD_TRY(mount_host_view(plan.etc));
     }
     if (plan.user != nullptr) {
         PARTD_TRY(join_as_root(*plan.user));
@@ -175,14 +194,12 @@ Result<Namespace> make_mount_namespace(const std::vector<const Namespace*>& othe
 
 Result<> boot(const Cgroups& cgroups, const BootPlan& plan,
               const std::function<Result<>(const Booted&)>& pin) {
-    if (cgroups.frozen(plan.group)) {
-        return fail("it is frozen, and so would be its PID 1: partctl thaw it first");
-    }
     auto holder = open_holder();
     PARTD_TRY(holder);
     auto control = Channel::open();
     PARTD_TRY(control);
     auto& [ours, theirs] = *control;
+    ours.set_patience(std::chrono::seconds(60));
     auto pid = start(cgroups, plan, std::move(theirs), ours, holder->get());
     PARTD_TRY(pid);
     PARTD_TRY(ours.expect());

@@ -20,6 +20,7 @@ struct BootPlan {
     std::vector<const Namespace*> namespaces = {};  // to be in, but for user, pid and mnt
     const Namespace* user = nullptr;
     const Namespace* mnt = nullptr;     // another partition's
+    std::string etc = {};               // as of RootPlan; where it has a network but no mount namespace
     std::optional<RootPlan> root = {};  // a mount namespace of its own
     RootView view = {};
     std::vector<std::string> command = {};  // empty: partd-init

@@ -151,6 +151,16 @@ std::string Cgroups::directory(const std::string& controller, const std::string&
     return version(controller) == Version::V1 ? mount->second + "/" + group : unified_ + "/" + group;
 }
 
+std::vector<std::string> Cgroups::directories(const std::string& group) const {
+    std::vector<std::string> all;
+    for (const std::string& root : roots()) {
+        if (exists(root + "/" + group)) {
+            all.push_back(root + "/" + group);
+        }
+    }
+    return all;
+}
+
 std::string Cgroups::identity(const std::string& group) const {
     struct stat st{};
     return stat(home(group).c_str(), &st) == 0 ? std::to_string(st.st_ino) : std::string();
@@ -188,7 +198,8 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
             PARTD_TRY(inherit_cpuset(path));
         }
     }
-    for (const std::string_view pid : words(read_file(home(group) + "/cgroup.procs").value_or(""))) {
+    const std::string processes = read_file(home(group) + "/cgroup.procs").value_or("");
+    for (const std::string_view pid : words(processes)) {
         (void)write_kernel_file(directory(controller, group) + "/cgroup.procs",
                                 pid);  // one that ended meanwhile is ESRCH
     }
@@ -233,7 +244,8 @@ void collect_marked(const std::string& root, const std::string& group, std::vect
 }
 
 void collect_processes(const std::string& path, std::set<pid_t>& found) {
-    for (const std::string_view word : words(read_file(path + "/cgroup.procs").value_or(""))) {
+    const std::string text = read_file(path + "/cgroup.procs").value_or("");
+    for (const std::string_view word : words(text)) {
         if (const auto pid = parse_number(word)) {
             found.insert(static_cast<pid_t>(*pid));
         }
@@ -266,11 +278,14 @@ std::set<pid_t> Cgroups::processes(const std::string& group) const {
 }
 
 Result<> Cgroups::join(const std::string& group) const {
-    for (const std::string& root : roots()) {
-        const std::string path = root + "/" + group;
-        if (exists(path)) {
-            PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
-        }
+    if (group.empty()) {
+        return fail("its control group is gone");
+    }
+    if (frozen(group)) {
+        return fail("it is frozen, and so would be what enters it: partctl thaw it first");
+    }
+    for (const std::string& path : directories(group)) {
+        PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
     }
     return {};
 }
@@ -287,11 +302,11 @@ Result<> Cgroups::freeze(const std::string& group, bool frozen) const {
 }
 
 bool Cgroups::frozen(const std::string& group) const {
-    if (!unified_.empty()) {
-        return trim(read_file(home(group) + "/cgroup.freeze").value_or("")) == "1";
-    }
-    const auto state = read_file(home(group) + "/freezer.state");
-    return state && trim(*state) != "THAWED";
+    const auto is_frozen = [&](const std::string& each) {
+        const auto text = read_file(home(each) + (unified_.empty() ? "/freezer.state" : "/cgroup.freeze"));
+        return text && trim(*text) != "0" && trim(*text) != "THAWED";
+    };
+    return std::ranges::any_of(path_down(group), is_frozen);
 }
 
 std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {

@@ -28,6 +28,9 @@ public:
     // The group's directory in that controller's hierarchy.
     [[nodiscard]] std::string directory(const std::string& controller, const std::string& group) const;
 
+    // The group's directories, in every hierarchy where it is.
+    [[nodiscard]] std::vector<std::string> directories(const std::string& group) const;
+
     [[nodiscard]] bool present(const std::string& group) const;
     // The kernel's number for this very group; "" when it is not there.
     [[nodiscard]] std::string identity(const std::string& group) const;
@@ -46,12 +49,14 @@ public:
     [[nodiscard]] std::vector<std::string> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
-    // Moves the calling process into the group, in every hierarchy where it is.
+    // Moves the calling process into the group, in every hierarchy where it is; an error where that would
+    // stop it.
     Result<> join(const std::string& group) const;
     // Kills all that lives in the group and below: cgroup.kill where there is one. False where there is none.
     bool kill(const std::string& group) const;
     // Stops all that lives in the group and below, or lets it go on (cgroup.freeze, or the freezer of v1).
     Result<> freeze(const std::string& group, bool frozen) const;
+    // Whether it is, by itself or by a group above it.
     [[nodiscard]] bool frozen(const std::string& group) const;
     // Bytes of memory in use; nullopt when the group's memory is not accounted.
     [[nodiscard]] std::optional<std::uint64_t> memory(const std::string& group) const;

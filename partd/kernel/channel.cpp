@@ -45,6 +45,11 @@ void Channel::send(const Result<>& result, int fd) {
     (void)sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
 }
 
+void Channel::set_patience(std::chrono::seconds patience) {
+    const timeval time{.tv_sec = patience.count(), .tv_usec = 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+}
+
 std::optional<Channel::Message> Channel::receive() {
     int code = 0;
     std::array<char, 8192> text;
@@ -79,7 +84,7 @@ std::optional<Channel::Message> Channel::receive() {
 Result<Fd> Channel::expect() {
     auto message = receive();
     if (!message) {
-        return fail("a helper process ended without a word");
+        return fail("a helper process gave no answer");
     }
     PARTD_TRY(message->result);
     return std::move(message->fd);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -22,7 +23,9 @@ public:
     };
     // A peer that is gone hears nothing.
     void send(const Result<>& result, int fd = -1);
-    // Waits; nullopt when the other end is closed.
+    // How long receive() waits; for ever without it.
+    void set_patience(std::chrono::seconds patience);
+    // Waits; nullopt when the other end is closed, or silent for too long.
     std::optional<Message> receive();
     // receive() for one who counts on an answer.
     Result<Fd> expect();

@@ -2,16 +2,21 @@
 
 #include "kernel/channel.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <exception>
 
 namespace partd::kernel {
 
 namespace {
+
+// Longer than mounting anything takes.
+constexpr std::chrono::seconds kPatience{60};
 
 Result<> run_safely(const std::function<Result<>()>& work) {
     try {
@@ -36,11 +41,13 @@ Result<> in_child(const std::function<Result<>()>& work,
         ours.close();
         // A process of the host that enters a partition is nobody's to trace there.
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         theirs.send(run_safely(work));
         (void)theirs.receive();  // until the parent lets go, or is gone
         _exit(0);
     }
     theirs.close();
+    ours.set_patience(kPatience);
     Result<> result;
     if (auto told = ours.expect(); !told) {
         result = std::unexpected(std::move(told).error());
@@ -48,6 +55,8 @@ Result<> in_child(const std::function<Result<>()>& work,
         result = meanwhile(child);
     }
     ours.close();
+    // It only waits now, or it was stopped by somebody inside.
+    kill(child, SIGKILL);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

@@ -8,6 +8,7 @@
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -87,6 +88,20 @@ void set_environment(const std::map<std::string, std::string>& environment) {
     }
 }
 
+// The directory may be the partition's choice: no link of procfs leads out, and it has to be below the root
+// (CVE-2024-21626).
+Result<> go_to(const std::string& directory) {
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_MAGICLINKS;
+    const Fd fd(static_cast<int>(syscall(SYS_openat2, AT_FDCWD, directory.c_str(), &how, sizeof how)));
+    std::array<char, PATH_MAX> path{};
+    if (!fd || fchdir(fd.get()) != 0 || syscall(SYS_getcwd, path.data(), path.size()) < 0) {
+        return fail_errno("go to " + directory);
+    }
+    return path[0] == '/' ? Result<>() : fail(directory + " is not below the root");
+}
+
 }  // namespace
 
 Error become(const std::vector<std::string>& command, const Surroundings& surroundings) {
@@ -94,8 +109,10 @@ Error become(const std::vector<std::string>& command, const Surroundings& surrou
     if (surroundings.environment) {
         set_environment(*surroundings.environment);
     }
-    if (!surroundings.directory.empty() && chdir(surroundings.directory.c_str()) != 0) {
-        return fail_errno("go to " + surroundings.directory).error();
+    if (!surroundings.directory.empty()) {
+        if (auto gone = go_to(surroundings.directory); !gone) {
+            return gone.error();
+        }
     }
     // Descriptors of ours close by themselves; those that the caller left open are the caller's mistake, and
     // stay out as well.

@@ -165,8 +165,21 @@ void remove_empty_directory(const std::string& path) {
 
 Result<> remove_tree(const std::string& path) {
     std::error_code error;
-    std::filesystem::remove_all(path, error);
+    constexpr int kMostPasses = 64;  // a tree deeper than there are descriptors takes several
+    for (int pass = 0; pass < kMostPasses; ++pass) {
+        std::filesystem::remove_all(path, error);
+        if (error != std::errc::too_many_files_open) {
+            break;
+        }
+    }
     return error ? fail(error.value(), "remove " + path) : Result<>();
+}
+
+Result<> rename_path(const std::string& from, const std::string& to) {
+    if (rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("rename " + from);
+    }
+    return {};
 }
 
 Result<> rewrite(const std::string& path, std::string_view text) {

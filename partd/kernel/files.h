@@ -33,6 +33,8 @@ Result<> remove_file(const std::string& path);
 void remove_empty_directory(const std::string& path);
 // Removes the directory with all that is below it; follows no link. Absent is success.
 Result<> remove_tree(const std::string& path);
+// Absent is success.
+Result<> rename_path(const std::string& from, const std::string& to);
 // Replaces what is in an existing file, which stays the same for those that have it mounted.
 Result<> rewrite(const std::string& path, std::string_view text);
 // "8:0" of a block device's path; "" when it is none.

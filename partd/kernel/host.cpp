@@ -27,6 +27,19 @@ Result<Netns*> Host::netns(const std::string& name) {
     return open_.at(name).get();
 }
 
+std::string Host::group_of(std::string_view owner) {
+    const auto known = groups_.find(owner);
+    if (known != groups_.end() && cgroups_.owner(known->second) == owner) {
+        return known->second;
+    }
+    groups_.clear();
+    for (const std::string& group : cgroups_.marked()) {
+        groups_.emplace(cgroups_.owner(group), group);
+    }
+    const auto found = groups_.find(owner);
+    return found == groups_.end() ? std::string() : found->second;
+}
+
 void Host::keep(const std::string& name, Netns netns) {
     open_[name] = std::make_unique<Netns>(std::move(netns));
 }

@@ -46,6 +46,10 @@ public:
     // The inode of the user namespace that is the host's.
     [[nodiscard]] std::optional<ino_t> user_namespace() const { return user_namespace_; }
     [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
+    // The cgroup that carries that owner's mark; "" when none does.
+    std::string group_of(std::string_view owner);
+    // Remembers one that was just made.
+    void note_group(const std::string& owner, const std::string& group) { groups_[owner] = group; }
     // The named namespace, or the host's own for "". An error when it cannot be opened.
     Result<Netns*> netns(const std::string& name);
     // Keeps a namespace that was just made.
@@ -91,6 +95,7 @@ private:
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;
     std::map<std::string, int> next_index_;
+    std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     std::optional<nft::Nftables> nftables_;
 };
 

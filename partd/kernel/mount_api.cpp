@@ -97,9 +97,14 @@ Result<> set_attributes(int tree, std::uint64_t attributes, bool recursive) {
                "set the mount's flags");
 }
 
-Result<> make_slave(int tree) {
-    return set(tree, {.attr_set = 0, .attr_clr = 0, .propagation = MS_SLAVE, .userns_fd = 0}, true,
-               "make the mount a slave");
+Result<> set_propagation(int tree, std::uint64_t type) {
+    return set(tree, {.attr_set = 0, .attr_clr = 0, .propagation = type, .userns_fd = 0}, true,
+               "set the mount's propagation");
+}
+
+Result<> clear_attributes(int tree, std::uint64_t attributes) {
+    return set(tree, {.attr_set = 0, .attr_clr = attributes, .propagation = 0, .userns_fd = 0}, false,
+               "take back the mount's flags");
 }
 
 Result<> map_ids(int tree, int user) {

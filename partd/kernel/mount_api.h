@@ -24,8 +24,11 @@ Result<> attach(int tree, int target);
 
 // Sets MOUNT_ATTR_… attributes, of all mounts below too where `recursive`.
 Result<> set_attributes(int tree, std::uint64_t attributes, bool recursive);
-// Lets mounts and unmounts of the place that it was cloned from reach it, and nothing go the other way.
-Result<> make_slave(int tree);
+// MS_SLAVE: mounts and unmounts of the place that it was cloned from reach it, and nothing goes the other
+// way. MS_PRIVATE, MS_SHARED: mount_namespaces(7).
+Result<> set_propagation(int tree, std::uint64_t type);
+// Takes MOUNT_ATTR_… attributes away, of this mount alone.
+Result<> clear_attributes(int tree, std::uint64_t attributes);
 // Shows the files of user 0 as those of the namespace's root, and so on. EINVAL for a file system that
 // cannot.
 Result<> map_ids(int tree, int user);

@@ -10,6 +10,7 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -300,9 +301,12 @@ Result<> join(const Namespace& target) {
 
 Result<> join_as_root(const Namespace& user) {
     PARTD_TRY(join(user));
+    int signal = 0;
+    prctl(PR_GET_PDEATHSIG, &signal, 0, 0, 0);
     if (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
         return fail_errno("become root of the user namespace");
     }
+    prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);  // a change of user takes it away
     return {};
 }
 

@@ -1,17 +1,16 @@
 #include "kernel/pins.h"
 
 #include "kernel/files.h"
+#include "kernel/mount_api.h"
 #include "kernel/mounts.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/mount.h>
 #include <linux/nsfs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -75,6 +74,16 @@ constexpr char kMadeBy[] = "trusted.partd";
 constexpr char kMadeMount[] = "mount";
 constexpr char kMadeAll[] = "mount and directory";
 
+// A mount of the directory on itself, among peers of its own: a plain bind mount would be a peer of the mount
+// that it stands on, and every pin would appear below it a second time.
+Result<> make_mount(int directory) {
+    auto tree = clone_tree(directory, true);
+    PARTD_TRY(tree);
+    PARTD_TRY(set_propagation(tree->get(), MS_PRIVATE));
+    PARTD_TRY(set_propagation(tree->get(), MS_SHARED));
+    return attach(tree->get(), directory);
+}
+
 }  // namespace
 
 Result<> PinDirectory::make_ready() {
@@ -93,9 +102,9 @@ Result<> PinDirectory::make_ready() {
     if (mount("", path_.c_str(), "none", MS_SHARED, nullptr) != 0) {
         const bool no_mount = errno == EINVAL;
         (void)set_xattr(path_, kMadeBy, fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
-        if (!no_mount || mount(path_.c_str(), path_.c_str(), "none", MS_BIND | MS_REC, nullptr) != 0 ||
-            mount("", path_.c_str(), "none", MS_SHARED | MS_REC, nullptr) != 0) {
-            return fail_errno("make " + path_ + " a shared mount");
+        auto made = no_mount ? make_mount(directory->get()) : fail_errno("change the mount");
+        if (!made) {
+            return std::unexpected(std::move(made).error().wrap("make " + path_ + " a shared mount"));
         }
     }
     ready_ = true;
@@ -103,6 +112,9 @@ Result<> PinDirectory::make_ready() {
 }
 
 void PinDirectory::retire() {
+    for (const std::string& name : names()) {
+        remove_empty_directory(path_of(name));  // of a killed removal
+    }
     const std::string made = get_xattr(path_, kMadeBy);
     const auto directory = open_directory(path_);
     if (made.empty() || !directory || !names().empty()) {
@@ -123,21 +135,14 @@ void PinDirectory::retire() {
 
 namespace {
 
-Result<> bind_from_descriptor(int ns, const std::string& target) {
-    const Fd tree(static_cast<int>(
-        syscall(SYS_open_tree, ns, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
-    if (!tree) {
-        return fail_errno("clone the namespace's mount");
-    }
-    if (syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        return fail_errno("mount the namespace on " + target);
-    }
-    return {};
+Result<> bind(int ns, const std::string& target) {
+    auto tree = clone_tree(ns, false);
+    PARTD_TRY(tree);
+    const Fd place(::open(target.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
+    auto attached = place ? attach(tree->get(), place.get()) : fail_errno("open " + target);
+    return attached ? Result<>()
+                    : std::unexpected(std::move(attached).error().wrap("mount the namespace on " + target));
 }
-
-}  // namespace
-
-namespace {
 
 // The kernel lets a mount namespace be pinned only where the mount does not propagate: on a private mount of
 // the file on itself.
@@ -166,7 +171,7 @@ Result<> PinDirectory::pin(const std::string& name, int fd, bool alone) {
     }
     auto bound = alone ? stand_alone(target) : Result<>();
     if (bound) {
-        bound = bind_from_descriptor(fd, target);
+        bound = bind(fd, target);
     }
     if (!bound) {
         (void)unpin(name);

@@ -119,7 +119,7 @@ private:
     Result<Fd> tree_of(const Fd& directory, bool recursive) {
         auto tree = clone_tree(directory.get(), recursive);
         PARTD_TRY(tree);
-        PARTD_TRY(make_slave(tree->get()));
+        PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
         // Device nodes that an image brings along are no way to the host's devices.
         PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_NODEV, true));
         if (shifted_) {
@@ -151,6 +151,11 @@ private:
         PARTD_TRY(directory);
         auto tree = tree_of(*directory, true);
         PARTD_TRY(tree);
+        if (plan_.read_only) {
+            // All that is mounted below; the top follows when the places for mounts are made.
+            PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_RDONLY, true));
+            PARTD_TRY(clear_attributes(tree->get(), MOUNT_ATTR_RDONLY));
+        }
         return put_on_stage(*tree, "root");
     }
 
@@ -345,13 +350,33 @@ private:
             PARTD_TRY(source);
             auto tree = clone_tree(source->get(), false);
             PARTD_TRY(tree);
-            PARTD_TRY(make_slave(tree->get()));
+            PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
             PARTD_TRY(set_attributes(tree->get(), kQuiet, false));
             auto place = target("etc/" + name, false);
+            if (!place && place.error().code == ELOOP) {
+                place = in_place_of_link(name);
+            }
             PARTD_TRY(place);
             PARTD_TRY(attach(tree->get(), place->get()));
         }
         return {};
+    }
+
+    // Images often have a link there, to a place that only a running system fills. What is written to a layer
+    // leaves the image as it is.
+    Result<Fd> in_place_of_link(const std::string& name) {
+        if (plan_.layer.empty()) {
+            return fail(ELOOP,
+                        fmt::format("/etc/{} in {} is a symbolic link: replace it by a file, or set overlay",
+                                    name, plan_.path));
+        }
+        const AsPartitionRoot rights(view_.maps);
+        auto etc = open_target(root_.get(), "etc", true);
+        PARTD_TRY(etc);
+        if (unlinkat(etc->get(), name.c_str(), 0) != 0) {
+            return fail_errno("replace /etc/" + name);
+        }
+        return open_target(root_.get(), "etc/" + name, false);
     }
 
     Result<> mount_extra(const ExtraMount& mount) {
@@ -393,7 +418,7 @@ private:
         fstat(source->get(), &st);
         auto tree = clone_tree(source->get(), true);
         PARTD_TRY(tree);
-        PARTD_TRY(make_slave(tree->get()));
+        PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
         PARTD_TRY(set_attributes(tree->get(), attributes, true));
         if (idmap) {
             PARTD_TRY(map_ids(tree->get(), view_.user->fd()));
@@ -504,9 +529,34 @@ Result<> show_host_tree(const RootPlan& plan, const RootView& view) {
     return {};
 }
 
+// The number of the mount namespace that this process is in; nullopt before Linux 6.18.
+std::optional<std::uint64_t> number_here() {
+    Fd fd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+    const auto own = Namespace::from(std::move(fd), NamespaceType::Mnt);
+    return own ? parse_number(own->identity()) : std::nullopt;
+}
+
+// A mount namespace can be pinned only by one with a lower number, and Linux 6.18 numbers namespaces per
+// processor: a new one may be lower than that of the host. Another processor then has higher numbers.
+Result<> be_pinnable(std::optional<std::uint64_t> host) {
+    for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!host || number_here().value_or(*host) > *host) {
+            return {};
+        }
+        cpu_set_t only;
+        CPU_ZERO(&only);
+        CPU_SET(cpu, &only);
+        if (sched_setaffinity(0, sizeof only, &only) == 0 && unshare(CLONE_NEWNS) != 0) {
+            return fail_errno("make a mount namespace");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<> enter_new_root(const RootPlan& plan, const RootView& view) {
+    const auto host = number_here();
     umask(0);
     PARTD_TRY(leave_for_copy());
     umount2(plan.pins.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -517,7 +567,7 @@ Result<> enter_new_root(const RootPlan& plan, const RootView& view) {
             return fail_errno("make a mount namespace");
         }
     }
-    return {};
+    return be_pinnable(host);
 }
 
 Result<> mount_host_view(const std::string& etc) {

@@ -5,11 +5,13 @@
 #include "kernel/files.h"
 #include "kernel/terminal.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <set>
 
 namespace partd::kernel {
 
@@ -28,10 +31,19 @@ struct Account {
     std::string shell = "/bin/sh";
 };
 
+// A file of the partition's, which may be anything: only a regular one is read, and not for ever.
+std::string read_foreign(const char* path) {
+    constexpr std::size_t kMost = 1 << 20;
+    const Fd fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW));
+    struct stat st{};
+    return fd && fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) ? read_fd(fd.get(), kMost).value_or("")
+                                                                  : "";
+}
+
 // Root's line in /etc/passwd, read as a text: the partition's name services are not ours to load.
 Account root_account() {
     Account account;
-    const std::string text = read_file("/etc/passwd").value_or("");
+    const std::string text = read_foreign("/etc/passwd");
     for (const std::string_view line : split(text, '\n')) {
         const auto fields = split(line, ':');
         if (fields.size() == 7 && fields[2] == "0") {
@@ -73,8 +85,26 @@ Error be_program(const Entry& entry, const SessionPlan& plan) {
     return become(command, surroundings);
 }
 
+// What the caller left open is a way out of the partition (CVE-2024-21626): it goes before anything of the
+// partition's is looked at.
+void close_others(const Entry& entry, const Channel& told) {
+    std::set<unsigned> kept = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, static_cast<unsigned>(told.fd())};
+    for (const Namespace& each : entry.namespaces) {
+        kept.insert(static_cast<unsigned>(each.fd()));
+    }
+    unsigned first = 0;
+    for (const unsigned fd : kept) {
+        if (fd > first) {
+            syscall(SYS_close_range, first, fd - 1, 0);
+        }
+        first = fd + 1;
+    }
+    syscall(SYS_close_range, first, ~0U, 0);
+}
+
 // In the child: everything up to the program.
 Result<> go_inside(const Cgroups& cgroups, const Entry& entry, const SessionPlan& plan, Channel& told) {
+    close_others(entry, told);
     PARTD_TRY(enter(cgroups, entry));
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user takes it back
     if (entry.isolated()) {
@@ -112,11 +142,11 @@ void write_out(int fd, std::string_view text) {
 // The caller's side while the program runs.
 class Relay {
 public:
-    Relay(pid_t child, Fd master, const sigset_t& signals)
+    Relay(pid_t child, Fd master, int signals)
         : child_(child),
           master_(std::move(master)),
           process_(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
-          signals_(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)) {}
+          signals_(signals) {}
 
     // Until the program has ended and all that it wrote is out.
     void run() {
@@ -138,7 +168,7 @@ private:
 
     bool step() {
         std::array<pollfd, 4> polled = {
-            pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+            pollfd{.fd = signals_, .events = POLLIN, .revents = 0},
             pollfd{.fd = process_.get(), .events = POLLIN, .revents = 0},
             pollfd{.fd = master_ ? master_.get() : -1, .events = POLLIN, .revents = 0},
             pollfd{.fd = reads_input_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
@@ -152,7 +182,7 @@ private:
             reads_input_ = pass(STDIN_FILENO, master_.get());
         }
         if (ready(polled[2])) {
-            if (!pass(master_.get(), STDOUT_FILENO)) {
+            if (!pass(master_.get(), terminal_)) {
                 master_.reset();  // EIO: nobody has the terminal open any more
             }
             return true;
@@ -172,7 +202,7 @@ private:
 
     void pass_signal() {
         signalfd_siginfo info{};
-        if (read(signals_.get(), &info, sizeof info) != sizeof info) {
+        if (read(signals_, &info, sizeof info) != sizeof info) {
             return;
         }
         const int signal = static_cast<int>(info.ssi_signo);
@@ -183,9 +213,18 @@ private:
         }
     }
 
+    // Where the caller's terminal is: output that went elsewhere has not come this way.
+    static int first_terminal() {
+        static constexpr std::array kOutputs = {STDOUT_FILENO, STDERR_FILENO};
+        const auto found = std::ranges::find_if(kOutputs, is_terminal);
+        return found == kOutputs.end() ? STDOUT_FILENO : *found;
+    }
+
     pid_t child_;
     Fd master_;
-    Fd process_, signals_;
+    Fd process_;
+    int signals_;
+    int terminal_ = first_terminal();
     bool reads_input_ = false;
 };
 
@@ -208,6 +247,39 @@ private:
     raise(signal);
     constexpr int kBySignal = 128;
     _exit(kBySignal + signal);
+}
+
+// Until the child has become its program, which closes the channel; returns its terminal, if it has one. What
+// is inside may take as long as it likes: a signal ends the waiting.
+Result<Fd> await_start(Channel& channel, int signals, pid_t child) {
+    Fd master;
+    while (true) {
+        std::array<pollfd, 2> polled = {pollfd{.fd = channel.fd(), .events = POLLIN, .revents = 0},
+                                        pollfd{.fd = signals, .events = POLLIN, .revents = 0}};
+        if (poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
+            return fail_errno("wait for the program to start");
+        }
+        signalfd_siginfo info{};
+        if (polled[1].revents != 0 && read(signals, &info, sizeof info) == sizeof info) {
+            if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP ||
+                info.ssi_signo == SIGQUIT) {
+                return fail(EINTR, "start the program");
+            }
+            kill(child, static_cast<int>(info.ssi_signo));
+        }
+        if (polled[0].revents == 0) {
+            continue;
+        }
+        auto word = channel.receive();
+        if (!word) {
+            return master;
+        }
+        PARTD_TRY(word->result);
+        if (word->fd) {
+            PARTD_TRY(check_master(word->fd.get()));
+            master = std::move(word->fd);
+        }
+    }
 }
 
 }  // namespace
@@ -243,20 +315,15 @@ Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan&
         _exit(1);
     }
     theirs.close();
-    Fd master;
-    while (auto word = ours.receive()) {
-        auto good = word->result;
-        if (good && word->fd) {
-            good = check_master(word->fd.get());
-            master = std::move(word->fd);
-        }
-        if (!good) {
-            kill(child, SIGKILL);
-            waitpid(child, nullptr, 0);
-            return good.error();
-        }
+    const Fd caught(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    auto master = await_start(ours, caught.get(), child);
+    if (!master) {
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+        return master.error();
     }
-    Relay(child, std::move(master), signals).run();
+    ::signal(SIGPIPE, SIG_IGN);  // the terminal is put back whoever stops listening
+    Relay(child, std::move(*master), caught.get()).run();
     end_alike(child);
 }
 

@@ -173,7 +173,9 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     if (change.action == Action::Update) {
         return kernel::set_xattr(cgroups.home(wanted.group), kernel::kCgroupMark, wanted.mark);
     }
-    return cgroups.create(wanted.group, wanted.mark);
+    PARTD_TRY(cgroups.create(wanted.group, wanted.mark));
+    doing.host.note_group(wanted.mark, wanted.group);
+    return {};
 }
 
 }  // namespace

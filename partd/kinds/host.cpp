@@ -47,8 +47,12 @@ constexpr Field kDaemonFields[] = {
      .json = Percent::json,
      .same = [](const void*, const void*) { return true; },
      .schema = Percent::schema},
-    later("resync"),
-    later("settle"),
+    field<&DaemonSettings::resync>("resync",
+                                   "how often partd looks at everything although nothing told it to",
+                                   {.role = Role::Declared, .fallback = "10min"}),
+    field<&DaemonSettings::settle>("settle",
+                                   "how long the files must have been left alone before they are read",
+                                   {.role = Role::Declared, .fallback = "50ms"}),
     later("log_level"),
     later("metrics"),
     later("history"),
@@ -82,10 +86,9 @@ void complete(const Declared& declared, State& desired, Diagnostics&) {
 constinit const Table HostSettings::table = {"host", "The host itself.", kHostFields};
 constinit const Table DaemonSettings::table = {"daemon", "How partd works.", kDaemonFields};
 
-std::int64_t delete_limit(const Declared& declared) {
+DaemonSettings daemon_settings(const Declared& declared) {
     const auto settings = declared.all<DaemonSettings>();
-    return settings.empty() ? DaemonSettings().delete_limit
-                            : settings.front()->spec.as<DaemonSettings>().delete_limit;
+    return settings.empty() ? DaemonSettings() : settings.front()->spec.as<DaemonSettings>();
 }
 
 constinit const LiveKind kHost = {.kind = {.name = "host", .language = kLanguage, .complete = complete}};

@@ -2,6 +2,8 @@
 
 #include "kinds/kinds.h"
 
+#include <chrono>
+
 namespace partd {
 
 enum class Forwarding : std::uint8_t { Auto, Manual };
@@ -20,12 +22,14 @@ struct HostSettings {
 // [daemon]
 struct DaemonSettings {
     std::int64_t delete_limit = 50;  // percent
+    std::chrono::milliseconds resync{600'000};
+    std::chrono::milliseconds settle{50};
     static const Table table;
 };
 
 extern const LiveKind kHost;
 
-// The most partitions and slices, in percent of all, that go at once without being asked.
-std::int64_t delete_limit(const Declared& declared);
+// How partd works, as declared or by default.
+DaemonSettings daemon_settings(const Declared& declared);
 
 }  // namespace partd

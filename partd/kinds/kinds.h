@@ -30,6 +30,8 @@ struct Look {
     Resource& add(Resource resource);
     // Adds something that has a wanted name and is not ours.
     void add_foreign(const Resource& wanted, std::string holder);
+    // Adds something of ours that cannot be looked at now: left alone, and not forgotten.
+    void add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why);
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {

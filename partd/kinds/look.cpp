@@ -41,6 +41,15 @@ void Look::add_foreign(const Resource& wanted, std::string holder) {
                   .holder = std::move(holder)});
 }
 
+void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {
+    observed.add({.key = key,
+                  .spec = std::move(spec),
+                  .owner = owner,
+                  .standing = Standing::Foreign,
+                  .marked = true,
+                  .holder = "cannot be looked at: " + why.message});
+}
+
 const std::multimap<ino_t, pid_t>& Doing::processes() {
     return listed ? *listed
                   : listed.emplace(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net}));

@@ -70,7 +70,7 @@ std::set<std::string> names_to_look_at(const Look& look) {
 
 // Finds a namespace whose name was taken away while processes of the partition live in it.
 bool find_again(Look& look, const std::string& name, const LedgerEntry& known) {
-    const std::string group = known.identity.empty() ? "" : live_group(look.host, name);
+    const std::string group = known.identity.empty() ? "" : look.host.group_of(name);
     const auto processes = group.empty() ? std::set<pid_t>() : look.host.cgroups().processes(group);
     for (const pid_t process : processes) {
         auto ns = kernel::Namespace::of_process(process, NamespaceKind::Net);
@@ -138,7 +138,9 @@ Result<> observe(Look& look) {
         return {};
     }
     for (const std::string& name : names_to_look_at(look)) {
-        PARTD_TRY(observe_one(look, name));
+        if (auto seen = observe_one(look, name); !seen) {
+            look.add_unreadable(netns_key(name), Spec(NetworkNamespace{name, false, ""}), name, seen.error());
+        }
     }
     return {};
 }

@@ -20,6 +20,7 @@ constexpr Field kFields[] = {
     field<&Partition::name>("name", "its name", {.role = Role::Identity, .live = true}),
     field<&Partition::group>("group", "the cgroup its processes live in",
                              {.role = Role::Replace, .live = true}),
+    field<&Partition::isolation>("isolation", "the namespaces that it has or shares", {.live = true}),
     field<&Partition::description>("description", "free text, shown by status", {.role = Role::Declared}),
     field<&Partition::namespaces>("namespaces",
                                   "the namespaces it has of its own; each is created and pinned",
@@ -63,16 +64,28 @@ constexpr Declaration kLanguage[] = {declaration<Partition>("partition.*")};
 constexpr char kMark[] = "trusted.partd.partition";
 
 std::string encode(const Partition& partition) {
-    return fmt::format("{} {}", Codec<OnRemove>::text(partition.on_remove), partition.stop_timeout.count());
+    return fmt::format("{} {} {}", Codec<OnRemove>::text(partition.on_remove), partition.stop_timeout.count(),
+                       partition.isolation);
+}
+
+std::string isolation_text(const Membership& membership) {
+    std::vector<std::string> words;
+    for (const NamespaceKind type : kernel::kNamespaceTypes) {
+        if (membership.has(type)) {
+            words.emplace_back(kernel::namespace_name(type));
+        }
+    }
+    return join(words, " ");
 }
 
 std::optional<Partition> decode(const std::string& name, const std::string& group, std::string_view text) {
     const auto parts = words(text);
-    const auto timeout = parts.size() == 2 ? parse_number(parts[1]) : std::nullopt;
+    const auto timeout = parts.size() >= 2 ? parse_number(parts[1]) : std::nullopt;
     if (!timeout) {
         return std::nullopt;
     }
     Partition partition{.name = name, .group = group, .stop_timeout = std::chrono::milliseconds(*timeout)};
+    partition.isolation = join(std::vector<std::string>(parts.begin() + 2, parts.end()), " ");
     for (const auto& word : EnumWords<OnRemove>::kWords) {
         if (word.word == parts[0]) {
             partition.on_remove = word.value;
@@ -104,6 +117,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         partition.name = object->owner;
         partition.group = group_of(declared, object->owner);
+        partition.isolation = isolation_text(membership_of(declared, object->owner));
         const Key group{&kCgroup.kind, partition.group};
         desired.add({.key = {&kPartition.kind, object->owner},
                      .spec = Spec(std::move(partition)),
@@ -165,11 +179,13 @@ Result<> end(Doing& doing, const Partition& partition, const std::set<pid_t>& pi
     if (const auto holder = find_holder(doing.host, partition.name)) {
         guests.erase(*holder);
     }
-    if (partition.on_remove == OnRemove::Refuse && !guests.empty()) {
-        return std::unexpected(Error{.message = fmt::format("{} processes live in it ({}) and on_remove is "
-                                                            "\"refuse\": end them first, or declare it again",
-                                                            guests.size(), list_text(guests)),
-                                     .refused = true});
+    if (partition.on_remove != OnRemove::Stop && !guests.empty()) {
+        return std::unexpected(Error{
+            .message =
+                fmt::format("{} processes live in it ({}) and on_remove is \"{}\": "
+                            "end them first (partctl kill), or take the change back",
+                            guests.size(), list_text(guests), Codec<OnRemove>::text(partition.on_remove)),
+            .refused = true});
     }
     if (pids.empty()) {
         return {};
@@ -213,20 +229,10 @@ std::optional<HostName> HostName::parse(std::string_view text) {
     return HostName(std::string(text).c_str());
 }
 
-std::string live_group(const kernel::Host& host, std::string_view partition) {
-    const auto& cgroups = host.cgroups();
-    for (const std::string& group : cgroups.marked()) {
-        if (cgroups.owner(group) == partition) {
-            return group;
-        }
-    }
-    return {};
-}
-
 Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where) {
-    const std::string group = live_group(doing.host, name);
+    const std::string group = doing.host.group_of(name);
     const auto partition = decode(name, group, policy_mark(doing.host, group));
-    if (group.empty() || !partition || partition->on_remove == OnRemove::Keep) {
+    if (group.empty() || !partition) {
         return {};
     }
     auto pids = doing.host.cgroups().processes(group);

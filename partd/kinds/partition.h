@@ -52,7 +52,8 @@ struct Share {
 // [partition.NAME]; as a resource, the processes that live in it and what is to become of them.
 struct Partition {
     std::string name = {};
-    std::string group = {};  // the cgroup its processes live in
+    std::string group = {};      // the cgroup its processes live in
+    std::string isolation = {};  // the namespaces it has or shares: "net user pid"
     std::optional<std::string> description = {};
     std::vector<NamespaceKind> namespaces = {NamespaceKind::Net};
     std::optional<HostName> hostname = {};
@@ -73,8 +74,6 @@ const DeclaredObject* find_partition(const Declared& declared, std::string_view 
 // Whether the partition is declared and has a network namespace of its own.
 bool has_netns(const Declared& declared, std::string_view name);
 
-// Its cgroup as the host has it; "" when there is none.
-std::string live_group(const kernel::Host& host, std::string_view partition);
 // Ends those that live in that namespace of a partition's, which is to be replaced, as its on_remove says:
 // "refuse" is an error while there are some, "keep" leaves them where they are.
 Result<> end_residents(Doing& doing, const std::string& partition, const kernel::Namespace& where);

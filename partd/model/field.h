@@ -79,7 +79,8 @@ template <class T>
 bool is_open(const T& value) {
     if constexpr (requires { value.has_value(); }) {
         return !value.has_value();
-    } else if constexpr (requires { value.push_back(value.front()); } && !std::is_base_of_v<std::string, T>) {
+    } else if constexpr (requires(T& list) { list.push_back(list.front()); } &&
+                         !std::is_base_of_v<std::string, T>) {
         return value.empty();
     } else {
         return false;

@@ -75,6 +75,12 @@ std::string render(const Plan& plan, bool color) {
     return text;
 }
 
+std::string render_line(const Change& change) {
+    std::string line = render_change(change, false);
+    line.pop_back();
+    return line;
+}
+
 std::string summary(const Plan& plan) {
     const auto count = [&](Action action) {
         return std::ranges::count(plan.changes, action, &Change::action);

@@ -9,6 +9,8 @@ namespace partd::plan {
 
 // A line a change, with file and line: what `partctl diff` prints.
 std::string render(const Plan& plan, bool color);
+// One of those lines without colors and without its end.
+std::string render_line(const Change& change);
 // The same as data: {"changes": […], "conflicts": […], "blocked": […]}.
 Value to_value(const Plan& plan);
 // "3 to create, 1 to change, 2 to remove"; "nothing to do".

@@ -167,7 +167,7 @@ void forget_what_was_done(Execution& all, const Plan& left) {
 class Apply {
 public:
     Apply(kernel::Host& host, const State& desired, const ApplyOptions& options)
-        : host_(host), desired_(desired), options_(options) {}
+        : host_(host), desired_(desired), options_(options), given_up_(options.held) {}
 
     Result<Outcome> run() {
         ledger_ = read_ledger(host_.paths().ledger());
@@ -197,6 +197,9 @@ public:
 private:
     Result<View> observe_and_plan() {
         View view;
+        if (options_.before_look) {
+            options_.before_look();
+        }
         PARTD_TRY(observe(host_, desired_, ledger_, view));
         Ledger now = confirmed(view, ledger_);
         // Something else may hold on to what was meant to be made or removed: it stays on record until a look

@@ -6,6 +6,8 @@
 #include "model/plan.h"
 #include "reconcile/executor.h"
 
+#include <functional>
+#include <set>
 #include <string>
 
 namespace partd {
@@ -19,9 +21,11 @@ struct View {
 };
 
 struct ApplyOptions {
-    std::string only = {};           // one partition or slice
-    bool allow_delete = false;       // however many go
-    std::int64_t delete_limit = 50;  // percent
+    std::string only = {};                   // one partition or slice
+    bool allow_delete = false;               // however many go
+    std::int64_t delete_limit = 50;          // percent
+    std::set<std::string> held = {};         // texts of keys that are left as they are for now
+    std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
 };
 
 // What an apply came to.

@@ -52,7 +52,7 @@ TEST_CASE("Plans are as they were written down") {
         CHECK(text == read(folder.path() / "plan.txt"));
         ++count;
     }
-    CHECK(count >= 8);
+    CHECK(count >= 16);
 }
 
 TEST_CASE("A plan's order satisfies its needs, its waves too") {

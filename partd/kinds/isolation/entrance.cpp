@@ -1,10 +1,14 @@
 #include "kinds/isolation/entrance.h"
 
+#include "base/text.h"
 #include "kinds/cgroup.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/namespace.h"
 #include "kinds/netns.h"
+#include "kinds/partition.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -34,12 +38,17 @@ Part part_of(const Resource& found) {
     return {};
 }
 
+bool is_there(const State& observed, const Key& key) {
+    const Resource* found = observed.find(key);
+    return found != nullptr && found->standing == Standing::Ours;
+}
+
 // A namespace that is declared and not there: without it a program would see more of the host than it may.
 const Resource* missing_part(const State& desired, const State& observed, const std::string& partition) {
     for (const Resource& wanted : desired.all()) {
         const Kind* kind = wanted.key.kind;
         const bool isolates = kind == &kNetns.kind || kind == &kNamespace.kind || kind == &kInit.kind;
-        if (wanted.owner == partition && isolates && observed.find(wanted.key) == nullptr) {
+        if (wanted.owner == partition && isolates && !is_there(observed, wanted.key)) {
             return &wanted;
         }
     }
@@ -77,9 +86,21 @@ Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const
         return fail(fmt::format("partition {} is not there: partctl apply makes it when a file declares it",
                                 partition));
     }
+    // What no file declares any more keeps what it was made with.
+    const Resource* made = observed.find({&kPartition.kind, partition});
+    const std::string isolation = made == nullptr ? "" : made->spec.as<Partition>().isolation;
+    for (const std::string_view word : words(isolation)) {
+        const auto has_name = [&](const kernel::Namespace& ns) {
+            return kernel::namespace_name(ns.type()) == word;
+        };
+        if (std::ranges::none_of(entry.namespaces, has_name)) {
+            return fail(
+                fmt::format("partition {} has lost its {} namespace: partctl apply", partition, word));
+        }
+    }
     if (const Resource* missing = missing_part(desired, observed, partition); missing != nullptr) {
-        return fail(fmt::format("{} is not there: partctl apply makes it ({})", missing->key.text(),
-                                missing->source.place()));
+        return fail(fmt::format("{} is not there, or not partd's: partctl apply tells ({})",
+                                missing->key.text(), missing->source.place()));
     }
     return entry;
 }

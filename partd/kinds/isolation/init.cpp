@@ -1,6 +1,8 @@
 #include "kinds/isolation/init.h"
 
+#include "base/text.h"
 #include "kernel/boot.h"
+#include "kernel/processes.h"
 #include "kinds/cgroup.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/mounted.h"
@@ -42,10 +44,10 @@ constexpr Field kCommandFields[] = {
 constexpr Declaration kLanguage[] = {declaration<InitCommand>("partition.*.init")};
 
 constexpr char kHolder[] = "partd-init";
-constexpr char kRootNote[] = "root";
 
 std::string command_text(const InitCommand& init) {
-    return init.command.empty() ? kHolder : to_json(tabled_json(InitCommand::table, &init));
+    constexpr std::size_t kMost = 1024;  // it is kept as an extended attribute
+    return init.command.empty() ? kHolder : shortened(to_json(tabled_json(InitCommand::table, &init)), kMost);
 }
 
 void check(const DeclaredObject& object, Diagnostics& problems) {
@@ -164,8 +166,8 @@ std::set<std::string> names_to_look_at(const Look& look) {
     return names;
 }
 
-std::set<pid_t> processes_of(const kernel::Host& host, const std::string& partition) {
-    const std::string group = live_group(host, partition);
+std::set<pid_t> processes_of(kernel::Host& host, const std::string& partition) {
+    const std::string group = host.group_of(partition);
     return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group);
 }
 
@@ -223,11 +225,15 @@ Result<> observe_one(Look& look, const std::string& name) {
 }
 
 Result<> observe(Look& look) {
-    if (look.host.pins().trouble()) {
-        return {};  // told by the namespaces
+    if (const auto trouble = look.host.pins().trouble()) {
+        look.hidden = true;
+        look.for_wanted(kInit.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        return {};
     }
     for (const std::string& name : names_to_look_at(look)) {
-        PARTD_TRY(observe_one(look, name));
+        if (auto seen = observe_one(look, name); !seen) {
+            look.add_unreadable(init_key(name), Spec(Init{.partition = name}), name, seen.error());
+        }
     }
     return {};
 }
@@ -268,7 +274,7 @@ Result<> create(Doing& doing, const Init& wanted) {
     PARTD_TRY(joined);
     auto user = open_user(host, wanted.partition, wanted.in_user);
     PARTD_TRY(user);
-    kernel::BootPlan plan{.group = live_group(host, wanted.partition),
+    kernel::BootPlan plan{.group = host.group_of(wanted.partition),
                           .user = *user ? &**user : nullptr,
                           .command = wanted.started.command,
                           .environment = wanted.started.environment,
@@ -280,6 +286,7 @@ Result<> create(Doing& doing, const Init& wanted) {
             plan.namespaces.push_back(&each);
         }
     }
+    plan.etc = host.paths().etc_netns() + "/" + wanted.partition;
     OpenedRoot root;
     if (wanted.root) {
         auto prepared = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
@@ -306,7 +313,9 @@ Result<> pin_again(Doing& doing, const Change& change) {
     if (!process) {
         return fail("its PID 1 has ended meanwhile");
     }
-    kernel::Booted booted{.pid = std::move(*Namespace::of_process(*process, NamespaceKind::Pid)), .mnt = {}};
+    auto its = Namespace::of_process(*process, NamespaceKind::Pid);
+    PARTD_TRY(its);
+    kernel::Booted booted{.pid = std::move(*its), .mnt = {}};
     if (wanted.root) {
         auto mnt = Namespace::of_process(*process, NamespaceKind::Mnt);
         PARTD_TRY(mnt);
@@ -319,6 +328,13 @@ Result<> pin_again(Doing& doing, const Change& change) {
 Result<> remove(Doing& doing, const Init& found) {
     if (const auto pid = open_namespace(doing.host, found.partition, NamespaceKind::Pid)) {
         PARTD_TRY(end_residents(doing, found.partition, *pid));
+        // One that somebody moved to another group takes the rest of its namespace along.
+        if (const auto process = kernel::find_init({}, *pid)) {
+            const auto left = kernel::end_processes({*process}, std::chrono::milliseconds(0));
+            if (!left.empty()) {
+                return fail(fmt::format("its PID 1, process {}, does not end", *process));
+            }
+        }
     }
     PARTD_TRY(unpin(doing.host, found.partition, true));
     doing.batch.at_end([&host = doing.host] { host.pins().retire(); });

@@ -79,6 +79,23 @@ Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std
     return std::optional(std::move(*user));
 }
 
+namespace {
+constexpr char kUidNote[] = "uid_map";
+constexpr char kGidNote[] = "gid_map";
+}  // namespace
+
+Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
+                                 const kernel::Namespace& user) {
+    const kernel::UserMaps noted{kernel::parse_id_map(host.pins().note(partition, kUidNote)),
+                                 kernel::parse_id_map(host.pins().note(partition, kGidNote))};
+    return noted.uids.empty() ? kernel::read_maps(user) : noted;
+}
+
+Result<> note_maps(kernel::PinDirectory& pins, const std::string& partition, const kernel::UserMaps& maps) {
+    PARTD_TRY(pins.set_note(partition, kUidNote, kernel::id_map_text(maps.uids)));
+    return pins.set_note(partition, kGidNote, kernel::id_map_text(maps.gids));
+}
+
 std::string owner_text(kernel::Host& host, const std::string& partition, int ns) {
     const auto owner = kernel::owner_of(ns);
     if (owner == host.user_namespace()) {

@@ -32,6 +32,13 @@ Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& 
 Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std::string& partition,
                                                    bool wanted);
 
+// The maps of a partition's user namespace, as noted when it was made.
+Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
+                                 const kernel::Namespace& user);
+Result<> note_maps(kernel::PinDirectory& pins, const std::string& partition, const kernel::UserMaps& maps);
+// On the directory of a partition's pins: what its mount namespace shows.
+inline constexpr char kRootNote[] = "root";
+
 // Whose user namespace owns this one: that partition's name, "host", or "another".
 std::string owner_text(kernel::Host& host, const std::string& partition, int ns);
 

@@ -8,8 +8,11 @@ namespace partd {
 
 std::vector<NamespaceKind> shown_types(const Membership& membership) {
     std::vector<NamespaceKind> types = {NamespaceKind::Net, NamespaceKind::Ipc, NamespaceKind::Cgroup,
-                                        NamespaceKind::User};
-    std::erase_if(types, [&](NamespaceKind type) { return !membership.has(type); });
+                                        NamespaceKind::User, NamespaceKind::Pid};
+    // A pid namespace of its own comes with its PID 1, who brings it along.
+    std::erase_if(types, [&](NamespaceKind type) {
+        return !membership.has(type) || (type == NamespaceKind::Pid && membership.own.contains(type));
+    });
     return types;
 }
 
@@ -41,6 +44,7 @@ kernel::RootView OpenedRoot::view() const {
             .maps = maps,
             .net = shows(NamespaceKind::Net),
             .ipc = shows(NamespaceKind::Ipc),
+            .pid = shows(NamespaceKind::Pid),
             .cgroup = shows(NamespaceKind::Cgroup)};
 }
 
@@ -54,7 +58,7 @@ Result<OpenedRoot> prepare_root(kernel::Host& host, const std::string& partition
             root.shown.push_back(std::move(*opened));
             continue;
         }
-        auto maps = kernel::read_maps(*opened);
+        auto maps = maps_of(host, partition, *opened);
         PARTD_TRY(maps);
         root.maps = std::move(*maps);
         root.user = std::move(*opened);

@@ -6,6 +6,7 @@
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/mounted.h"
+#include "kinds/netns.h"
 
 #include <algorithm>
 
@@ -48,8 +49,10 @@ constexpr Field kClockFields[] = {
 constexpr Declaration kLanguage[] = {declaration<User>("partition.*.user"),
                                      declaration<ClockSettings>("partition.*.time")};
 
-constexpr char kRootNote[] = "root";
 constexpr char kFromNote[] = "from.";
+constexpr char kClockNote[] = "clocks";
+
+using std::chrono::milliseconds;
 
 // What a namespace of this type is made from.
 void add_own(const Declared& declared, const Membership& membership, Resource& resource,
@@ -75,8 +78,8 @@ void add_own(const Declared& declared, const Membership& membership, Resource& r
     } else if (wanted.type == NamespaceKind::Time) {
         const auto found = declared.all<ClockSettings>(name);
         const ClockSettings clock = found.empty() ? ClockSettings() : found.front()->spec.as<ClockSettings>();
-        wanted.boottime = clock.boottime.value_or(std::chrono::milliseconds(0));
-        wanted.monotonic = clock.monotonic.value_or(std::chrono::milliseconds(0));
+        wanted.boottime = clock.boottime.value_or(milliseconds(0));
+        wanted.monotonic = clock.monotonic.value_or(milliseconds(0));
     } else if (wanted.type == NamespaceKind::Mnt) {
         wanted.wanted_root = wanted_root(declared, name);
         wanted.root = wanted.wanted_root.text;
@@ -177,9 +180,12 @@ std::optional<HostName> host_name(const T& text) {
     return HostName(text.c_str());
 }
 
+// What never changes once the namespace is made is noted then: to read it takes a process inside, for every
+// look.
 Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
+    auto& pins = look.host.pins();
     if (found.type == NamespaceKind::User) {
-        const auto maps = kernel::read_maps(ns);
+        auto maps = maps_of(look.host, found.partition, ns);
         PARTD_TRY(maps);
         found.uid_map = to_mappings(maps->uids);
         found.gid_map = to_mappings(maps->gids);
@@ -189,12 +195,21 @@ Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
         found.hostname = host_name(names->host);
         found.domainname = host_name(names->domain);
     } else if (found.type == NamespaceKind::Time) {
-        const auto offsets = kernel::read_offsets(ns);
-        PARTD_TRY(offsets);
-        found.boottime = offsets->boottime;
-        found.monotonic = offsets->monotonic;
+        const std::string note = pins.note(found.partition, kClockNote);
+        const auto noted = words(note);
+        kernel::ClockOffsets offsets;
+        if (noted.size() == 2) {
+            offsets.monotonic = milliseconds(parse_number(noted[0]).value_or(0));
+            offsets.boottime = milliseconds(parse_number(noted[1]).value_or(0));
+        } else {
+            auto read = kernel::read_offsets(ns);
+            PARTD_TRY(read);
+            offsets = *read;
+        }
+        found.boottime = offsets.boottime;
+        found.monotonic = offsets.monotonic;
     } else if (found.type == NamespaceKind::Mnt) {
-        found.root = look.host.pins().note(found.partition, kRootNote);
+        found.root = pins.note(found.partition, kRootNote);
     }
     return {};
 }
@@ -211,6 +226,16 @@ std::string observed_from(Look& look, const PinnedNamespace& found, const Namesp
     }
     const auto theirs = open_namespace(look.host, from, found.type);
     return theirs && theirs->identity() == ns.identity() ? from : "nobody any more";
+}
+
+// Whoever shares it goes before it does: the processes of both are asked.
+void add_giver(const std::string& from, NamespaceKind type, Resource& resource) {
+    if (type == NamespaceKind::Net) {
+        resource.needs.push_back(netns_key(from));
+    } else if (type == NamespaceKind::Pid || type == NamespaceKind::Mnt) {
+        resource.needs.push_back(init_key(from));
+    }
+    resource.needs.push_back({&kNamespace.kind, pin_name(from, type)});
 }
 
 Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
@@ -230,6 +255,9 @@ Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
         .marked = true,
         .holder = fmt::format("{} is a namespace that partd did not make", look.host.pins().path_of(name)),
         .identity = ns.identity()};
+    if (!found.from.empty()) {
+        add_giver(found.from, found.type, resource);
+    }
     // The user namespace goes last of all that it owns.
     if (found.type != NamespaceKind::User) {
         resource.needs.push_back({&kNamespace.kind, pin_name(found.partition, NamespaceKind::User)});
@@ -278,7 +306,12 @@ Result<> observe(Look& look) {
         return {};
     }
     for (const std::string& name : names_to_look_at(look)) {
-        PARTD_TRY(observe_one(look, name));
+        const auto parsed = parse_name(name);
+        if (auto seen = observe_one(look, name); !seen && parsed) {
+            look.add_unreadable({&kNamespace.kind, name},
+                                Spec(PinnedNamespace{.partition = parsed->first, .type = parsed->second}),
+                                parsed->first, seen.error());
+        }
     }
     return {};
 }
@@ -298,12 +331,11 @@ Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
             return kernel::make_user_namespace(*maps);
         }
         case NamespaceKind::Time:
-            return kernel::make_time_namespace(owner,
-                                               {wanted.monotonic.value_or(std::chrono::milliseconds(0)),
-                                                wanted.boottime.value_or(std::chrono::milliseconds(0))});
+            return kernel::make_time_namespace(owner, {wanted.monotonic.value_or(milliseconds(0)),
+                                                       wanted.boottime.value_or(milliseconds(0))});
         case NamespaceKind::Cgroup:
             return kernel::make_namespace(
-                wanted.type, owner, [&] { return host.cgroups().join(live_group(host, wanted.partition)); });
+                wanted.type, owner, [&] { return host.cgroups().join(host.group_of(wanted.partition)); });
         case NamespaceKind::Mnt: {
             auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
             PARTD_TRY(root);
@@ -314,6 +346,23 @@ Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
     }
 }
 
+// Written before the name stands: with it all of this is there.
+Result<> write_notes(kernel::PinDirectory& pins, const PinnedNamespace& wanted, const Namespace& made) {
+    if (wanted.root) {
+        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
+    }
+    if (wanted.boottime && wanted.monotonic) {
+        PARTD_TRY(pins.set_note(wanted.partition, kClockNote,
+                                fmt::format("{} {}", wanted.monotonic->count(), wanted.boottime->count())));
+    }
+    if (wanted.type == NamespaceKind::User && wanted.from.empty()) {
+        const auto maps = kernel::read_maps(made);
+        PARTD_TRY(maps);
+        PARTD_TRY(note_maps(pins, wanted.partition, *maps));
+    }
+    return pins.set_note(wanted.partition, from_note(wanted.type), wanted.from);
+}
+
 Result<> create(Doing& doing, const PinnedNamespace& wanted) {
     auto made = make(doing, wanted);
     PARTD_TRY(made);
@@ -321,10 +370,7 @@ Result<> create(Doing& doing, const PinnedNamespace& wanted) {
     if (wanted.type == NamespaceKind::Uts && wanted.from.empty()) {
         PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
     }
-    if (wanted.root) {
-        PARTD_TRY(pins.set_note(wanted.partition, kRootNote, *wanted.root));
-    }
-    PARTD_TRY(pins.set_note(wanted.partition, from_note(wanted.type), wanted.from));
+    PARTD_TRY(write_notes(pins, wanted, *made));
     return pins.pin(pin_name(wanted.partition, wanted.type), made->fd(), wanted.type == NamespaceKind::Mnt);
 }
 
@@ -377,9 +423,9 @@ std::string summary(const Spec& spec) {
 
 }  // namespace
 
-std::optional<Namespace> find_lost(const kernel::Host& host, const std::string& partition, NamespaceKind type,
+std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
                                    const std::string& identity) {
-    const std::string group = identity.empty() ? "" : live_group(host, partition);
+    const std::string group = identity.empty() ? "" : host.group_of(partition);
     if (group.empty()) {
         return std::nullopt;
     }

@@ -40,7 +40,7 @@ extern const LiveKind kNamespace;
 
 // Where a process of the partition's is that still lives in a namespace whose name was lost; nullopt when
 // none does.
-std::optional<kernel::Namespace> find_lost(const kernel::Host& host, const std::string& partition,
+std::optional<kernel::Namespace> find_lost(kernel::Host& host, const std::string& partition,
                                            NamespaceKind type, const std::string& identity);
 
 }  // namespace partd

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
+#include "kinds/cgroup.h"
 #include "kinds/dns.h"
 #include "kinds/isolation/membership.h"
 
@@ -68,6 +69,13 @@ void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry,
         problems.error(entry.at,
                        fmt::format("partition {}: mount on {}: {}", object.owner, mount.target, text));
     };
+    const auto target = split(mount.target, '/');
+    const auto first = std::ranges::find_if(target, [](std::string_view part) { return !part.empty(); });
+    const bool only =
+        first == target.end() || std::all_of(first + 1, target.end(), [](auto part) { return part.empty(); });
+    if (first == target.end() || *first == "proc" || *first == "sys" || (*first == "dev" && only)) {
+        error("that place is not free: /, /dev and all below /proc and /sys are mounted already");
+    }
     if (words(mount.type).size() != 1 || mount.type == "overlay") {
         error(fmt::format("\"{}\" is no type of file system for it", mount.type));
     }
@@ -107,31 +115,52 @@ std::string path_of(const kernel::Host& host, const std::string& partition) {
     return host.paths().layers() + "/" + partition;
 }
 
+// What is being removed has another name, so that a killed removal is never taken for a layer.
+std::string remains_of(const kernel::Host& host, const std::string& partition) {
+    return host.paths().layers() + "/.gone-" + partition;
+}
+
+// A layer outlives a reboot, and is its user's work: it goes with its partition, never because a file is
+// missing when the host comes up again.
 Result<> observe(Look& look) {
+    std::map<std::string, Key> groups;
+    for (const Resource& found : look.observed.all()) {
+        if (found.key.kind == &kCgroup.kind && found.standing == Standing::Ours) {
+            groups.emplace(found.owner, found.key);
+        }
+    }
     std::set<std::string> names;
     look.for_wanted(kLayer.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [key, entry] : look.ledger.entries) {
-        if (key.first == kLayer.kind.name) {
-            names.insert(key.second);
-        }
-    }
-    if (look.ledger.lost) {
-        const auto all =
-            kernel::list_directory(look.host.paths().layers()).value_or(std::vector<std::string>());
-        names.insert(all.begin(), all.end());
+    for (const auto& [owner, group] : groups) {
+        names.insert(owner);
     }
     for (const std::string& name : names) {
-        if (kernel::exists(path_of(look.host, name) + "/upper") &&
-            kernel::exists(path_of(look.host, name) + "/work")) {
-            // It outlives /run: where it is, is what makes it ours.
-            const bool kept = !kernel::get_xattr(path_of(look.host, name), kKeep).empty();
-            look.observed.add({.key = layer_key(name),
-                               .spec = Spec(Layer{name, kept}),
-                               .owner = name,
-                               .kept = kept,
-                               .marked = true});
+        const bool wanted = look.desired.find(layer_key(name)) != nullptr;
+        if (!kernel::exists(path_of(look.host, name)) &&
+            (wanted || !kernel::exists(remains_of(look.host, name)))) {
+            continue;
         }
+        const bool kept = !kernel::get_xattr(path_of(look.host, name), kKeep).empty();
+        Resource found{.key = layer_key(name),
+                       .spec = Spec(Layer{name, kept}),
+                       .owner = name,
+                       .kept = kept,
+                       .marked = true};
+        if (const auto group = groups.find(name); group != groups.end()) {
+            found.needs.push_back(group->second);  // as long as that is there, the layer is not forgotten
+        }
+        look.observed.add(std::move(found));
     }
+    return {};
+}
+
+Result<> remove_layer(kernel::Host& host, const std::string& partition) {
+    const std::string remains = remains_of(host, partition);
+    PARTD_TRY(kernel::remove_tree(remains));
+    PARTD_TRY(kernel::rename_path(path_of(host, partition), remains));
+    PARTD_TRY(kernel::remove_tree(remains));
+    kernel::remove_empty_directory(host.paths().layers());
+    kernel::remove_empty_directory(host.paths().library());
     return {};
 }
 
@@ -139,10 +168,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     const std::string path = path_of(doing.host, change.key.name);
     doing.batch.count_write();
     if (change.action == Action::Remove) {
-        PARTD_TRY(kernel::remove_tree(path));
-        kernel::remove_empty_directory(doing.host.paths().layers());
-        kernel::remove_empty_directory(doing.host.paths().library());
-        return {};
+        return remove_layer(doing.host, change.key.name);
     }
     // Nobody but root comes near: a partition's root may leave programs with its rights there.
     PARTD_TRY(kernel::make_directories(doing.host.paths().library(), 0711));
@@ -239,7 +265,8 @@ constinit const Table Rootfs::table = {
 constinit const Table Layer::table = {"layer", "What a partition writes over its root.", kLayerFields};
 
 constinit const LiveKind kLayer = {
-    .kind = {.name = "layer", .table = &Layer::table, .language = kLanguage, .expand = expand},
+    .kind =
+        {.name = "layer", .table = &Layer::table, .language = kLanguage, .expand = expand, .counts = true},
     .observe = observe,
     .apply = apply,
 };

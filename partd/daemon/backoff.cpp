@@ -1,0 +1,57 @@
+#include "daemon/backoff.h"
+
+#include <algorithm>
+
+namespace partd::daemon {
+
+namespace {
+constexpr std::chrono::milliseconds kFirst{250};
+constexpr std::chrono::milliseconds kMost{60'000};
+// So many repairs within that time are no accident.
+constexpr std::size_t kFight = 5;
+constexpr std::chrono::seconds kWindow{10};
+}  // namespace
+
+void Backoff::hold(Object& object, Clock::time_point now) {
+    object.delay = object.delay.count() == 0 ? kFirst : std::min(object.delay * 2, kMost);
+    object.until = now + object.delay;
+}
+
+void Backoff::failed(const std::string& object, Clock::time_point now) {
+    hold(objects_[object], now);
+}
+
+bool Backoff::repaired(const std::string& name, Clock::time_point now) {
+    Object& object = objects_[name];
+    std::erase_if(object.repairs,
+                  [&](Clock::time_point at) { return now - at > kWindow + object.delay * 2; });
+    object.repairs.push_back(now);
+    if (object.repairs.size() < kFight) {
+        object.delay = {};
+        return false;
+    }
+    hold(object, now);
+    return true;
+}
+
+std::set<std::string> Backoff::held(Clock::time_point now) const {
+    std::set<std::string> all;
+    for (const auto& [name, object] : objects_) {
+        if (now < object.until) {
+            all.insert(name);
+        }
+    }
+    return all;
+}
+
+Clock::time_point Backoff::next(Clock::time_point now) const {
+    auto soonest = Clock::time_point::max();
+    for (const auto& [name, object] : objects_) {
+        if (now < object.until) {
+            soonest = std::min(soonest, object.until);
+        }
+    }
+    return soonest;
+}
+
+}  // namespace partd::daemon

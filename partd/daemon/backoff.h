@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd::daemon {
+
+using Clock = std::chrono::steady_clock;
+
+// Which objects are to be left alone for a while: those that cannot be made as declared, and those that
+// somebody else keeps changing back. Each has a delay of its own, which doubles up to a minute.
+class Backoff {
+public:
+    // It failed at that time.
+    void failed(const std::string& object, Clock::time_point now);
+    // It was mended at that time. True when that happens so often that it is contested.
+    bool repaired(const std::string& object, Clock::time_point now);
+    // The files changed: everything has a new chance.
+    void forget() { objects_.clear(); }
+
+    // Those that are left alone now.
+    [[nodiscard]] std::set<std::string> held(Clock::time_point now) const;
+    // When the next of them has its turn; max() when none waits.
+    [[nodiscard]] Clock::time_point next(Clock::time_point now) const;
+
+private:
+    struct Object {
+        std::chrono::milliseconds delay{0};
+        Clock::time_point until = {};
+        std::vector<Clock::time_point> repairs = {};
+    };
+    void hold(Object& object, Clock::time_point now);
+
+    std::map<std::string, Object> objects_;
+};
+
+}  // namespace partd::daemon
