@@ -68,8 +68,8 @@ void print_resource(const Resource& wanted, const View& view, const Options& opt
     const std::string mark =
         plan::painted(differs ? "✗" : "✓", differs ? plan::Color::Red : plan::Color::Green, options.color);
     const std::string summary =
-        wanted.key.kind->summary == nullptr ? "" : " " + wanted.key.kind->summary(wanted.spec);
-    fmt::print("  {} {}{}  {}\n", mark, wanted.key.text(), printable(summary),
+        wanted.key.kind->summary == nullptr ? "" : wanted.key.kind->summary(wanted.spec);
+    fmt::print("  {} {}{}{}  {}\n", mark, wanted.key.text(), summary.empty() ? "" : " ", printable(summary),
                plan::painted(wanted.source.place(), plan::Color::Grey, options.color));
 }
 

@@ -123,7 +123,9 @@ Result<Fd> open_plain(const std::string& path) {
     if (!opened && opened.error().code == ELOOP) {
         return fail(ELOOP, path + ": a symbolic link is on the way, name the place where it leads");
     }
-    return opened;
+    return opened
+               ? std::move(opened)
+               : std::unexpected(Error{opened.error().code, path + ": " + errno_text(opened.error().code)});
 }
 
 Result<Fd> open_target(int root, const std::string& path, bool directory) {

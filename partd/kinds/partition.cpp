@@ -23,18 +23,19 @@ constexpr Field kFields[] = {
     field<&Partition::isolation>("isolation", "the namespaces that it has or shares", {.live = true}),
     field<&Partition::description>("description", "free text, shown by status", {.role = Role::Declared}),
     field<&Partition::namespaces>("namespaces",
-                                  "the namespaces it has of its own; each is created and pinned",
+                                  "those it has of its own, out of net, mnt, pid, uts, ipc, user, cgroup and "
+                                  "time; each has a name below /run/partd/ns (net: /run/netns)",
                                   {.role = Role::Declared, .fallback = "[\"net\"]"}),
     field<&Partition::hostname>("hostname", "its host name; implies the namespace \"uts\"",
                                 {.role = Role::Declared}),
     field<&Partition::domainname>("domainname", "its NIS domain name; implies the namespace \"uts\"",
                                   {.role = Role::Declared}),
-    field<&Partition::share, &Share::partition>("share.partition", "whose namespaces it uses (a pod)",
-                                                {.role = Role::Declared}),
+    field<&Partition::share, &Share::partition>(
+        "share.partition", "the partition whose namespaces it uses (a pod)", {.role = Role::Declared}),
     field<&Partition::share, &Share::namespaces>(
         "share.namespaces",
-        "which of them, instead of its own; they live on as long as one of "
-        "the partitions does",
+        "which of that partition's namespaces it uses in place of its own; their links, host name or uid map "
+        "are declared there",
         {.role = Role::Declared}),
     field<&Partition::extends>("extends",
                                "a [template.NAME] whose keys it inherits, its own winning key by key",
@@ -48,11 +49,12 @@ constexpr Field kFields[] = {
         "reach",
         "to whom its hosts may open connections through the host: \"outside\", names of partitions, \"any\"",
         {.role = Role::Declared, .fallback = "[\"outside\"] with masquerade, else []"}),
-    field<&Partition::on_remove>("on_remove",
-                                 "when no file declares it any more: \"stop\" ends its processes and removes "
-                                 "it; \"refuse\" keeps it while "
-                                 "processes live in it; \"keep\" lets go of it and leaves it",
-                                 {.fallback = "stop"}),
+    field<&Partition::on_remove>(
+        "on_remove",
+        "when no file declares it any more, or a namespace that its processes live in is made anew: \"stop\" "
+        "ends them; \"refuse\" is an error while they live; \"keep\" leaves them, and lets go of a partition "
+        "that is not declared any more",
+        {.fallback = "stop"}),
     field<&Partition::stop_timeout>("stop_timeout", "how long its processes have between SIGTERM and SIGKILL",
                                     {.fallback = "10s"}),
     later("owner"),
@@ -216,7 +218,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
 }  // namespace
 
 constinit const Table Partition::table = {
-    "partition", "A partition: namespaces, links, rules and limits of its own.", kFields};
+    "partition", "A partition: namespaces, a root directory, links, rules and limits of its own.", kFields};
 
 std::optional<HostName> HostName::parse(std::string_view text) {
     constexpr std::size_t kMost = 64;  // __NEW_UTS_LEN

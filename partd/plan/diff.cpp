@@ -81,7 +81,8 @@ private:
             if (found != nullptr && options_.removals && !goes_along(*found)) {
                 removed_.insert(found->key);  // a remainder of what stood in the old container
             }
-            add(Action::Create, wanted, nullptr, {});
+            add(Action::Create, wanted, nullptr,
+                found == nullptr ? std::vector<FieldChange>() : compare(wanted, *found));
         } else {
             judge_fields(wanted, *found);
         }

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -68,6 +69,12 @@ int exit_code_of(int status) {
     ::_exit(kCannotStart);
 }
 
+/// Those that this process has started itself and not yet waited for.
+std::set<pid_t>& started() {
+    static std::set<pid_t> all;
+    return all;
+}
+
 /// fork() whose child has the default actions for signals before the first can reach it: Catch's handlers,
 /// which it would inherit, report a failure of the test.
 pid_t fork_with_defaults() {
@@ -83,6 +90,7 @@ pid_t fork_with_defaults() {
     }
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     require_call(child >= 0, "fork");
+    started().insert(child);
     return child;
 }
 
@@ -150,6 +158,14 @@ bool converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, Outcome
     return true;
 }
 
+/// /proc/PID/stat; empty when the process has gone meanwhile.
+std::string stat_line(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
 std::string joined(const Arguments& arguments) {
     std::string all;
     for (const auto& word : arguments) {
@@ -196,6 +212,7 @@ Outcome run(const Arguments& arguments, const RunOptions& options) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
+    started().erase(child);
     outcome.code = exit_code_of(status);
     return outcome;
 }
@@ -292,6 +309,7 @@ int Background::wait(Milliseconds within) {
     if (pid_ > 0) {
         int status = 0;
         if (eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; }, within)) {
+            started().erase(pid_);
             pid_ = -1;
             exit_code_ = exit_code_of(status);
         }
@@ -315,6 +333,32 @@ std::string Background::written() const {
         text.append(buffer.data(), static_cast<std::size_t>(count));
     }
     return text;
+}
+
+void adopt_orphans() {
+    require_call(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "PR_SET_CHILD_SUBREAPER");
+}
+
+std::string orphans() {
+    std::string left;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const pid_t pid = std::atoi(entry.path().filename().c_str());
+        const auto text = pid > 0 ? stat_line(pid) : std::string();
+        const auto name_end = text.rfind(')');
+        if (name_end == std::string::npos || started().contains(pid)) {
+            continue;
+        }
+        char state = 0;
+        pid_t parent = 0;
+        std::istringstream(text.substr(name_end + 1)) >> state >> parent;
+        if (parent != ::getpid() || ::waitpid(pid, nullptr, WNOHANG) == pid) {
+            continue;
+        }
+        const auto name_begin = text.find('(') + 1;
+        left +=
+            std::to_string(pid) + " " + text.substr(name_begin, name_end - name_begin) + " " + state + "\n";
+    }
+    return left;
 }
 
 InNetns::InNetns(int netns) : before_(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) {

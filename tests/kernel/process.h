@@ -76,6 +76,11 @@ private:
     int log_ = -1;  ///< memfd with its output
 };
 
+/// Makes this process the one that inherits what its descendants leave behind, as PID 1 of a host does.
+void adopt_orphans();
+/// Reaps the inherited ones that have ended, and lists the others: "1234 sleep S", a line each.
+std::string orphans();
+
 /// Switches the process to another network namespace and back again.
 class InNetns {
 public:

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include <catch2/catch.hpp>
@@ -107,7 +108,33 @@ TEST_CASE("sandbox: the comparison sees each kind of change", "[sandbox]") {
     SECTION("cgroup") {
         fs::create_directory(sandbox.cgroups().of("")->mount_point + "/partd.slice");
     }
+    SECTION("pin") {
+        fs::create_directories("/run/partd/ns/a");
+    }
+    SECTION("layer") {
+        fs::create_directories("/var/lib/partd/layers/a");
+    }
+    SECTION("process that nobody waits for") {
+        output({"sh", "-c", "sleep 1 >/dev/null 2>&1 &"});
+    }
     CHECK(difference(before, snapshot(sandbox)) != "");
+}
+
+TEST_CASE("sandbox: what ended is reaped, what lives is told", "[sandbox]") {
+    Sandbox sandbox;
+    // of a test before, if there was one in this process
+    REQUIRE(eventually([] { return orphans().empty(); }));
+    output({"sh", "-c", "sleep 0.3 >/dev/null 2>&1 &"});
+    CHECK(orphans().find(" sleep ") != std::string::npos);
+    Background ours(Arguments{"sleep", "5"});
+    CHECK(eventually([] { return orphans().empty(); }));
+    // what the test waits for itself is left to it
+    ours.signal(SIGTERM);
+    CHECK(eventually([&] {
+        return read_file("/proc/" + std::to_string(ours.pid()) + "/stat").find(" Z ") != std::string::npos;
+    }));
+    CHECK(orphans() == "");
+    CHECK(ours.wait(1s) == 128 + SIGTERM);
 }
 
 TEST_CASE("sandbox: traffic, with and without a way", "[sandbox]") {

@@ -77,10 +77,15 @@ Snapshot snapshot(Sandbox& sandbox) {
         all[std::string("rules ") + family] = masked({"ip", family, "-j", "rule"});
     }
     all["nexthops"] = masked({"ip", "-j", "nexthop"});
-    all["nftables"] = output({"nft", "list", "ruleset"});
+    all["nftables"] = output({"nft", "-s", "list", "ruleset"});
     all["mounts"] = mounts();
     all["/run/netns"] = listing("/run/netns");
     all["/etc/netns"] = listing("/etc/netns");
+    all["/run/partd/ns"] = listing("/run/partd/ns");
+    all["/var/lib"] = listing("/var/lib");
+    // what was killed a moment ago may need one to end
+    eventually([] { return orphans().empty(); }, 500ms);
+    all["processes"] = orphans();
     for (const auto& directory : sandbox.cgroups().tree()) {
         all["cgroups"] += directory + "\n";
     }

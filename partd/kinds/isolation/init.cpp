@@ -30,14 +30,12 @@ constexpr Field kFields[] = {
 };
 
 constexpr Field kCommandFields[] = {
-    field<&InitCommand::command>(
-        "command",
-        "PID 1 of its pid namespace, found by PATH in its root; without it partd-init, which "
-        "reaps, passes signals on and is the last to go",
-        {.role = Role::Declared, .required = true}),
-    field<&InitCommand::environment>("environment", "variables besides PATH, HOME, USER and container=partd",
-                                     {.role = Role::Declared}),
-    field<&InitCommand::working_directory>("working_directory", "where it starts",
+    field<&InitCommand::command>("command", "the program and its arguments; found by PATH in its root",
+                                 {.role = Role::Declared, .required = true}),
+    field<&InitCommand::environment>(
+        "environment", "variables besides, or in place of, PATH, HOME, USER, LOGNAME and container=partd",
+        {.role = Role::Declared}),
+    field<&InitCommand::working_directory>("working_directory", "the directory inside where it starts",
                                            {.role = Role::Declared, .fallback = "/"}),
 };
 
@@ -57,11 +55,12 @@ void check(const DeclaredObject& object, Diagnostics& problems) {
     };
     const auto has_nul = [](const std::string& text) { return text.contains('\0'); };
     if (init.command.empty() || init.command.front().empty() || std::ranges::any_of(init.command, has_nul)) {
-        error("command", "the command is empty, or a word of it has a NUL byte");
+        error("command", "the command is empty: name a program, or leave the table out");
     }
     for (const auto& [name, value] : init.environment) {
         if (name.empty() || name.contains('=') || has_nul(name) || has_nul(value)) {
-            error("environment", fmt::format("\"{}\" is no variable", name));
+            error("environment",
+                  fmt::format("\"{}\" is no name of a variable: it must not be empty or have '='", name));
         }
     }
 }
@@ -374,7 +373,10 @@ std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partitio
 }
 
 constinit const Table InitCommand::table = {
-    "init", "PID 1 of its pid namespace. Implies the namespace \"pid\".", kCommandFields};
+    "init",
+    "PID 1 of its pid namespace; without this table partd-init, which reaps, passes signals on and is the "
+    "last to go. Implies the namespace \"pid\".",
+    kCommandFields};
 constinit const Table Init::table = {"init", "PID 1 of a partition.", kFields};
 
 constinit const LiveKind kInit = {

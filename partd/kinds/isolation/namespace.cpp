@@ -40,9 +40,9 @@ constexpr Field kFields[] = {
 };
 
 constexpr Field kClockFields[] = {
-    field<&ClockSettings::boottime>("boottime", "how far its time since boot is ahead of the host's",
+    field<&ClockSettings::boottime>("boottime", "added to the host's CLOCK_BOOTTIME (uptime)",
                                     {.role = Role::Declared, .fallback = "0s"}),
-    field<&ClockSettings::monotonic>("monotonic", "how far its monotonic clock is ahead of the host's",
+    field<&ClockSettings::monotonic>("monotonic", "added to the host's CLOCK_MONOTONIC",
                                      {.role = Role::Declared, .fallback = "0s"}),
 };
 
@@ -439,8 +439,10 @@ std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partit
 }
 
 constinit const Table PinnedNamespace::table = {"namespace", "A namespace of a partition.", kFields};
-constinit const Table ClockSettings::table = {
-    "time", "Clocks (time_namespaces(7)). Implies the namespace \"time\".", kClockFields};
+constinit const Table ClockSettings::table = {"time",
+                                              "Offsets of its clocks (time_namespaces(7)); the time of day "
+                                              "is the host's. Implies the namespace \"time\".",
+                                              kClockFields};
 
 constinit const LiveKind kNamespace = {
     .kind = {.name = "namespace",

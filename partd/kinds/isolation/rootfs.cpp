@@ -7,6 +7,7 @@
 #include "kinds/isolation/membership.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -33,20 +34,20 @@ constexpr Field kMountFields[] = {
 };
 
 constexpr Field kRootfsFields[] = {
-    field<&Rootfs::path>(
-        "path",
-        "the directory that becomes its root, by pivot_root(2); no symbolic link may lead there. Files "
-        "of the host's root are seen as those of the partition's. Keep it below a directory that "
-        "only root can enter",
-        {.role = Role::Declared, .required = true}),
+    field<&Rootfs::path>("path",
+                         "the directory that becomes its root, by pivot_root(2); no symbolic link may lead "
+                         "there. With a user namespace, files of the host's root appear as those of the "
+                         "partition's. Keep it below a directory that only root can enter",
+                         {.role = Role::Declared, .required = true}),
     field<&Rootfs::read_only>("read_only", "nothing can be written to it",
                               {.role = Role::Declared, .fallback = "false"}),
-    field<&Rootfs::overlay>(
-        "overlay",
-        "what is written goes to a layer of its own in /var/lib/partd/layers, which goes with the "
-        "partition; the directory stays as it is",
-        {.role = Role::Declared, .fallback = "false"}),
-    field<&Rootfs::mounts>("mounts", "further mounts inside; /proc, /sys, /dev and /tmp are always there",
+    field<&Rootfs::overlay>("overlay",
+                            "what is written goes to a layer in /var/lib/partd/layers, which goes with the "
+                            "partition; the directory stays as it is. Other mounts below it are not seen",
+                            {.role = Role::Declared, .fallback = "false"}),
+    field<&Rootfs::mounts>("mounts",
+                           "further mounts, each with source, target, type, options and read_only; /proc, "
+                           "/sys, /dev and /tmp are always there",
                            {.role = Role::Declared}),
 };
 
@@ -62,32 +63,47 @@ const DeclaredObject* find_rootfs(const Declared& declared, const std::string& p
     return found.empty() ? nullptr : found.front();
 }
 
-void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry, Diagnostics& problems) {
+void check_mount(const Declared& declared, const DeclaredObject& object, const Sourced<MountEntry>& entry,
+                 Diagnostics& problems) {
     static constexpr std::array<std::string_view, 5> kWords = {"nosuid", "noexec", "noatime", "dev", "idmap"};
     const MountEntry& mount = entry.value;
     const auto error = [&](const std::string& text) {
         problems.error(entry.at,
                        fmt::format("partition {}: mount on {}: {}", object.owner, mount.target, text));
     };
-    const auto target = split(mount.target, '/');
-    const auto first = std::ranges::find_if(target, [](std::string_view part) { return !part.empty(); });
-    const bool only =
-        first == target.end() || std::all_of(first + 1, target.end(), [](auto part) { return part.empty(); });
-    if (first == target.end() || *first == "proc" || *first == "sys" || (*first == "dev" && only)) {
-        error("that place is not free: /, /dev and all below /proc and /sys are mounted already");
+    static constexpr std::array<std::string_view, 4> kTaken = {"/", "/proc", "/sys", "/dev"};
+    const std::string& written = mount.target;
+    std::string target = std::filesystem::path(written).lexically_normal();
+    while (target.size() > 1 && target.ends_with('/')) {
+        target.pop_back();
+    }
+    if (std::ranges::find(kTaken, target) != kTaken.end()) {
+        error("that place is not free: /, /proc, /sys and /dev are mounted already");
     }
     if (words(mount.type).size() != 1 || mount.type == "overlay") {
-        error(fmt::format("\"{}\" is no type of file system for it", mount.type));
+        error(fmt::format(
+            "type \"{}\": bind, tmpfs or another file system of the kernel's; for layers set rootfs.overlay",
+            mount.type));
+    }
+    const bool maps = std::ranges::find(mount.options, "idmap") != mount.options.end();
+    if (maps && (mount.type != "bind" || !membership_of(declared, object.owner).has(NamespaceKind::User))) {
+        error("idmap is for bind mounts of a partition with a user namespace");
+    }
+    if (std::ranges::find(mount.options, "") != mount.options.end()) {
+        error("an option is empty");
     }
     if (mount.type != "bind") {
         return;
     }
     if (!mount.source || !AbsolutePath::parse(*mount.source)) {
-        error("a bind mount needs a source, a path that begins with '/'");
+        error("a bind mount needs a source, a path that begins with '/', without \"..\"");
     }
     for (const std::string& option : mount.options) {
         if (std::ranges::find(kWords, option) == kWords.end()) {
-            error(fmt::format("a bind mount has no option \"{}\"", option));
+            error(
+                fmt::format("a bind mount has no option \"{}\": read_only = true, or one of nosuid, noexec, "
+                            "noatime, dev, idmap",
+                            option));
         }
     }
 }
@@ -125,7 +141,7 @@ std::string remains_of(const kernel::Host& host, const std::string& partition) {
 Result<> observe(Look& look) {
     std::map<std::string, Key> groups;
     for (const Resource& found : look.observed.all()) {
-        if (found.key.kind == &kCgroup.kind && found.standing == Standing::Ours) {
+        if (found.key.kind == &kCgroup.kind && found.standing == Standing::Ours && !found.owner.empty()) {
             groups.emplace(found.owner, found.key);
         }
     }
@@ -199,7 +215,7 @@ std::optional<AbsolutePath> AbsolutePath::parse(std::string_view text) {
 void check_rootfs(const Declared& declared, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Rootfs>()) {
         const Rootfs& rootfs = object->spec.as<Rootfs>();
-        if (rootfs.path.find_first_not_of('/') == std::string::npos) {
+        if (rootfs.path.find_first_not_of("/.") == std::string::npos) {
             problems.error(object->place("path"),
                            fmt::format("partition {}: the host's own root is no rootfs: leave it "
                                        "out and name the namespace \"mnt\"",
@@ -212,7 +228,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
                                        object->owner));
         }
         for (const auto& mount : rootfs.mounts) {
-            check_mount(*object, mount, problems);
+            check_mount(declared, *object, mount, problems);
         }
     }
 }

@@ -5,6 +5,7 @@
 #include "kinds/isolation/membership.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -24,9 +25,12 @@ constexpr Field kMappingFields[] = {
 };
 
 constexpr Field kUserFields[] = {
-    field<&User::uid_map>("uid_map", "which users of the host those inside are; 0 has to be mapped",
+    field<&User::uid_map>("uid_map",
+                          "which users of the host those inside are, each { inside, outside, count }; 0 has "
+                          "to be mapped. Give each partition numbers of its own",
                           {.role = Role::Declared}),
-    field<&User::gid_map>("gid_map", "the same for groups; without it as uid_map", {.role = Role::Declared}),
+    field<&User::gid_map>("gid_map", "the same for groups",
+                          {.role = Role::Declared, .fallback = "as uid_map"}),
     field<&User::automatic>("auto",
                             "a range of 65536 users and groups of its own, out of those that /etc/subuid and "
                             "/etc/subgid give to the user partd (else root)",
@@ -40,32 +44,45 @@ bool overlap(std::int64_t a, std::int64_t b, std::int64_t a_count, std::int64_t 
 void check_map(const DeclaredObject& object, const std::vector<Sourced<IdMapping>>& map, std::string_view key,
                Diagnostics& problems) {
     constexpr std::size_t kMostLines = 340;  // of the kernel's
+    const auto error = [&](const Source& at, const std::string& text, const Source& other = {}) {
+        problems.error(at, fmt::format("partition {}: {}", object.owner, text), other,
+                       other ? "the other range" : "");
+    };
     for (std::size_t i = 0; i < map.size(); ++i) {
         const IdMapping& line = map[i].value;
         if (line.inside + line.count > kMostIds || line.outside + line.count > kMostIds) {
-            problems.error(map[i].at, fmt::format("{}: the range goes beyond {}", key, kMostIds - 1));
+            error(map[i].at, fmt::format("{}: the range goes beyond {}", key, kMostIds - 1));
         }
         for (std::size_t j = 0; j < i; ++j) {
             const IdMapping& other = map[j].value;
-            if (overlap(line.inside, other.inside, line.count, other.count) ||
-                overlap(line.outside, other.outside, line.count, other.count)) {
-                problems.error(map[i].at, fmt::format("{}: the ranges overlap", key), map[j].at,
-                               "the other one");
+            if (overlap(line.inside, other.inside, line.count, other.count)) {
+                error(map[i].at,
+                      fmt::format("{}: {} inside is in two ranges", key, std::max(line.inside, other.inside)),
+                      map[j].at);
+            } else if (overlap(line.outside, other.outside, line.count, other.count)) {
+                error(map[i].at,
+                      fmt::format("{}: {} outside is in two ranges", key,
+                                  std::max(line.outside, other.outside)),
+                      map[j].at);
             }
         }
     }
     const auto maps_root = [](const auto& line) { return line.value.inside == 0; };
     if (!map.empty() && std::ranges::none_of(map, maps_root)) {
-        problems.error(object.place(key), fmt::format("{}: 0 is not mapped, and partd enters as root", key));
+        error(object.place(key),
+              fmt::format("{} does not map 0, and partd enters as root: add {{ inside = 0, outside = … }}",
+                          key));
     }
     if (map.size() > kMostLines) {
-        problems.error(object.place(key), fmt::format("{} has more than {} lines", key, kMostLines));
+        error(object.place(key), fmt::format("{} has more than {} lines", key, kMostLines));
     }
 }
 
+// In the kernel's order: it sorts long maps.
 std::vector<IdMapping> plain(const std::vector<Sourced<IdMapping>>& map) {
     std::vector<IdMapping> all;
     std::ranges::transform(map, std::back_inserter(all), &Sourced<IdMapping>::value);
+    std::ranges::sort(all, {}, &IdMapping::inside);
     return all;
 }
 
@@ -85,11 +102,11 @@ void check_users(const Declared& declared, Diagnostics& problems) {
             problems.error(object->place(key), fmt::format("partition {}: {}", object->owner, text));
         };
         if (user.automatic.value_or(false) && !user.uid_map.empty()) {
-            error("auto", "auto and uid_map exclude each other");
+            error("auto", "auto and uid_map exclude each other: leave one out");
         } else if (user.uid_map.empty() && !user.gid_map.empty()) {
-            error("gid_map", "gid_map needs a uid_map");
+            error("gid_map", "gid_map needs a uid_map: declare one, or leave gid_map out");
         } else if (user.uid_map.empty() && !user.automatic.value_or(true)) {
-            error("auto", "without auto a uid_map says which users there are");
+            error("auto", "auto = false needs a uid_map: declare one, or leave auto out");
         }
     }
 }
@@ -196,8 +213,11 @@ Result<std::int64_t> first_free(const std::string& path, const std::vector<IdMap
             start = blocker->outside + blocker->count;
         }
     }
-    return fail(
-        fmt::format("{} has no {} numbers left for it: add a line like partd:1000000:1048576", path, kRange));
+    // A range may be given back in the same run: worth another round.
+    return std::unexpected(
+        Error{.code = EBUSY,
+              .message = fmt::format(
+                  "{} has no {} numbers left for it: add a line like partd:1000000:1048576", path, kRange)});
 }
 
 }  // namespace
