@@ -127,10 +127,10 @@ Attempts Prison::attack(const Arguments& words) const {
     return attempts(outcome.out);
 }
 
-pid_t Prison::find(const std::string& command) const {
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-        const pid_t pid = std::atoi(entry.path().filename().c_str());
-        if (pid > 0 && command_line(pid) == command + " ") {
+pid_t Prison::find(const std::string& command, const std::string& partition) const {
+    const std::string group = "partd.slice/partd-" + (partition.empty() ? cell.name : partition) + ".slice";
+    for (const pid_t pid : sandbox.cgroups().processes(group)) {
+        if (command_line(pid) == command + " ") {
             return pid;
         }
     }

@@ -50,8 +50,8 @@ struct Prison {
     [[nodiscard]] Outcome exec(const Arguments& command, RunOptions options = {}) const;
     /// The attacker's program, inside.
     [[nodiscard]] Attempts attack(const Arguments& words) const;
-    /// Host's id of a process in the partition by its command line, or -1.
-    [[nodiscard]] pid_t find(const std::string& command) const;
+    /// Host's id of a process in the cgroup of the cell, or of another partition, by its command line; or -1.
+    [[nodiscard]] pid_t find(const std::string& command, const std::string& partition = {}) const;
 };
 
 /// The attacker's program as the host's root: what shows that an attempt can succeed at all.

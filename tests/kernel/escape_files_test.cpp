@@ -346,8 +346,14 @@ TEST_CASE("escape: symbolic links in the root lead nothing outside", "[escape][s
             prison.sandbox.write_config("cell.toml", cell_config(cell) + (etc ? trap.more : ""));
             const auto applied = prison.sandbox.partctl({"apply"});
             INFO(applied.text());
-            CHECK(applied.code == 6);
-            CHECK(applied.err.find("symbolic") != std::string::npos);
+            if (etc && overlay) {
+                // images have such links: the layer gets a file in its place
+                CHECK(applied.code == 0);
+                CHECK(prison.exec({"cat", trap.place}).out.find("9.9.9.9") != std::string::npos);
+            } else {
+                CHECK(applied.code == 6);
+                CHECK(applied.err.find("symbolic") != std::string::npos);
+            }
             prison.sandbox.remove_config("cell.toml");
             CHECK(prison.sandbox.partctl({"apply", "--allow-delete"}).code == 0);
             CHECK(mounts_of_host() == before);
