@@ -72,6 +72,7 @@ public:
     /// Closes what netns() has opened: a descriptor keeps a namespace alive after its removal.
     void close_netns() { opened_.clear(); }
     CgroupRoot& cgroups() { return *cgroups_; }
+    [[nodiscard]] const CgroupRoot& cgroups() const { return *cgroups_; }
     /// A directory for the test's files, gone with the sandbox.
     [[nodiscard]] std::string scratch() const { return "/run/scratch"; }
 
