@@ -5,6 +5,7 @@
 #include "kernel/child.h"
 #include "kernel/enter.h"
 #include "kernel/files.h"
+#include "kernel/host_tree.h"
 #include "kernel/mount_api.h"
 #include "kernel/processes.h"
 

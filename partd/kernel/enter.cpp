@@ -1,8 +1,8 @@
 #include "kernel/enter.h"
 
 #include "kernel/files.h"
+#include "kernel/host_tree.h"
 #include "kernel/mount_api.h"
-#include "kernel/root.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>

@@ -45,8 +45,4 @@ struct RootView {
 // (mount_namespaces(7)), so that its root cannot take off what masks /proc.
 Result<> enter_new_root(const RootPlan& plan, const RootView& view);
 
-// The same directory of the host's tree for a process without a mount namespace of its own: /sys of its
-// network namespace, the files of `etc` over those of /etc.
-Result<> mount_host_view(const std::string& etc);
-
 }  // namespace partd::kernel

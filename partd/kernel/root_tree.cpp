@@ -1,0 +1,169 @@
+#include "kernel/files.h"
+#include "kernel/root_place.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+namespace partd::kernel {
+
+namespace {
+
+// setfsuid(2) takes the rights over files away; this brings them back, for a file system that acts with those
+// of its mounter but must own what it makes.
+Result<> regain_file_rights() {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> rights{};
+    if (syscall(SYS_capget, &header, rights.data()) != 0) {
+        return fail_errno("read the capabilities");
+    }
+    for (auto& each : rights) {
+        each.effective = each.permitted;
+    }
+    if (syscall(SYS_capset, &header, rights.data()) != 0) {
+        return fail_errno("set the capabilities");
+    }
+    return {};
+}
+
+class Assembly {
+public:
+    Assembly(const RootPlan& plan, const RootView& view) : plan_(plan), view_(view) {}
+
+    Result<Fd> run() {
+        PARTD_TRY(make_stage());
+        return plan_.layer.empty() ? plain_root() : layered_root();
+    }
+
+private:
+    // A place to put things together, which only this process sees.
+    Result<> make_stage() {
+        auto place = open_directory(plan_.pins, false);
+        PARTD_TRY(place);
+        auto tree = new_mount("tmpfs", MountOptions{{"mode", "0711"}}, kQuiet);
+        PARTD_TRY(tree);
+        PARTD_TRY(attach(tree->get(), place->get()));
+        for (const char* name : {"lower", "layer", "root"}) {
+            if (mkdirat(tree->get(), name, 0755) != 0) {
+                return fail_errno(std::string("make the directory ") + name);
+            }
+        }
+        stage_ = std::move(*tree);
+        return {};
+    }
+
+    Result<Fd> put_on_stage(const Fd& tree, const char* name) {
+        auto place = open_below(stage_.get(), name, O_PATH | O_DIRECTORY);
+        PARTD_TRY(place);
+        PARTD_TRY(attach(tree.get(), place->get()));
+        return open_below(stage_.get(), name, O_PATH | O_DIRECTORY);
+    }
+
+    // The tree that becomes the root, with its files' owners as the partition is to see them.
+    Result<Fd> tree_of(const Fd& directory, bool recursive) {
+        auto tree = clone_tree(directory.get(), recursive);
+        PARTD_TRY(tree);
+        PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
+        // Device nodes that an image brings along are no way to the host's devices.
+        PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_NODEV, true));
+        if (shifted_) {
+            if (auto mapped = map_ids(tree->get(), view_.user->fd()); !mapped) {
+                return std::unexpected(std::move(mapped).error().wrap(
+                    plan_.path +
+                    " belongs to the host's root and its file system cannot be mapped: give it to "
+                    "the partition's root (chown)"));
+            }
+        }
+        return tree;
+    }
+
+    Result<Fd> open_root() {
+        auto directory = open_plain(plan_.path);
+        PARTD_TRY(directory);
+        if (fstat(directory->get(), &lower_) != 0 || !S_ISDIR(lower_.st_mode)) {
+            return fail(ENOTDIR, plan_.path);
+        }
+        const auto is_mapped = [&](const IdRange& range) {
+            return lower_.st_uid >= range.outside && lower_.st_uid - range.outside < range.count;
+        };
+        shifted_ = view_.user != nullptr && std::ranges::none_of(view_.maps.uids, is_mapped);
+        return directory;
+    }
+
+    Result<Fd> plain_root() {
+        auto directory = open_root();
+        PARTD_TRY(directory);
+        auto tree = tree_of(*directory, true);
+        PARTD_TRY(tree);
+        if (plan_.read_only) {
+            // All that is mounted below; the top follows when the places for mounts are made.
+            PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_RDONLY, true));
+            PARTD_TRY(clear_attributes(tree->get(), MOUNT_ATTR_RDONLY));
+        }
+        return put_on_stage(*tree, "root");
+    }
+
+    Result<Fd> layered_root() {
+        auto directory = open_root();
+        PARTD_TRY(directory);
+        auto lower = tree_of(*directory, false);
+        PARTD_TRY(lower);
+        auto layer = open_plain(plan_.layer);
+        PARTD_TRY(layer);
+        // What the root itself looks like comes from the upper one.
+        auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
+        PARTD_TRY(upper);
+        auto work = open_below(layer->get(), "work", O_RDONLY | O_DIRECTORY);
+        PARTD_TRY(work);
+        if (fchown(upper->get(), lower_.st_uid, lower_.st_gid) != 0 ||
+            fchmod(upper->get(), lower_.st_mode & 07777U) != 0 ||
+            fchown(work->get(), lower_.st_uid, lower_.st_gid) != 0) {
+            return fail_errno("prepare " + plan_.layer);
+        }
+        auto own = tree_of(*layer, false);
+        PARTD_TRY(own);
+        PARTD_TRY(put_on_stage(*lower, "lower"));
+        PARTD_TRY(put_on_stage(*own, "layer"));
+        // Names without a comma or colon, whatever the real ones are.
+        if (fchdir(stage_.get()) != 0) {
+            return fail_errno("go to the stage");
+        }
+        auto merged = mount_overlay();
+        PARTD_TRY(merged);
+        return put_on_stage(*merged, "root");
+    }
+
+    Result<Fd> mount_overlay() {
+        std::optional<AsPartitionRoot> owner;
+        if (shifted_) {
+            owner.emplace(view_.maps);
+            PARTD_TRY(regain_file_rights());
+        }
+        return new_mount(
+            "overlay",
+            MountOptions{{"lowerdir", "lower"}, {"upperdir", "layer/upper"}, {"workdir", "layer/work"}},
+            MOUNT_ATTR_NODEV);
+    }
+
+    const RootPlan& plan_;
+    const RootView& view_;
+    struct stat lower_{};
+    bool shifted_ = false;
+    Fd stage_;
+};
+
+}  // namespace
+
+Result<Fd> assemble_root(const RootPlan& plan, const RootView& view) {
+    return Assembly(plan, view).run();
+}
+
+}  // namespace partd::kernel
