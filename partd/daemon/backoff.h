@@ -17,7 +17,7 @@ public:
     // It failed at that time.
     void failed(const std::string& object, Clock::time_point now);
     // It was mended at that time. True when that happens so often that it is contested.
-    bool repaired(const std::string& object, Clock::time_point now);
+    bool repaired(const std::string& name, Clock::time_point now);
     // The files changed: everything has a new chance.
     void forget() { objects_.clear(); }
 

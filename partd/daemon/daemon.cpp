@@ -30,6 +30,10 @@ std::string place_text(const Source& source) {
     return source ? source.text() + ": " : "";
 }
 
+std::pair<std::string_view, std::string_view> text_of(const TextFile& file) {
+    return {file.path, file.text};
+}
+
 // Processes come and go in a control group; its limits are another matter.
 bool is_no_traffic(std::string_view name) {
     return name != "cgroup.procs" && name != "cgroup.threads" && name != "tasks";
@@ -111,7 +115,10 @@ Result<> Daemon::start() {
     PARTD_TRY(add_io(places_.fd(), EPOLLIN, host_changed));
     PARTD_TRY(add_io(host_watch_.links(), EPOLLIN, host_changed));
     PARTD_TRY(add_io(host_watch_.nftables(), EPOLLIN, host_changed));
-    PARTD_TRY(add_io(host_watch_.mounts(), EPOLLPRI, host_changed));
+    // Waiting for a change of the mounts takes it: it is not there any more to be drained.
+    PARTD_TRY(add_io(host_watch_.mounts(), EPOLLPRI, [](sd_event_source*, int, std::uint32_t, void* data) {
+        return self(data).look_soon(), 0;
+    }));
     const auto act = [](sd_event_source*, std::uint64_t, void* data) { return self(data).converge(), 0; };
     PARTD_TRY(add_timer(settle_, act));
     PARTD_TRY(add_timer(soon_, act));
@@ -154,10 +161,16 @@ void Daemon::drain_host() {
 void Daemon::host_changed() {
     const bool host = host_watch_.drain();
     const bool places = places_.drain(is_no_traffic);
+    if (host || places) {
+        look_soon();
+    }
+}
+
+void Daemon::look_soon() {
     int enabled = SD_EVENT_OFF;
     sd_event_source_get_enabled(soon_, &enabled);
-    if ((host || places) && enabled == SD_EVENT_OFF) {
-        drift_ = true;
+    drift_ = true;
+    if (enabled == SD_EVENT_OFF) {
         // A storm of foreign events leaves most of the time to others.
         arm(soon_, last_look_ * 4);
     }
@@ -183,8 +196,10 @@ void Daemon::converge() {
             return plan_next(Clock::now());
         }
         stale_files_ = false;
-        drift_ = false;
-        backoff_.forget();
+        if (!std::ranges::equal(desired->files, desired_.files, {}, text_of, text_of)) {
+            drift_ = false;  // what is done now is what the files say anew
+            backoff_.forget();
+        }
         desired_ = std::move(*desired);
         settings_ = daemon_settings(desired_.compiled.declared);
         std::string complaints;
@@ -225,6 +240,7 @@ void Daemon::carry_out() {
     }
     drift_ = false;
     follow_places();
+    host_.forget_all();  // an open namespace lives on when its name is gone
     plan_next(end);
     const char* state =
         outcome && outcome->converged && outcome->plan.conflicts.empty() ? "as declared" : "degraded";

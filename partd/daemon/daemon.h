@@ -35,6 +35,7 @@ private:
 
     void files_changed();
     void host_changed();
+    void look_soon();
     void reload();
     // Reads the files again, and makes the host as they say.
     void converge();

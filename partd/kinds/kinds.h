@@ -8,6 +8,7 @@
 #include "model/plan.h"
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ struct Look {
     void add_foreign(const Resource& wanted, std::string holder);
     // Adds something of ours that cannot be looked at now: left alone, and not forgotten.
     void add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why);
+    // The names of that kind that are wanted, or that partd made.
+    [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {

@@ -41,6 +41,17 @@ void Look::add_foreign(const Resource& wanted, std::string holder) {
                   .holder = std::move(holder)});
 }
 
+std::set<std::string> Look::names_of(const Kind& kind) const {
+    std::set<std::string> names;
+    for_wanted(kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
+    for (const auto& [key, entry] : ledger.entries) {
+        if (key.first == kind.name) {
+            names.insert(key.second);
+        }
+    }
+    return names;
+}
+
 void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {
     observed.add({.key = key,
                   .spec = std::move(spec),

@@ -54,13 +54,7 @@ Key user_key(const std::string& partition) {
 }
 
 std::set<std::string> names_to_look_at(const Look& look) {
-    std::set<std::string> names;
-    look.for_wanted(kNetns.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [key, entry] : look.ledger.entries) {
-        if (key.first == kNetns.kind.name) {
-            names.insert(key.second);
-        }
-    }
+    auto names = look.names_of(kNetns.kind);
     if (look.ledger.lost) {
         const auto all = look.host.directory().names();
         names.insert(all.begin(), all.end());

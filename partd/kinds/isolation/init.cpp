@@ -155,13 +155,7 @@ std::string mnt_pin(const std::string& partition) {
 
 // Those that are wanted, those that partd made, and without a ledger those that a note tells of.
 std::set<std::string> names_to_look_at(const Look& look) {
-    std::set<std::string> names;
-    look.for_wanted(kInit.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [key, entry] : look.ledger.entries) {
-        if (key.first == kInit.kind.name) {
-            names.insert(key.second);
-        }
-    }
+    auto names = look.names_of(kInit.kind);
     if (look.ledger.lost) {
         for (const std::string& name : look.host.pins().names()) {
             if (!note_of(look.host, name, kInitNote).empty()) {

@@ -16,7 +16,7 @@ struct Membership {
 
     [[nodiscard]] bool has(NamespaceKind type) const { return own.contains(type) || shared.contains(type); }
 };
-Membership membership_of(const Declared& declared, const std::string& partition);
+Membership membership_of(const Declared& declared, const std::string& name);
 
 // The resource that holds that namespace of the partition's: its netns, its init (pid, and mnt beside it), or
 // a namespace of its own.

@@ -160,13 +160,7 @@ std::optional<std::pair<std::string, NamespaceKind>> parse_name(const std::strin
 // Those that are wanted and those that partd made; without a ledger all that are pinned, but what belongs to
 // a PID 1.
 std::set<std::string> names_to_look_at(const Look& look) {
-    std::set<std::string> names;
-    look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [key, entry] : look.ledger.entries) {
-        if (key.first == kNamespace.kind.name) {
-            names.insert(key.second);
-        }
-    }
+    auto names = look.names_of(kNamespace.kind);
     if (look.ledger.lost) {
         const auto& pins = look.host.pins();
         for (const std::string& partition : pins.names()) {
