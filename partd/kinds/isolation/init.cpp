@@ -337,6 +337,7 @@ Result<> remove(Doing& doing, const Init& found) {
         }
     }
     PARTD_TRY(unpin(doing.host, found.partition, true));
+    (void)set_note(doing.host, found.partition, kInitNote, "");  // the group may be gone already
     doing.batch.at_end([&host = doing.host] { host.pins().retire(); });
     return {};
 }

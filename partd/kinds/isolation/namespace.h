@@ -37,6 +37,8 @@ struct PinnedNamespace {
 };
 
 extern const LiveKind kNamespace;
+Result<> observe_namespaces(Look& look);
+Result<> apply_namespace(Doing& doing, const Change& change, std::size_t number);
 
 // Where a process of the partition's is that still lives in a namespace whose name was lost; nullopt when
 // none does.

@@ -1,0 +1,320 @@
+#include "base/text.h"
+#include "kernel/boot.h"
+#include "kinds/isolation/init.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/mounted.h"
+#include "kinds/isolation/namespace.h"
+#include "kinds/netns.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Namespace;
+using std::chrono::milliseconds;
+
+constexpr char kFromNote[] = "from.";
+constexpr char kClockNote[] = "clocks";
+
+// "web/uts", taken apart.
+std::optional<std::pair<std::string, NamespaceKind>> parse_name(const std::string& name) {
+    const auto slash = name.rfind('/');
+    for (const NamespaceKind type : kernel::kNamespaceTypes) {
+        if (slash != std::string::npos && name.substr(slash + 1) == kernel::namespace_name(type)) {
+            return std::pair(name.substr(0, slash), type);
+        }
+    }
+    return std::nullopt;
+}
+
+// Those that are wanted and those that partd made; without a ledger all that are pinned, but what belongs to
+// a PID 1.
+std::set<std::string> names_to_look_at(const Look& look) {
+    auto names = look.names_of(kNamespace.kind);
+    if (look.ledger.lost) {
+        const auto& pins = look.host.pins();
+        for (const std::string& partition : pins.names()) {
+            const bool booted = !note_of(look.host, partition, kInitNote).empty();
+            for (const std::string& type : pins.names(partition)) {
+                if (!booted || (type != "pid" && type != "mnt")) {
+                    names.insert(partition + "/" + type);
+                }
+            }
+        }
+    }
+    return names;
+}
+
+template <class T>
+std::optional<HostName> host_name(const T& text) {
+    return HostName(text.c_str());
+}
+
+// What never changes once the namespace is made is noted then: to read it takes a process inside, for every
+// look.
+Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
+    if (found.type == NamespaceKind::User) {
+        auto maps = maps_of(look.host, found.partition, ns);
+        PARTD_TRY(maps);
+        found.uid_map = to_mappings(maps->uids);
+        found.gid_map = to_mappings(maps->gids);
+    } else if (found.type == NamespaceKind::Uts) {
+        const auto names = kernel::read_names(ns);
+        PARTD_TRY(names);
+        found.hostname = host_name(names->host);
+        found.domainname = host_name(names->domain);
+    } else if (found.type == NamespaceKind::Time) {
+        const std::string note = note_of(look.host, found.partition, kClockNote);
+        const auto noted = words(note);
+        kernel::ClockOffsets offsets;
+        if (noted.size() == 2) {
+            offsets.monotonic = milliseconds(parse_number(noted[0]).value_or(0));
+            offsets.boottime = milliseconds(parse_number(noted[1]).value_or(0));
+        } else {
+            auto read = kernel::read_offsets(ns);
+            PARTD_TRY(read);
+            offsets = *read;
+        }
+        found.boottime = offsets.boottime;
+        found.monotonic = offsets.monotonic;
+    } else if (found.type == NamespaceKind::Mnt) {
+        found.root = note_of(look.host, found.partition, kRootNote);
+    }
+    return {};
+}
+
+std::string from_note(NamespaceKind type) {
+    return kFromNote + std::string(kernel::namespace_name(type));
+}
+
+// With whom it is shared, as long as the two are the same.
+std::string observed_from(Look& look, const PinnedNamespace& found, const Namespace& ns) {
+    const std::string from = note_of(look.host, found.partition, from_note(found.type));
+    if (from.empty()) {
+        return "";
+    }
+    const auto theirs = open_namespace(look.host, from, found.type);
+    return theirs && theirs->identity() == ns.identity() ? from : "nobody any more";
+}
+
+// Whoever shares it goes before it does: the processes of both are asked.
+void add_giver(const std::string& from, NamespaceKind type, Resource& resource) {
+    if (type == NamespaceKind::Net) {
+        resource.needs.push_back(netns_key(from));
+    } else if (type == NamespaceKind::Pid || type == NamespaceKind::Mnt) {
+        resource.needs.push_back(init_key(from));
+    }
+    resource.needs.push_back({&kNamespace.kind, pin_name(from, type)});
+}
+
+Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
+    found.from = observed_from(look, found, ns);
+    if (found.type == NamespaceKind::User) {
+        look.host.note_user(found.partition, ns.inode());
+    }
+    if (found.from.empty()) {
+        if (found.type != NamespaceKind::User) {
+            found.owner = owner_text(look.host, found.partition, ns.fd());
+        }
+        if (auto read = read_content(look, ns, found); !read) {
+            return std::unexpected(std::move(read).error().wrap(pin_name(found.partition, found.type)));
+        }
+    }
+    const std::string name = pin_name(found.partition, found.type);
+    Resource resource{
+        .key = {&kNamespace.kind, name},
+        .owner = found.partition,
+        .marked = true,
+        .holder = fmt::format("{} is a namespace that partd did not make", look.host.pins().path_of(name)),
+        .identity = ns.identity()};
+    if (!found.from.empty()) {
+        add_giver(found.from, found.type, resource);
+    }
+    // The user namespace goes last of all that it owns.
+    if (found.type != NamespaceKind::User) {
+        resource.needs.push_back({&kNamespace.kind, pin_name(found.partition, NamespaceKind::User)});
+    }
+    resource.spec = Spec(std::move(found));
+    look.add(std::move(resource));
+    return {};
+}
+
+Result<> observe_one(Look& look, const std::string& name) {
+    using Entry = kernel::PinDirectory::Entry;
+    const auto parsed = parse_name(name);
+    if (!parsed) {
+        return {};
+    }
+    const Resource* wanted = look.desired.find({&kNamespace.kind, name});
+    const LedgerEntry* known = look.ledger.find(kNamespace.kind.name, name);
+    const Entry entry = look.host.pins().look(name, kernel::namespace_flag(parsed->second));
+    PinnedNamespace found{.partition = parsed->first, .type = parsed->second};
+    if (entry == Entry::Namespace) {
+        auto opened = open_namespace(look.host, found.partition, found.type);
+        PARTD_TRY(opened);
+        return add_found(look, std::move(found), *opened);
+    }
+    if (entry == Entry::Other && wanted != nullptr) {
+        look.add_foreign(*wanted, look.host.pins().path_of(name) + " is something else than its namespace");
+        return {};
+    }
+    if (wanted != nullptr && known != nullptr) {
+        if (const auto lost = find_lost(look.host, found.partition, found.type, known->identity)) {
+            found.pinned = false;
+            return add_found(look, std::move(found), *lost);
+        }
+    }
+    if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
+        look.add(
+            {.key = {&kNamespace.kind, name}, .spec = Spec(found), .owner = found.partition, .marked = true});
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<> observe_namespaces(Look& look) {
+    if (const auto trouble = look.host.pins().trouble()) {
+        look.hidden = true;
+        look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        return {};
+    }
+    auto looked_at = names_to_look_at(look);
+    std::vector<std::string> names(looked_at.begin(), looked_at.end());
+    // User namespaces first: they own the others.
+    std::ranges::stable_partition(names, [](const std::string& name) { return name.ends_with("/user"); });
+    for (const std::string& name : names) {
+        const auto parsed = parse_name(name);
+        if (auto seen = observe_one(look, name); !seen && parsed) {
+            look.add_unreadable({&kNamespace.kind, name},
+                                Spec(PinnedNamespace{.partition = parsed->first, .type = parsed->second}),
+                                parsed->first, seen.error());
+        }
+    }
+    return {};
+}
+
+namespace {
+
+Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
+    auto& host = doing.host;
+    if (!wanted.from.empty()) {
+        return open_namespace(host, wanted.from, wanted.type);
+    }
+    auto user = open_user(host, wanted.partition, wanted.owner == wanted.partition);
+    PARTD_TRY(user);
+    const Namespace* owner = *user ? &**user : nullptr;
+    switch (wanted.type) {
+        case NamespaceKind::User: {
+            const auto maps = assign_maps(host.paths(), wanted.partition, wanted.maps);
+            PARTD_TRY(maps);
+            return kernel::make_user_namespace(*maps);
+        }
+        case NamespaceKind::Time:
+            return kernel::make_time_namespace(owner, {wanted.monotonic.value_or(milliseconds(0)),
+                                                       wanted.boottime.value_or(milliseconds(0))});
+        case NamespaceKind::Cgroup:
+            return kernel::make_namespace(
+                wanted.type, owner, [&] { return host.cgroups().join(host.group_of(wanted.partition)); });
+        case NamespaceKind::Mnt: {
+            auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
+            PARTD_TRY(root);
+            return kernel::make_mount_namespace(root->joined(), root->plan, root->view());
+        }
+        default:
+            return kernel::make_namespace(wanted.type, owner);
+    }
+}
+
+// Written before the name stands: with it all of this is there.
+Result<> write_notes(kernel::Host& host, const PinnedNamespace& wanted, const Namespace& made) {
+    if (wanted.root) {
+        PARTD_TRY(set_note(host, wanted.partition, kRootNote, *wanted.root));
+    }
+    if (wanted.boottime && wanted.monotonic) {
+        PARTD_TRY(set_note(host, wanted.partition, kClockNote,
+                           fmt::format("{} {}", wanted.monotonic->count(), wanted.boottime->count())));
+    }
+    if (wanted.type == NamespaceKind::User) {
+        const auto maps = kernel::read_maps(made);
+        PARTD_TRY(maps);
+        PARTD_TRY(note_maps(host, wanted.partition, *maps));
+    }
+    return set_note(host, wanted.partition, from_note(wanted.type), wanted.from);
+}
+
+Result<> create(Doing& doing, const PinnedNamespace& wanted) {
+    auto made = make(doing, wanted);
+    PARTD_TRY(made);
+    auto& pins = doing.host.pins();
+    if (wanted.type == NamespaceKind::Uts && wanted.from.empty()) {
+        PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
+    }
+    PARTD_TRY(write_notes(doing.host, wanted, *made));
+    return pins.pin(pin_name(wanted.partition, wanted.type), made->fd(), wanted.type == NamespaceKind::Mnt);
+}
+
+Result<> update(Doing& doing, const Change& change) {
+    const PinnedNamespace& wanted = change.wanted.as<PinnedNamespace>();
+    if (change.changes("pinned")) {
+        const auto lost = find_lost(doing.host, wanted.partition, wanted.type, change.identity);
+        if (!lost) {
+            return fail("the last process in it has ended meanwhile");
+        }
+        PARTD_TRY(doing.host.pins().pin(change.key.name, lost->fd(), wanted.type == NamespaceKind::Mnt));
+    }
+    if (change.changes("hostname") || change.changes("domainname")) {
+        const auto uts = open_namespace(doing.host, wanted.partition, wanted.type);
+        PARTD_TRY(uts);
+        return kernel::set_names(*uts, wanted.hostname, wanted.domainname);
+    }
+    return {};
+}
+
+Result<> remove(Doing& doing, const PinnedNamespace& found, const std::string& name) {
+    if (const auto ns = open_namespace(doing.host, found.partition, found.type)) {
+        PARTD_TRY(end_residents(doing, found.partition, *ns));
+    }
+    if (found.type == NamespaceKind::User) {
+        PARTD_TRY(free_range(doing.host.paths(), found.partition));
+    }
+    PARTD_TRY(doing.host.pins().unpin(name));
+    doing.batch.at_end([&host = doing.host] { host.pins().retire(); });
+    return {};
+}
+
+}  // namespace
+
+Result<> apply_namespace(Doing& doing, const Change& change, std::size_t) {
+    doing.batch.count_write();
+    switch (change.action) {
+        case Action::Create:
+            return create(doing, change.wanted.as<PinnedNamespace>());
+        case Action::Update:
+            return update(doing, change);
+        case Action::Remove:
+            return remove(doing, change.found.as<PinnedNamespace>(), change.key.name);
+    }
+    return {};
+}
+
+std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
+                                   const std::string& identity) {
+    const std::string group = identity.empty() ? "" : host.group_of(partition);
+    if (group.empty()) {
+        return std::nullopt;
+    }
+    for (const pid_t process : host.cgroups().processes(group)) {
+        auto ns = Namespace::of_process(process, type);
+        if (ns && ns->identity() == identity) {
+            return std::move(*ns);
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace partd
