@@ -76,6 +76,6 @@ bool has_netns(const Declared& declared, std::string_view name);
 
 // Ends those that live in that namespace of a partition's, which is to be replaced, as its on_remove says:
 // "refuse" is an error while there are some, "keep" leaves them where they are.
-Result<> end_residents(Doing& doing, const std::string& partition, const kernel::Namespace& where);
+Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where);
 
 }  // namespace partd
