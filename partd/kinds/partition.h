@@ -75,7 +75,7 @@ const DeclaredObject* find_partition(const Declared& declared, std::string_view 
 bool has_netns(const Declared& declared, std::string_view name);
 
 // Ends those that live in that namespace of a partition's, which is to be replaced, as its on_remove says:
-// "refuse" is an error while there are some, "keep" leaves them where they are.
+// "refuse" and "keep" are an error while there are some.
 Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where);
 
 }  // namespace partd
