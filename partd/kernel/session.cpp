@@ -259,26 +259,28 @@ Result<Fd> await_start(Channel& channel, int signals, pid_t child) {
         if (poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
             return fail_errno("wait for the program to start");
         }
-        signalfd_siginfo info{};
-        if (polled[1].revents != 0 && read(signals, &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP ||
-                info.ssi_signo == SIGQUIT) {
-                return fail(EINTR, "start the program");
+        // The program may have started already: then the signal is for it, and waits.
+        if (polled[0].revents != 0) {
+            auto word = channel.receive();
+            if (!word) {
+                return master;
             }
-            kill(child, static_cast<int>(info.ssi_signo));
-        }
-        if (polled[0].revents == 0) {
+            PARTD_TRY(word->result);
+            if (word->fd) {
+                PARTD_TRY(check_master(word->fd.get()));
+                master = std::move(word->fd);
+            }
             continue;
         }
-        auto word = channel.receive();
-        if (!word) {
-            return master;
+        signalfd_siginfo info{};
+        if (read(signals, &info, sizeof info) != sizeof info) {
+            continue;
         }
-        PARTD_TRY(word->result);
-        if (word->fd) {
-            PARTD_TRY(check_master(word->fd.get()));
-            master = std::move(word->fd);
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP ||
+            info.ssi_signo == SIGQUIT) {
+            return fail(EINTR, "start the program");
         }
+        kill(child, static_cast<int>(info.ssi_signo));
     }
 }
 
