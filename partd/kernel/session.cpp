@@ -151,6 +151,9 @@ public:
     // Until the program has ended and all that it wrote is out.
     void run() {
         const bool to_terminal = static_cast<bool>(master_);
+        if (to_terminal) {
+            fcntl(master_.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+        }
         std::optional<RawMode> raw;
         if (to_terminal && is_terminal(STDIN_FILENO)) {
             raw.emplace();
@@ -167,11 +170,14 @@ private:
     static bool ready(const pollfd& polled) { return (polled.revents & (POLLIN | POLLHUP | POLLERR)) != 0; }
 
     bool step() {
+        // A program that writes while it is written to would wait for us while we wait for it: what it does
+        // not take is kept, and no more is read meanwhile.
+        const short master_events = typed_.empty() ? POLLIN : POLLIN | POLLOUT;
         std::array<pollfd, 4> polled = {
             pollfd{.fd = signals_, .events = POLLIN, .revents = 0},
             pollfd{.fd = process_.get(), .events = POLLIN, .revents = 0},
-            pollfd{.fd = master_ ? master_.get() : -1, .events = POLLIN, .revents = 0},
-            pollfd{.fd = reads_input_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+            pollfd{.fd = master_ ? master_.get() : -1, .events = master_events, .revents = 0},
+            pollfd{.fd = reads_input_ && typed_.empty() ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
         if (poll(polled.data(), polled.size(), -1) < 0) {
             return errno == EINTR;
         }
@@ -179,25 +185,29 @@ private:
             pass_signal();
         }
         if (ready(polled[3])) {
-            reads_input_ = pass(STDIN_FILENO, master_.get());
+            reads_input_ = read_some(STDIN_FILENO, typed_);
+        }
+        if (master_ && !typed_.empty()) {
+            const ssize_t size = write(master_.get(), typed_.data(), typed_.size());
+            typed_.erase(0, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
         }
         if (ready(polled[2])) {
-            if (!pass(master_.get(), terminal_)) {
+            std::string shown;
+            if (!read_some(master_.get(), shown)) {
                 master_.reset();  // EIO: nobody has the terminal open any more
             }
+            write_out(terminal_, shown);
             return true;
         }
         return !ready(polled[1]);
     }
 
-    static bool pass(int from, int to) {
+    // Appends what there is; false at the end.
+    static bool read_some(int from, std::string& to) {
         std::array<char, 4096> buffer;
         const ssize_t size = read(from, buffer.data(), buffer.size());
-        if (size <= 0) {
-            return size < 0 && errno == EINTR;
-        }
-        write_out(to, {buffer.data(), static_cast<std::size_t>(size)});
-        return true;
+        to.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+        return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN));
     }
 
     void pass_signal() {
@@ -226,6 +236,7 @@ private:
     int signals_;
     int terminal_ = first_terminal();
     bool reads_input_ = false;
+    std::string typed_;  // and not taken yet
 };
 
 // As the program ended: its own code, or the same signal.
