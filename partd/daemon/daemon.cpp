@@ -189,34 +189,34 @@ void Daemon::reload() {
 void Daemon::converge() {
     disarm(settle_);
     disarm(soon_);
-    if (stale_files_) {
-        auto desired = load_desired(paths_, {.keep_going = true});
-        if (!desired) {
-            log_error(desired.error().message);
-            return plan_next(Clock::now());
-        }
-        stale_files_ = false;
-        if (!std::ranges::equal(desired->files, desired_.files, {}, text_of, text_of)) {
-            drift_ = false;  // what is done now is what the files say anew
-            backoff_.forget();
-        }
-        desired_ = std::move(*desired);
-        settings_ = daemon_settings(desired_.compiled.declared);
-        std::string complaints;
-        for (const Problem& problem : desired_.problems) {
-            complaints += fmt::format("{}{}\n", place_text(problem.at), problem.message);
-        }
-        for (const std::string& note : desired_.notes) {
-            complaints += note + "\n";
-        }
-        if (complaints != told_) {
-            for (const std::string_view line : split(complaints, '\n')) {
-                line.empty() ? void() : log_error(printable(line));
-            }
-            told_ = std::move(complaints);
-        }
+    if (auto read = stale_files_ ? read_files() : Result<>(); !read) {
+        log_error(read.error().message);
+        return plan_next(Clock::now());
     }
     carry_out();
+}
+
+Result<> Daemon::read_files() {
+    auto desired = load_desired(paths_, {.keep_going = true});
+    PARTD_TRY(desired);
+    stale_files_ = false;
+    if (!std::ranges::equal(desired->files, desired_.files, {}, text_of, text_of)) {
+        drift_ = false;  // what is done now is what the files say anew
+        backoff_.forget();
+    }
+    desired_ = std::move(*desired);
+    settings_ = daemon_settings(desired_.compiled.declared);
+    std::vector<std::string> complaints = desired_.notes;
+    for (const Problem& problem : desired_.problems) {
+        complaints.push_back(place_text(problem.at) + problem.message);
+    }
+    if (complaints != told_) {
+        for (const std::string& complaint : complaints) {
+            log_error(printable(complaint));
+        }
+        told_ = std::move(complaints);
+    }
+    return {};
 }
 
 void Daemon::carry_out() {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <systemd/sd-event.h>
 
@@ -37,8 +38,9 @@ private:
     void host_changed();
     void look_soon();
     void reload();
-    // Reads the files again, and makes the host as they say.
+    // Makes the host as the files say, which are read again when they changed.
     void converge();
+    Result<> read_files();
     void carry_out();
     void tell(const Outcome& outcome);
     void follow_places();
@@ -65,7 +67,7 @@ private:
     bool stale_files_ = true;  // they have to be read again
     bool drift_ = false;       // what is done next puts back what somebody else changed
     bool ready_ = false;
-    std::string told_;  // the last complaint about files, so as not to repeat it
+    std::vector<std::string> told_;  // the last complaints about files, so as not to repeat it
     std::chrono::milliseconds last_look_{0};
 };
 

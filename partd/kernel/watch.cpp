@@ -73,36 +73,41 @@ void DirectoryWatch::watch(const std::string& directory) {
     }
 }
 
+DirectoryWatch::Meaning DirectoryWatch::meaning_of(int number, std::uint32_t mask, std::string_view name,
+                                                   bool (*counts)(std::string_view name)) const {
+    if ((mask & IN_Q_OVERFLOW) != 0) {
+        return {.concerns = true, .moves = true};
+    }
+    const bool gone = (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
+    Meaning meaning;
+    if (const auto found = watches_.find(number); found != watches_.end()) {
+        for (const Watched& watched : found->second) {
+            const bool above = !watched.awaited.empty();
+            meaning.concerns |= gone || (above ? name == watched.awaited : counts(name));
+            meaning.moves |= gone || above;
+        }
+    }
+    return meaning;
+}
+
 bool DirectoryWatch::drain(bool (*counts)(std::string_view name)) {
-    bool concerned = false;
-    bool moved = false;
+    Meaning all;
     alignas(inotify_event) std::array<char, 16384> buffer;
     for (ssize_t size = 0; (size = read(fd_.get(), buffer.data(), buffer.size())) > 0;) {
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
             inotify_event event{};
             std::memcpy(&event, buffer.data() + at, sizeof event);
-            const std::string name = event.len > 0 ? buffer.data() + at + sizeof event : "";
+            const std::string_view name = event.len > 0 ? buffer.data() + at + sizeof event : "";
+            const Meaning meaning = meaning_of(event.wd, event.mask, name, counts);
+            all.concerns |= meaning.concerns;
+            all.moves |= meaning.moves;
             at += sizeof event + event.len;
-            if ((event.mask & IN_Q_OVERFLOW) != 0) {
-                concerned = moved = true;
-            }
-            const auto found = watches_.find(event.wd);
-            if (found == watches_.end()) {
-                continue;
-            }
-            for (const Watched& watched : found->second) {
-                const bool gone =
-                    (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
-                const bool here = watched.awaited.empty() ? counts(name) : name == watched.awaited;
-                concerned |= gone || here;
-                moved |= gone || !watched.awaited.empty();
-            }
         }
     }
-    if (concerned && moved) {
+    if (all.concerns && all.moves) {
         watch_again();
     }
-    return concerned;
+    return all.concerns;
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -28,6 +29,14 @@ private:
     explicit DirectoryWatch(Fd fd) : fd_(std::move(fd)) {}
     void watch(const std::string& directory);
     void watch_again();
+
+    // What one event says: something followed changed; a directory came, went or moved.
+    struct Meaning {
+        bool concerns = false;
+        bool moves = false;
+    };
+    [[nodiscard]] Meaning meaning_of(int number, std::uint32_t mask, std::string_view name,
+                                     bool (*counts)(std::string_view name)) const;
 
     struct Watched {
         std::string directory;

@@ -1,7 +1,6 @@
 #include "kinds/netns.h"
 
 #include "kinds/isolation/membership.h"
-#include "kinds/isolation/namespace.h"
 #include "kinds/marks.h"
 #include "kinds/partition.h"
 
@@ -48,10 +47,6 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
 }
 
 constexpr int kLoopback = 1;  // LOOPBACK_IFINDEX
-
-Key user_key(const std::string& partition) {
-    return {&kNamespace.kind, pin_name(partition, NamespaceKind::User)};
-}
 
 std::set<std::string> names_to_look_at(const Look& look) {
     auto names = look.names_of(kNetns.kind);
@@ -116,8 +111,8 @@ Result<> observe_one(Look& look, const std::string& name) {
                   .holder = fmt::format("{} is a network namespace that partd did not make (cookie {})",
                                         look.host.directory().path_of(name), (*netns)->cookie()),
                   .identity = std::to_string((*netns)->cookie())});
-    if (look.observed.find(user_key(name)) != nullptr) {
-        found.needs.push_back(user_key(name));
+    if (const Key user = pin_key(name, NamespaceKind::User); look.observed.find(user) != nullptr) {
+        found.needs.push_back(user);
     }
     if (found.standing == Standing::Ours) {
         look.netns.push_back(name);
@@ -185,11 +180,6 @@ Result<> create(Doing& doing, const NetworkNamespace& wanted) {
     return {};
 }
 
-Result<> end_residents_of(Doing& doing, const std::string& name) {
-    const auto ns = open_namespace(doing.host, name, NamespaceKind::Net);
-    return ns ? end_residents(doing, name, *ns) : Result<>();
-}
-
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const std::string& name = change.key.name;
     switch (change.action) {
@@ -208,7 +198,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
         case Action::Remove:
             wait_for_links(doing, name);
             if (change.found.as<NetworkNamespace>().owner != "host") {
-                PARTD_TRY(end_residents_of(doing, name));
+                PARTD_TRY(end_residents(doing, name, NamespaceKind::Net));
             }
             PARTD_TRY(doing.host.directory().unpin(name));
             doing.batch.count_write();

@@ -217,16 +217,17 @@ std::optional<HostName> HostName::parse(std::string_view text) {
     return HostName(std::string(text).c_str());
 }
 
-Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where) {
+Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
+    const auto where = open_namespace(doing.host, name, type);
     const std::string group = doing.host.group_of(name);
     const auto partition = decode(name, group, policy_mark(doing.host, group));
-    if (group.empty() || !partition) {
+    if (!where || group.empty() || !partition) {
         return {};
     }
     auto pids = doing.host.cgroups().processes(group);
     std::erase_if(pids, [&](pid_t pid) {
-        const auto its = kernel::Namespace::of_process(pid, where.type());
-        return !its || its->inode() != where.inode();
+        const auto its = kernel::Namespace::of_process(pid, type);
+        return !its || its->inode() != where->inode();
     });
     PARTD_TRY(may_end(doing, *partition, pids));
     if (pids.empty()) {

@@ -74,8 +74,8 @@ const DeclaredObject* find_partition(const Declared& declared, std::string_view 
 // Whether the partition is declared and has a network namespace of its own.
 bool has_netns(const Declared& declared, std::string_view name);
 
-// Ends those that live in that namespace of a partition's, which is to be replaced, as its on_remove says:
-// "refuse" and "keep" are an error while there are some.
-Result<> end_residents(Doing& doing, const std::string& name, const kernel::Namespace& where);
+// Ends those that live in that namespace of a partition's, if it is there, which is to be replaced, as its
+// on_remove says: "refuse" and "keep" are an error while there are some.
+Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type);
 
 }  // namespace partd

@@ -410,3 +410,17 @@ TEST_CASE("heal: everything removed: as before", "[heal][removal]") {
     CHECK(difference(before, snapshot(sandbox)) == "");
     CHECK(difference(content, tree.content()) == "");
 }
+
+TEST_CASE("heal: a mount namespace that is not declared any more is forgotten", "[heal]") {
+    Sandbox sandbox;
+    sandbox.write_config("m.toml", "[partition.m]\nnamespaces = [\"pid\", \"mnt\"]\n");
+    settle(sandbox);
+    sandbox.write_config("m.toml", "[partition.m]\nnamespaces = [\"pid\"]\n");
+    settle(sandbox);
+    CHECK_FALSE(fs::exists(pin("m", "mnt")));
+    CHECK(init_of("m"));
+    sandbox.write_config("m.toml", "[partition.m]\nnamespaces = [\"mnt\"]\n");
+    settle(sandbox);
+    CHECK_FALSE(init_of("m"));
+    CHECK(fs::exists(pin("m", "mnt")));
+}

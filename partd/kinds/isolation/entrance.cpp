@@ -32,8 +32,8 @@ Part part_of(const Resource& found) {
     }
     if (found.key.kind == &kInit.kind) {
         const Init& init = found.spec.as<Init>();
-        return init.root ? Part{{NamespaceKind::Pid, NamespaceKind::Mnt}, init.root}
-                         : Part{{NamespaceKind::Pid}, {}};
+        return init.root.empty() ? Part{{NamespaceKind::Pid}, {}}
+                                 : Part{{NamespaceKind::Pid, NamespaceKind::Mnt}, init.root};
     }
     return {};
 }

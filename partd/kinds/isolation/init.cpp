@@ -65,6 +65,15 @@ void check(const DeclaredObject& object, Diagnostics& problems) {
     }
 }
 
+// Its pins, which a namespace of their types has to leave before.
+std::vector<std::string> claims_of(const Init& init) {
+    std::vector<std::string> claims = {pin_name(init.partition, NamespaceKind::Pid)};
+    if (!init.root.empty()) {
+        claims.push_back(pin_name(init.partition, NamespaceKind::Mnt));
+    }
+    return claims;
+}
+
 // Where somebody looks who wants to change it.
 const Source& source_of(const Declared& declared, const DeclaredObject& partition) {
     const auto command = declared.all<InitCommand>(partition.owner);
@@ -105,6 +114,7 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
         wanted.shown = shown_types(membership);
         add_shown_needs(declared, membership, resource);
     }
+    resource.claims = claims_of(wanted);
     resource.spec = Spec(std::move(wanted));
     desired.add(std::move(resource));
 }
@@ -185,7 +195,6 @@ Result<> observe_one(Look& look, const std::string& name) {
     using Entry = kernel::PinDirectory::Entry;
     auto& pins = look.host.pins();
     const LedgerEntry* known = look.ledger.find(kInit.kind.name, name);
-    const Resource* wanted = look.desired.find(init_key(name));
     const Entry entry = pins.look(pid_pin(name), kernel::namespace_flag(NamespaceKind::Pid));
     std::optional<Namespace> pid;
     Init found{.partition = name, .pinned = entry == Entry::Namespace};
@@ -205,9 +214,8 @@ Result<> observe_one(Look& look, const std::string& name) {
     found.running = process.has_value();
     found.command = note_of(look.host, name, kInitNote);
     found.owner = pid ? owner_text(look.host, name, pid->fd()) : "";
-    if (const std::string root = note_of(look.host, name, kRootNote);
-        !root.empty() || (wanted && wanted->spec.as<Init>().root)) {
-        found.root = root;
+    found.root = note_of(look.host, name, kRootNote);
+    if (!found.root.empty()) {
         const bool mounted =
             pins.look(mnt_pin(name), kernel::namespace_flag(NamespaceKind::Mnt)) == Entry::Namespace;
         found.pinned = found.pinned && mounted;
@@ -219,6 +227,7 @@ Result<> observe_one(Look& look, const std::string& name) {
         .holder = fmt::format("{} is a namespace that partd did not make", pins.path_of(pid_pin(name))),
         .identity = pid ? pid->identity() : ""};
     add_found_needs(look, resource);
+    resource.claims = claims_of(found);
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
     return {};
@@ -247,9 +256,7 @@ Result<> unpin(kernel::Host& host, const std::string& partition, bool mnt) {
 
 Result<> pin(kernel::Host& host, const Init& wanted, const kernel::Booted& booted) {
     auto& pins = host.pins();
-    if (wanted.root) {
-        PARTD_TRY(set_note(host, wanted.partition, kRootNote, *wanted.root));
-    }
+    PARTD_TRY(set_note(host, wanted.partition, kRootNote, wanted.root));
     PARTD_TRY(set_note(host, wanted.partition, kInitNote, wanted.command));
     if (booted.mnt) {
         PARTD_TRY(pins.pin(mnt_pin(wanted.partition), booted.mnt->fd(), true));
@@ -288,7 +295,7 @@ Result<> create(Doing& doing, const Init& wanted) {
     }
     plan.etc = host.paths().etc_netns() + "/" + wanted.partition;
     OpenedRoot root;
-    if (wanted.root) {
+    if (!wanted.root.empty()) {
         auto prepared = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
         PARTD_TRY(prepared);
         root = std::move(*prepared);
@@ -299,7 +306,7 @@ Result<> create(Doing& doing, const Init& wanted) {
     auto booted = kernel::boot(host.cgroups(), plan,
                                [&](const kernel::Booted& made) { return pin(host, wanted, made); });
     if (!booted) {
-        (void)unpin(host, wanted.partition, wanted.root.has_value());
+        (void)unpin(host, wanted.partition, !wanted.root.empty());
     }
     return booted;
 }
@@ -316,18 +323,18 @@ Result<> pin_again(Doing& doing, const Change& change) {
     auto its = Namespace::of_process(*process, NamespaceKind::Pid);
     PARTD_TRY(its);
     kernel::Booted booted{.pid = std::move(*its), .mnt = {}};
-    if (wanted.root) {
+    if (!wanted.root.empty()) {
         auto mnt = Namespace::of_process(*process, NamespaceKind::Mnt);
         PARTD_TRY(mnt);
         booted.mnt = std::move(*mnt);
     }
-    PARTD_TRY(unpin(host, wanted.partition, wanted.root.has_value()));
+    PARTD_TRY(unpin(host, wanted.partition, !wanted.root.empty()));
     return pin(host, wanted, booted);
 }
 
 Result<> remove(Doing& doing, const Init& found) {
     if (const auto pid = open_namespace(doing.host, found.partition, NamespaceKind::Pid)) {
-        PARTD_TRY(end_residents(doing, found.partition, *pid));
+        PARTD_TRY(end_residents(doing, found.partition, NamespaceKind::Pid));
         // One that somebody moved to another group takes the rest of its namespace along.
         if (const auto process = kernel::find_init({}, *pid)) {
             const std::array endings = {kernel::Ending{{*process}, std::chrono::milliseconds(0)}};

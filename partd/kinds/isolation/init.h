@@ -17,9 +17,9 @@ struct InitCommand {
 // begin and end together.
 struct Init {
     std::string partition = {};
-    std::string command = {};              // all that it is started with; "partd-init"
-    std::string owner = {};                // whose user namespace owns its pid namespace
-    std::optional<std::string> root = {};  // what its mount namespace shows
+    std::string command = {};  // all that it is started with; "partd-init"
+    std::string owner = {};    // whose user namespace owns its pid namespace
+    std::string root = {};     // what its mount namespace shows; "" without one of its own
     bool running = true;
     bool pinned = true;
     static const Table table;

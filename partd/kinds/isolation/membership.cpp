@@ -45,7 +45,7 @@ Key namespace_key(const Membership& membership, const std::string& partition, Na
     }
     const bool booted = type == NamespaceKind::Pid ||
                         (type == NamespaceKind::Mnt && membership.own.contains(NamespaceKind::Pid));
-    return own && booted ? init_key(partition) : Key{&kNamespace.kind, pin_name(partition, type)};
+    return own && booted ? init_key(partition) : pin_key(partition, type);
 }
 
 void stands_in(Resource& resource, const Key& container) {
@@ -55,6 +55,10 @@ void stands_in(Resource& resource, const Key& container) {
 
 std::string pin_name(const std::string& partition, NamespaceKind type) {
     return fmt::format("{}/{}", partition, kernel::namespace_name(type));
+}
+
+Key pin_key(const std::string& partition, NamespaceKind type) {
+    return {&kNamespace.kind, pin_name(partition, type)};
 }
 
 Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& partition,

@@ -25,6 +25,8 @@ Key namespace_key(const Membership& membership, const std::string& partition, Na
 void stands_in(Resource& resource, const Key& container);
 // "web/uts": its name below /run/partd/ns.
 std::string pin_name(const std::string& partition, NamespaceKind type);
+// The resource of that pin.
+Key pin_key(const std::string& partition, NamespaceKind type);
 // Opens the namespace that a partition has under its name, be it a netns or a pin.
 Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& partition,
                                          NamespaceKind type);

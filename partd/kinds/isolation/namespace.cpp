@@ -91,7 +91,8 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
         Resource resource{.key = key,
                           .owner = name,
                           .source = object.source,
-                          .needs = {{&kCgroup.kind, group_of(declared, name)}}};
+                          .needs = {{&kCgroup.kind, group_of(declared, name)}},
+                          .claims = {pin_name(name, type)}};
         PinnedNamespace wanted{.partition = name, .type = type, .from = from};
         if (from.empty()) {
             add_own(declared, membership, resource, wanted);

@@ -108,7 +108,7 @@ void add_giver(const std::string& from, NamespaceKind type, Resource& resource) 
     } else if (type == NamespaceKind::Pid || type == NamespaceKind::Mnt) {
         resource.needs.push_back(init_key(from));
     }
-    resource.needs.push_back({&kNamespace.kind, pin_name(from, type)});
+    resource.needs.push_back(pin_key(from, type));
 }
 
 Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
@@ -128,6 +128,7 @@ Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
     Resource resource{
         .key = {&kNamespace.kind, name},
         .owner = found.partition,
+        .claims = {name},
         .marked = true,
         .holder = fmt::format("{} is a namespace that partd did not make", look.host.pins().path_of(name)),
         .identity = ns.identity()};
@@ -136,7 +137,7 @@ Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
     }
     // The user namespace goes last of all that it owns.
     if (found.type != NamespaceKind::User) {
-        resource.needs.push_back({&kNamespace.kind, pin_name(found.partition, NamespaceKind::User)});
+        resource.needs.push_back(pin_key(found.partition, NamespaceKind::User));
     }
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
@@ -276,9 +277,7 @@ Result<> update(Doing& doing, const Change& change) {
 }
 
 Result<> remove(Doing& doing, const PinnedNamespace& found, const std::string& name) {
-    if (const auto ns = open_namespace(doing.host, found.partition, found.type)) {
-        PARTD_TRY(end_residents(doing, found.partition, *ns));
-    }
+    PARTD_TRY(end_residents(doing, found.partition, found.type));
     if (found.type == NamespaceKind::User) {
         PARTD_TRY(free_range(doing.host.paths(), found.partition));
     }
