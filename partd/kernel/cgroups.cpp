@@ -317,4 +317,21 @@ std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
     return text ? parse_number(trim(*text)) : std::nullopt;
 }
 
+CgroupUse Cgroups::use(const std::string& group) const {
+    CgroupUse use{.memory = memory(group), .processes = processes(group).size()};
+    if (!unified_.empty()) {
+        const std::string text = read_file(unified_ + "/" + group + "/cpu.stat").value_or("");
+        const auto parts = words(text.substr(0, text.find('\n')));
+        const auto used =
+            parts.size() == 2 && parts[0] == "usage_usec" ? parse_number(parts[1]) : std::nullopt;
+        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e6) : std::nullopt;
+    }
+    if (const auto mount = v1_.find("cpuacct"); mount != v1_.end()) {
+        const auto text = read_file(mount->second + "/" + group + "/cpuacct.usage");
+        const auto used = text ? parse_number(trim(*text)) : std::nullopt;
+        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e9) : use.cpu_seconds;
+    }
+    return use;
+}
+
 }  // namespace partd::kernel

@@ -12,6 +12,13 @@
 
 namespace partd::kernel {
 
+// What a group uses; nullopt where the controller does not account it.
+struct CgroupUse {
+    std::optional<std::uint64_t> memory = {};  // bytes
+    std::optional<double> cpu_seconds = {};
+    std::optional<std::uint64_t> processes = {};
+};
+
 // The control group hierarchies of this host (cgroups(7)): one cgroup2, v1 controllers each on a mount of its
 // own, or both (hybrid). Groups are named by their path below a hierarchy's root:
 // "partd.slice/partd-web.slice".
@@ -60,6 +67,7 @@ public:
     [[nodiscard]] bool frozen(const std::string& group) const;
     // Bytes of memory in use; nullopt when the group's memory is not accounted.
     [[nodiscard]] std::optional<std::uint64_t> memory(const std::string& group) const;
+    [[nodiscard]] CgroupUse use(const std::string& group) const;
 
 private:
     [[nodiscard]] std::vector<std::string> roots() const;

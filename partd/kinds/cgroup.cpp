@@ -152,7 +152,7 @@ Result<> observe(Look& look) {
         }
         look.add(std::move(found));
     };
-    for (const std::string& group : cgroups.marked()) {
+    for (const std::string& group : look.groups()) {
         take(group);
     }
     look.for_wanted(kCgroup.kind, [&](const Resource& wanted) {
@@ -195,6 +195,12 @@ constinit const LiveKind kCgroup = {
         {.name = "cgroup", .table = &Cgroup::table, .language = kLanguage, .expand = expand, .counts = true},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            for (const std::string& directory : host.cgroups().directories(wanted.key.name)) {
+                topics.push_back(kernel::directory_topic(directory));
+            }
+        },
 };
 
 }  // namespace partd

@@ -87,7 +87,7 @@ std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : cgroups.marked()) {
+    for (const std::string& group : look.groups()) {
         for (const std::string& attribute : kernel::list_xattrs(cgroups.home(group))) {
             const std::string prefix = mark_name("");
             const std::string key = attribute.substr(std::min(prefix.size(), attribute.size()));

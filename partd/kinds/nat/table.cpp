@@ -224,6 +224,8 @@ constinit const LiveKind kTable = {
     .kind = {.name = "nftables", .table = &NatTable::table, .complete = complete, .channel = "nftables"},
     .observe = observe,
     .apply = apply,
+    .watch = [](const Resource&, kernel::Host&,
+                std::vector<std::string>& topics) { topics.push_back(kernel::table_topic(kTableName)); },
 };
 
 }  // namespace partd
