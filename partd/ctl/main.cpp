@@ -73,6 +73,7 @@ void add_verbs(CLI::App& app, Options& options, Verb& chosen) {
         ->add_option("name", options.name, "A partition")
         ->required();
     add("thaw", "Let them go on", run_thaw)->add_option("name", options.name, "A partition")->required();
+    add("doctor", "What on this host gets in the way of partitions, and the mend", run_doctor);
     add("schema", "Print the JSON Schema of the configuration", run_schema)
         ->add_flag("--man", options.manual, "Print the manual page partd.toml(5) instead");
 }

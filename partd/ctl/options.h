@@ -55,6 +55,7 @@ int run_shell(const Options& options);
 int run_kill(const Options& options);
 int run_freeze(const Options& options);
 int run_thaw(const Options& options);
+int run_doctor(const Options& options);
 int run_schema(const Options& options);
 
 }  // namespace partd::ctl
