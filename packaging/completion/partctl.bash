@@ -72,7 +72,7 @@ _partctl() {
     fi
     local words=$_partctl_options
     case $verb in
-        '') [[ $word == -* ]] || words='check diff apply status list show exec shell kill freeze thaw ns schema' ;;
+        '') [[ $word == -* ]] || words='check diff apply status list show exec shell kill freeze thaw ns doctor schema' ;;
         apply) words+=' --file --keep-going --allow-delete' ;;
         status) words+=' --check' ;;
         schema) words+=' --man' ;;

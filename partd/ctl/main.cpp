@@ -98,6 +98,7 @@ private:
         add("ns", "Namespaces, as lsns(8), with their partitions");
         add("history", "The documents that were applied");
         add("metrics", "Figures, as Prometheus reads them");
+        add("doctor", "What on this host gets in the way of partitions, and the mend");
         add("events", "What partd does, as it does it", run_events);
         add("schema", "Print the JSON Schema of the configuration", run_schema)
             ->add_flag("--man", options_.manual, "Print the manual page partd.toml(5) instead");

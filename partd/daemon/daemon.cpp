@@ -180,6 +180,8 @@ void Daemon::converge() {
     soon_->disarm();
     if (stale_files_ && !read_files()) {
         settle_->arm(std::max(settings_.settle, milliseconds(1000)));
+        blind_ = true;
+        notify();  // whoever waits for the start does not wait for this
         return;
     }
     pending_.add(backoff_.due(Clock::now()));

@@ -22,6 +22,7 @@ constexpr std::array kAll = {
     Verb{"ns", "Namespaces", Right::Read, namespaces},
     Verb{"history", "History", Right::Read, history},
     Verb{"metrics", "Metrics", Right::Read, metrics},
+    Verb{"doctor", "Doctor", Right::Read, doctor},
     Verb{"apply", "Apply", Right::Apply, apply},
     Verb{"confirm", "Confirm", Right::Apply, confirm},
     Verb{"rollback", "Rollback", Right::Apply, rollback},

@@ -85,5 +85,6 @@ Answer kill(Engine& engine, const Request& request);
 Answer freeze(Engine& engine, const Request& request);
 Answer thaw(Engine& engine, const Request& request);
 Answer metrics(Engine& engine, const Request& request);
+Answer doctor(Engine& engine, const Request& request);
 
 }  // namespace partd::verbs
