@@ -162,6 +162,17 @@ Result<> Systemd::process(milliseconds longest) {
     return result < 0 && result != -EINTR ? Result<>(fail(-result, "wait for systemd")) : Result<>();
 }
 
+bool Systemd::is_coming_up() {
+    if (bus_ == nullptr && !open()) {
+        return false;
+    }
+    BusError error;
+    char* value = nullptr;
+    sd_bus_get_property_string(bus_, kService, kObject, kManager, "SystemState", &error.error, &value);
+    const std::string state = taken(value);
+    return state == "initializing" || state == "starting";
+}
+
 std::optional<std::string> Systemd::text(const std::string& unit, const char* interface, const char* name) {
     BusError error;
     char* value = nullptr;
@@ -203,6 +214,16 @@ Result<Systemd::Unit> Systemd::look(const std::string& unit) {
     sd_bus_get_property_trivial(bus_, kService, object.c_str(), kUnit, "NeedDaemonReload", &error.error, 'b',
                                 &reload);
     found.needs_reload = reload != 0;
+    found.has_job = has_job(unit).value_or(false);
+    BusError third;
+    char** paths = nullptr;
+    if (sd_bus_get_property_strv(bus_, kService, object.c_str(), kUnit, "DropInPaths", &third.error,
+                                 &paths) >= 0) {
+        for (char** path = paths; path != nullptr && *path != nullptr; ++path) {
+            found.drop_ins.push_back(taken(*path));
+        }
+        const std::unique_ptr<char*, void (*)(void*)> owned(paths, std::free);
+    }
     if (unit.ends_with(".service")) {
         constexpr char kInterface[] = "org.freedesktop.systemd1.Service";
         std::uint32_t pid = 0;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 struct sd_bus;
 struct sd_bus_message;
@@ -39,11 +40,16 @@ public:
     // Makes a scope around the process that opened this connection, whatever pid namespace it is in, so that
     // its children are born there.
     Result<> start_scope(const std::string& unit, UnitProperties properties);
-    // Each waits for the end of its job. An unknown unit is success for stop().
     Result<> start(const std::string& unit);
+    // Waits until it is gone; an unknown one is success.
     Result<> stop(const std::string& unit);
-    // Starts it anew if it runs.
-    Result<> try_restart(const std::string& unit);
+    // Starts a service anew, or for the first time; or stops it; or starts it anew if it runs. These wait
+    // some seconds, and not at all while the host comes up: a service may have to wait for what waits for
+    // partd. Job::Running is success then, and look() tells of the job.
+    enum class Job : std::uint8_t { Done, Running };
+    Result<Job> restart_service(const std::string& unit);
+    Result<Job> try_restart_service(const std::string& unit);
+    Result<Job> stop_service(const std::string& unit);
     // Reads all unit files again (systemctl daemon-reload).
     Result<> reload();
     // A unit that failed is as one that was never started. An unknown one is success.
@@ -58,7 +64,9 @@ public:
         std::string description;
         std::string group;  // of its processes, below the hierarchy's root and without a leading '/'
         pid_t main_pid = 0;
-        bool needs_reload = false;  // its files have changed since they were read
+        bool needs_reload = false;          // its files have changed since they were read
+        bool has_job = false;               // it is about to be started or stopped
+        std::vector<std::string> drop_ins;  // paths of the files that add to it, as they were read
     };
     Result<Unit> look(const std::string& unit);
 
@@ -73,8 +81,12 @@ private:
     void note_job(sd_bus_message* message);
     Result<Message> call(const char* method, const Append& append);
     Result<Message> call_once(const char* method, const Append& append);
-    Result<> run_job(const char* method, const std::string& unit, const Append& append);
-    Result<std::string> wait(const std::string& unit, const std::string& job);
+    Result<Job> run_job(const char* method, const std::string& unit, const Append& append,
+                        std::chrono::milliseconds patience);
+    Result<Job> run_service_job(const char* method, const std::string& unit);
+    Result<std::string> wait(const std::string& unit, const std::string& job,
+                             std::chrono::milliseconds patience);
+    bool is_coming_up();
     Result<> process(std::chrono::milliseconds longest);
     [[nodiscard]] Result<bool> has_job(const std::string& unit);
     [[nodiscard]] std::optional<std::string> text(const std::string& unit, const char* interface,

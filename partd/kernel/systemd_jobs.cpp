@@ -12,20 +12,25 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-// Of one job: longer than a service has to stop (TimeoutStopSec, 90 s).
-constexpr std::chrono::seconds kJobPatience{100};
+// Of the job of a slice or scope: longer than the services in it have to stop (TimeoutStopSec, 90 s).
+constexpr std::chrono::seconds kPatience{100};
+// Of the job of a service.
+constexpr std::chrono::seconds kServicePatience{10};
 
 }  // namespace
 
-// The job's result; "" when it ended while nobody listened.
-Result<std::string> Systemd::wait(const std::string& unit, const std::string& job) {
-    const auto end = Clock::now() + kJobPatience;
+// The job's result; "" when it ended while nobody listened; ETIMEDOUT when it goes on.
+Result<std::string> Systemd::wait(const std::string& unit, const std::string& job, milliseconds patience) {
+    const auto end = Clock::now() + patience;
     auto ask = Clock::now() + std::chrono::seconds(1);
-    while (Clock::now() < end) {
+    while (true) {
         if (const auto found = ended_.find(job); found != ended_.end()) {
             std::string result = found->second;
             ended_.erase(found);
             return result;
+        }
+        if (Clock::now() >= end) {
+            return fail(ETIMEDOUT, fmt::format("systemd is still at it with {} (systemctl list-jobs)", unit));
         }
         if (auto heard = process(milliseconds(200)); !heard) {
             PARTD_TRY(open());
@@ -38,10 +43,10 @@ Result<std::string> Systemd::wait(const std::string& unit, const std::string& jo
             ask = Clock::now() + std::chrono::seconds(1);
         }
     }
-    return fail(ETIMEDOUT, fmt::format("systemd is still at it with {} (systemctl list-jobs)", unit));
 }
 
-Result<> Systemd::run_job(const char* method, const std::string& unit, const Append& append) {
+Result<Systemd::Job> Systemd::run_job(const char* method, const std::string& unit, const Append& append,
+                                      milliseconds patience) {
     ended_.clear();
     auto reply = call(method, append);
     if (!reply) {
@@ -51,7 +56,10 @@ Result<> Systemd::run_job(const char* method, const std::string& unit, const App
     if (const int result = sd_bus_message_read(reply->get(), "o", &job); result < 0) {
         return fail(-result, fmt::format("systemd, {} of {}", method, unit));
     }
-    auto result = wait(unit, job);
+    auto result = wait(unit, job, patience);
+    if (!result && result.error().code == ETIMEDOUT) {
+        return Job::Running;
+    }
     PARTD_TRY(result);
     if (!result->empty() && *result != "done" && *result != "skipped") {
         return fail(
@@ -59,17 +67,29 @@ Result<> Systemd::run_job(const char* method, const std::string& unit, const App
                         "journalctl -u {}",
                         method, unit, *result, unit, unit));
     }
-    return {};
+    return Job::Done;
 }
 
+namespace {
+
+Result<> finished(const Result<Systemd::Job>& job, const std::string& unit) {
+    PARTD_TRY(job);
+    return *job == Systemd::Job::Done
+               ? Result<>()
+               : fail(ETIMEDOUT, fmt::format("systemd is still at it with {} (systemctl list-jobs)", unit));
+}
+
+}  // namespace
+
 Result<> Systemd::start_transient(const std::string& unit, const UnitProperties& properties) {
-    return run_job("StartTransientUnit", unit, [&](sd_bus_message* message) {
+    const auto append = [&](sd_bus_message* message) {
         int result = sd_bus_message_append(message, "ss", unit.c_str(), "replace");
         if (result >= 0) {
             result = append_properties(message, properties);
         }
         return result < 0 ? result : sd_bus_message_append(message, "a(sa(sv))", 0);
-    });
+    };
+    return finished(run_job("StartTransientUnit", unit, append, kPatience), unit);
 }
 
 Result<> Systemd::start_scope(const std::string& unit, UnitProperties properties) {
@@ -93,15 +113,29 @@ Result<> absent_is_success(Result<> result) {
 }  // namespace
 
 Result<> Systemd::start(const std::string& unit) {
-    return run_job("StartUnit", unit, job_arguments(unit));
+    return finished(run_job("StartUnit", unit, job_arguments(unit), kPatience), unit);
 }
 
 Result<> Systemd::stop(const std::string& unit) {
-    return absent_is_success(run_job("StopUnit", unit, job_arguments(unit)));
+    return absent_is_success(finished(run_job("StopUnit", unit, job_arguments(unit), kPatience), unit));
 }
 
-Result<> Systemd::try_restart(const std::string& unit) {
-    return run_job("TryRestartUnit", unit, job_arguments(unit));
+Result<Systemd::Job> Systemd::run_service_job(const char* method, const std::string& unit) {
+    const milliseconds patience = is_coming_up() ? milliseconds(0) : milliseconds(kServicePatience);
+    return run_job(method, unit, job_arguments(unit), patience);
+}
+
+Result<Systemd::Job> Systemd::restart_service(const std::string& unit) {
+    return run_service_job("RestartUnit", unit);
+}
+
+Result<Systemd::Job> Systemd::try_restart_service(const std::string& unit) {
+    return run_service_job("TryRestartUnit", unit);
+}
+
+Result<Systemd::Job> Systemd::stop_service(const std::string& unit) {
+    auto stopped = run_service_job("StopUnit", unit);
+    return !stopped && stopped.error().code == ENOENT ? Job::Done : std::move(stopped);
 }
 
 Result<> Systemd::reload() {

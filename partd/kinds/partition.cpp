@@ -6,6 +6,7 @@
 #include "kinds/cgroup.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
+#include "kinds/service.h"
 
 #include <algorithm>
 #include <cctype>
@@ -140,9 +141,11 @@ Result<> observe(Look& look) {
         }
         Resource found{
             .key = {&kPartition.kind, name}, .spec = Spec(*partition), .owner = name, .marked = true};
-        // Its processes go before anything that they may use.
+        // Its processes go before anything that they may use, but after the services, which have a place to
+        // go back to.
         for (const Resource& resource : look.observed.all()) {
-            if (resource.owner == name && resource.standing == Standing::Ours) {
+            if (resource.owner == name && resource.standing == Standing::Ours &&
+                resource.key.kind != &kService.kind) {
                 found.needs.push_back(resource.key);
             }
         }
