@@ -142,6 +142,7 @@ void Daemon::hear(const Scope& looked_at) {
     heard = without(std::move(heard), looked_at);
     if (!heard.empty()) {
         drift_ = true;
+        culprit_ = host_.culprit();
         pending_.add(heard);
         look_soon();
     }
@@ -326,7 +327,11 @@ void Daemon::tell_change(const Change& change, bool repair, Clock::time_point no
                         .kind = std::string(change.key.kind->name),
                         .object = change.key.text(),
                         .change = line,
+                        .culprit = repair ? culprit_ : "",
                         .message = (repair ? "put back: " : "") + line};
+    if (!happening.culprit.empty()) {
+        happening.message += "  after " + happening.culprit;
+    }
     say(happening);
     if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
         happening.what = "contested";

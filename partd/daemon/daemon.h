@@ -86,6 +86,7 @@ private:
     Scope pending_ = {};       // who has to be looked at
     bool stale_files_ = true;  // they have to be read again
     bool drift_ = false;       // what is done next puts back what somebody else changed
+    std::string culprit_;       // who did, as far as the kernel tells
     bool ready_ = false;
     bool blind_ = false;   // the last look failed
     bool ending_ = false;  // processes of a partition that goes have some time left

@@ -9,7 +9,7 @@ namespace partd::kernel {
 Result<Host> Host::open(Paths paths) {
     auto self = Netns::current();
     PARTD_TRY(self);
-    auto cgroups = Cgroups::find();
+    auto cgroups = Cgroups::find(paths.root);
     PARTD_TRY(cgroups);
     return Host(std::move(paths), std::move(*self), std::move(*cgroups));
 }
@@ -163,6 +163,9 @@ void Host::forget_all() {
     pins_.forget();
     open_.clear();
     users_.clear();
+    if (Systemd* systemd = cgroups_.systemd()) {
+        systemd->close();  // it tells everybody who listens of all units
+    }
     forget_lists();
 }
 

@@ -38,6 +38,8 @@ struct Paths {
     [[nodiscard]] std::string layers() const { return library() + "/layers"; }
     [[nodiscard]] std::string netns() const { return root + "/run/netns"; }
     [[nodiscard]] std::string etc_netns() const { return root + "/etc/netns"; }
+    // Units of systemd until the next boot.
+    [[nodiscard]] std::string units() const { return root + "/run/systemd/system"; }
 };
 
 // The live host, as far as partd looks at it: what is open stays open, and what was listed is remembered

@@ -27,6 +27,8 @@ public:
     void mounts_changed() { look_at_mounts_ = true; }
     // Takes what waits. What was lost (ENOBUFS) is kEverything.
     Topics drain();
+    // Who caused the last of these, as far as the kernel tells: "nft (process 1234)"; "" when it does not.
+    [[nodiscard]] const std::string& culprit() const { return culprit_; }
 
 private:
     HostWatch(Fd links, Fd nftables, Fd mounts, NetlinkSocket names, std::vector<std::string> places)
@@ -47,6 +49,7 @@ private:
     std::vector<std::string> places_;
     std::set<std::string> points_;  // below the places, as last seen
     bool look_at_mounts_ = false;
+    std::string culprit_;
 };
 
 }  // namespace partd::kernel
