@@ -149,8 +149,7 @@ void Host::wait_until_gone(const std::set<int>& indexes) {
 std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chrono::milliseconds patience) {
     const auto now = std::chrono::steady_clock::now();
     const auto until = leaving_.try_emplace(whose, now + patience).first->second;
-    return std::max(std::chrono::milliseconds(0),
-                    std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(until - now));
 }
 
 void Host::forget_lists() {
