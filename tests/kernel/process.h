@@ -16,6 +16,10 @@ namespace partd::test {
 using Json = nlohmann::json;
 using namespace std::chrono_literals;
 using Milliseconds = std::chrono::milliseconds;
+
+/// How long to wait for what has to come at once: that time, or on a slow machine PARTD_TEST_PATIENCE times it.
+Milliseconds patient(Milliseconds usual);
+
 using Arguments = std::vector<std::string>;
 
 struct RunOptions {
