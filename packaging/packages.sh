@@ -12,6 +12,7 @@ run_packages=(nftables iproute2 iputils-ping)
 # Other people's programs, as judges of what partd did.
 test_packages=(
     "${run_packages[@]}" busybox-static catch2 conntrack strace util-linux procps python3 python3-jsonschema
+    dbus-daemon libcap2-bin libxml2-utils systemd
 )
 check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck scdoc)
 

@@ -78,6 +78,13 @@ void forget_circumstances() {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     (void)setpriority(PRIO_PROCESS, 0, 0);
     (void)write_kernel_file("/proc/self/oom_score_adj", "0");
+    // partd's unit allows many descriptors. What uses select(2) breaks with more than these at once.
+    constexpr rlim_t kDescriptors = 1024;
+    rlimit descriptors{};
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+        descriptors.rlim_cur = std::min(descriptors.rlim_max, kDescriptors);
+        setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
 }
 
 Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt) {

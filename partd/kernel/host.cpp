@@ -122,6 +122,8 @@ void Host::forget_lists() {
 }
 
 void Host::forget_all() {
+    directory_.forget();
+    pins_.forget();
     open_.clear();
     users_.clear();
     forget_lists();

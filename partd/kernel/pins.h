@@ -44,6 +44,8 @@ public:
     void retire();
     // Makes the directory as pin() does.
     Result<> make_ready();
+    // Another process may have taken the directory back meanwhile, as retire() does.
+    void forget() { ready_ = false; }
 
 private:
     std::string path_;

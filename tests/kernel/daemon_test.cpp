@@ -138,6 +138,26 @@ TEST_CASE("daemon: a broken file changes nothing, and is told once", "[daemon][f
     CHECK(daemon.running());
 }
 
+TEST_CASE("daemon: partctl removes everything meanwhile", "[daemon]") {
+    Sandbox sandbox;
+    // So many that the daemon itself refuses to remove them.
+    sandbox.write_config(
+        "all.toml", "[partition.a]\n[partition.b]\n[partition.c]\n[partition.d]\nnamespaces = [\"uts\"]\n");
+    Daemon daemon;
+    REQUIRE(eventually([] { return exists("a") && fs::exists("/run/partd/ns/d/uts"); }));
+    REQUIRE(converged(sandbox));
+    sandbox.remove_config("all.toml");
+    REQUIRE(sandbox.partctl({"apply", "--allow-delete"}).code == 0);
+    REQUIRE_FALSE(fs::exists("/run/netns"));
+    REQUIRE_FALSE(fs::exists("/run/partd/ns"));
+    sandbox.write_config("other.toml", "[partition.e]\nnamespaces = [\"net\", \"uts\"]\n");
+    REQUIRE(eventually([] { return exists("e"); }));
+    const bool settled = converged(sandbox);
+    INFO(daemon.log());
+    CHECK(settled);
+    CHECK(daemon.log().find("No such file") == std::string::npos);
+}
+
 TEST_CASE("daemon: everything stays when it stops or is killed", "[daemon]") {
     Sandbox sandbox;
     sandbox.write_config("web.toml", std::string(kWeb) + "[partition.vm]\nnamespaces = [\"pid\", \"uts\"]\n");

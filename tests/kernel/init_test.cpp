@@ -98,6 +98,19 @@ TEST_CASE("init: partd-init holds the partition, in its cgroup, after partctl ha
     CHECK(state(sandbox) == "active");
 }
 
+TEST_CASE("init: PID 1 has the usual bounds, whatever partctl was started with", "[init]") {
+    Sandbox sandbox;
+    declare(sandbox);
+    REQUIRE(run({"prlimit", "--nofile=15000:15000", "nice", "-n", "5", PARTCTL, "apply"}).code == 0);
+    const auto init = init_of("i");
+    REQUIRE(init);
+    const std::string process = "/proc/" + std::to_string(*init);
+    CHECK(output({"prlimit", "--noheadings", "--raw", "--nofile", "--output=SOFT,HARD", "--pid",
+                  std::to_string(*init)}) == "1024 15000\n");
+    CHECK(output({"ps", "-o", "ni=", "-p", std::to_string(*init)}) == "  0\n");
+    CHECK(read_file(process + "/oom_score_adj") == "0\n");
+}
+
 TEST_CASE("init: partd-init reaps orphans", "[init]") {
     Sandbox sandbox;
     declare(sandbox);
