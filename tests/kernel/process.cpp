@@ -258,6 +258,17 @@ bool eventually(const std::function<bool()>& condition, Milliseconds within) {
     return true;
 }
 
+bool remains(const std::function<bool()>& condition, Milliseconds time) {
+    const auto end = Clock::now() + time;
+    while (condition()) {
+        if (Clock::now() >= end) {
+            return true;
+        }
+        std::this_thread::sleep_for(20ms);
+    }
+    return false;
+}
+
 Background::Background(const Arguments& arguments, int netns) {
     start([&arguments]() -> int { execute(arguments); }, netns);
 }

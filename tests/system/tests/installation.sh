@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154
 # What cmake --install puts where: programs, manual, completion, examples.
 
 expect "partctl --version" "0.1.0" "$(partctl --version)"
