@@ -1,16 +1,26 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace partd {
 
-// What a program tells about its work, on stderr (spdlog). Only the programs' own rooms log: what others find
-// out, they return.
+// What a program tells about its work (spdlog): to the journal where that is what stderr leads to, else to
+// stderr. Only the programs' own rooms log: what others find out, they return.
 void start_log(std::string_view program, bool verbose);
+enum class LogLeast : std::uint8_t { Error, Info, Detail };
+void set_log_level(LogLeast least);
 // What was done.
 void log_info(std::string_view text);
 void log_error(std::string_view text);
 // Seen with --verbose only.
 void log_detail(std::string_view text);
+
+// Fields of a journal entry (systemd.journal-fields(7)); stderr does not show them.
+using LogFields = std::vector<std::pair<std::string, std::string>>;
+void log_with(bool error, std::string_view text, const LogFields& fields);
 
 }  // namespace partd

@@ -91,10 +91,13 @@ std::size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
+namespace {
+
+// The text with everything escaped that is neither a printable character nor kept.
+std::string escaped(std::string_view text, bool (*keeps)(char byte)) {
     std::string safe;
     while (!text.empty()) {
-        const std::size_t length = utf8_length(text);
+        const std::size_t length = keeps(text[0]) ? 1 : utf8_length(text);
         if (length == 0) {
             safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
         } else {
@@ -103,6 +106,16 @@ std::string printable(std::string_view text) {
         text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return safe;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+    return escaped(text, [](char) { return false; });
+}
+
+std::string valid_utf8(std::string_view text) {
+    return escaped(text, [](char byte) { return byte > 0; });
 }
 
 namespace {

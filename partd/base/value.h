@@ -4,6 +4,7 @@
 #include "base/source.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -94,5 +95,7 @@ Value::Data Value::convert(T&& value) {
 
 // JSON text of the value (RFC 8259): one line, or indented by `indent` blanks.
 std::string to_json(const Value& value, int indent = -1);
+// The value of a JSON text; nullopt when it is none.
+std::optional<Value> from_json(std::string_view text);
 
 }  // namespace partd

@@ -1,4 +1,4 @@
-#include "ctl/session.h"
+#include "ctl/options.h"
 #include "kernel/session.h"
 #include "kernel/terminal.h"
 #include "kinds/isolation/entrance.h"
@@ -34,16 +34,12 @@ int run(const Options& options, const char* verb) {
         complain(safe.error().message);
         return kCannotRun;
     }
-    auto session = open_session(options, verb, true);
-    if (!session) {
-        return session.error();
-    }
-    auto view = look(session->host, session->desired.compiled.desired);
-    if (!view) {
-        complain(view.error().message);
-        return kCannotRun;
-    }
-    auto entry = open_entry(session->host, session->desired.compiled.desired, view->observed, options.name);
+    auto engine = Engine::open(options.paths());
+    auto loaded = engine ? (*engine)->load({.keep_going = true}) : std::unexpected(engine.error());
+    auto view = loaded ? (*engine)->look((*engine)->desired()) : std::unexpected(loaded.error());
+    auto entry = view ? open_entry((*engine)->host(), (*engine)->desired().compiled.desired, view->observed,
+                                   options.request.name)
+                      : std::unexpected(view.error());
     if (!entry) {
         complain(entry.error().message);
         return kCannotRun;
@@ -51,8 +47,8 @@ int run(const Options& options, const char* verb) {
     const kernel::SessionPlan plan{.command = options.command,
                                    .file_mode_mask = options.umask,
                                    .terminal = entry->isolated() && has_terminal()};
-    const Error error = kernel::run_session(session->host.cgroups(), *entry, plan);
-    complain(fmt::format("{} {}: {}", verb, options.name, error.message));
+    const Error error = kernel::run_session((*engine)->host().cgroups(), *entry, plan);
+    complain(fmt::format("{} {}: {}", verb, options.request.name, error.message));
     return error.code == ENOENT ? kNotFound : kCannotRun;
 }
 

@@ -1,60 +1,48 @@
 #pragma once
 
 #include "kernel/host.h"
+#include "verbs/verbs.h"
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace partd::ctl {
 
-// The exit codes of partctl.
-enum Exit : int {
-    kDone = 0,
-    kDifferences = 1,
-    kUsage = 2,
-    kInvalid = 3,
-    kNotPermitted = 5,
-    kSomeFailed = 6,
-    kRefused = 7,
-    kNotConverged = 8,
-};
+using namespace verbs;  // the exit codes, requests and answers
 
 // Everything a user can say.
 struct Options {
     std::string root;
-    bool json = false;
-    bool legend = true;
-    bool color = false;  // as it came out of --color, NO_COLOR and whether stdout is a terminal
     bool verbose = false;
+    bool own_process = false;  // without the daemon, even where one runs
+    Request request;           // what goes to the verb as it is
 
-    std::string name;                // a partition or slice
-    std::vector<std::string> files;  // check
-    std::string extra;               // apply -f
-    bool keep_going = false;
-    bool allow_delete = false;
-    bool manual = false;               // schema --man
-    bool check = false;                // status --check
-    std::string signal = "TERM";       // kill
-    std::vector<std::string> command;  // exec
-    char** arguments = nullptr;        // all of them, to start again with
-    unsigned umask = 022;              // the caller's, for the program that exec becomes
+    std::vector<std::string> files;                 // check
+    std::string extra;                              // apply -f
+    std::optional<std::chrono::milliseconds> wait;  // apply --wait, wait --timeout
+    bool watch = false;                             // status --watch
+    bool manual = false;                            // schema --man
+    std::vector<std::string> command;               // exec
+    char** arguments = nullptr;                     // all of them, to start again with
+    unsigned umask = 022;                           // the caller's, for the program that exec becomes
 
     [[nodiscard]] kernel::Paths paths() const { return {.root = root}; }
 };
 
-// The verbs. Each returns the program's exit code.
-int run_check(const Options& options);
-int run_diff(const Options& options);
-int run_apply(const Options& options);
-int run_status(const Options& options);
-int run_list(const Options& options);
-int run_show(const Options& options);
-int run_ns(const Options& options);
+// Verbs that only partctl has. Each returns the program's exit code.
 int run_exec(const Options& options);
 int run_shell(const Options& options);
-int run_kill(const Options& options);
-int run_freeze(const Options& options);
-int run_thaw(const Options& options);
 int run_schema(const Options& options);
+int run_events(const Options& options);
+int run_wait(const Options& options);
+// Any other: in the daemon when one can be reached, else in this process.
+int run_verb(const Options& options, const Verb& verb);
+
+// "partctl: TEXT" on stderr.
+void complain(std::string_view text);
+// The exit code for what the caller may not do, after saying so; nullopt when it may.
+std::optional<int> refuse_without_rights(std::string_view verb);
 
 }  // namespace partd::ctl

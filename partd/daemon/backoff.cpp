@@ -15,14 +15,18 @@ constexpr std::chrono::seconds kWindow{10};
 void Backoff::hold(Object& object, Clock::time_point now) {
     object.delay = object.delay.count() == 0 ? kFirst : std::min(object.delay * 2, kMost);
     object.until = now + object.delay;
+    object.waits = true;
 }
 
-void Backoff::failed(const std::string& object, Clock::time_point now) {
-    hold(objects_[object], now);
+void Backoff::failed(const std::string& object, Scope scope, Clock::time_point now) {
+    Object& held = objects_[object];
+    held.scope = std::move(scope);
+    hold(held, now);
 }
 
-bool Backoff::repaired(const std::string& name, Clock::time_point now) {
+bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point now) {
     Object& object = objects_[name];
+    object.scope = std::move(scope);
     std::erase_if(object.repairs,
                   [&](Clock::time_point at) { return now - at > kWindow + object.delay * 2; });
     object.repairs.push_back(now);
@@ -44,14 +48,35 @@ std::set<std::string> Backoff::held(Clock::time_point now) const {
     return all;
 }
 
-Clock::time_point Backoff::next(Clock::time_point now) const {
+Scope Backoff::due(Clock::time_point now) {
+    Scope scope = Scope::nothing();
+    for (auto& [name, object] : objects_) {
+        if (object.waits && now >= object.until) {
+            object.waits = false;
+            scope.add(object.scope);
+        }
+    }
+    return scope;
+}
+
+Clock::time_point Backoff::next() const {
     auto soonest = Clock::time_point::max();
     for (const auto& [name, object] : objects_) {
-        if (now < object.until) {
+        if (object.waits) {
             soonest = std::min(soonest, object.until);
         }
     }
     return soonest;
+}
+
+std::set<std::string> Backoff::contested(Clock::time_point now) const {
+    std::set<std::string> owners;
+    for (const auto& [name, object] : objects_) {
+        if (object.repairs.size() >= kFight && now - object.repairs.back() < kWindow + object.delay * 2) {
+            owners.insert(object.scope.owners.begin(), object.scope.owners.end());
+        }
+    }
+    return owners;
 }
 
 }  // namespace partd::daemon

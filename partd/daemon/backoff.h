@@ -1,5 +1,7 @@
 #pragma once
 
+#include "model/scope.h"
+
 #include <chrono>
 #include <map>
 #include <set>
@@ -14,25 +16,31 @@ using Clock = std::chrono::steady_clock;
 // somebody else keeps changing back. Each has a delay of its own, which doubles up to a minute.
 class Backoff {
 public:
-    // It failed at that time.
-    void failed(const std::string& object, Clock::time_point now);
+    // It failed at that time; `scope` is what has to be looked at to try again.
+    void failed(const std::string& object, Scope scope, Clock::time_point now);
     // It was mended at that time. True when that happens so often that it is contested.
-    bool repaired(const std::string& name, Clock::time_point now);
+    bool repaired(const std::string& object, Scope scope, Clock::time_point now);
     // The files changed: everything has a new chance.
     void forget() { objects_.clear(); }
 
     // Those that are left alone now.
     [[nodiscard]] std::set<std::string> held(Clock::time_point now) const;
+    // What those that waited until now are looked at with; they wait no longer.
+    Scope due(Clock::time_point now);
     // When the next of them has its turn; max() when none waits.
-    [[nodiscard]] Clock::time_point next(Clock::time_point now) const;
+    [[nodiscard]] Clock::time_point next() const;
+    // Whose objects something else kept changing back a short while ago.
+    [[nodiscard]] std::set<std::string> contested(Clock::time_point now) const;
 
 private:
     struct Object {
+        Scope scope = Scope::nothing();
         std::chrono::milliseconds delay{0};
         Clock::time_point until = {};
         std::vector<Clock::time_point> repairs = {};
+        bool waits = false;
     };
-    void hold(Object& object, Clock::time_point now);
+    static void hold(Object& object, Clock::time_point now);
 
     std::map<std::string, Object> objects_;
 };

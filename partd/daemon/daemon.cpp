@@ -1,8 +1,11 @@
 #include "daemon/daemon.h"
 
-#include "base/log.h"
 #include "base/text.h"
+#include "kernel/files.h"
+#include "kinds/partition.h"
 #include "plan/render.h"
+#include "reconcile/pause.h"
+#include "verbs/metrics.h"
 
 #include <sys/epoll.h>
 
@@ -18,20 +21,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Daemon& self(void* data) {
-    return *static_cast<Daemon*>(data);
-}
-
-std::unexpected<Error> fail_sd(int result, std::string_view doing) {
-    return fail(-result, doing);
-}
+// Processes that end at once are waited for; the others have their time while the daemon goes on.
+constexpr milliseconds kPatience{50};
+constexpr milliseconds kAskAgain{100};
 
 std::string place_text(const Source& source) {
     return source ? source.text() + ": " : "";
-}
-
-std::pair<std::string_view, std::string_view> text_of(const TextFile& file) {
-    return {file.path, file.text};
 }
 
 // Processes come and go in a control group; its limits are another matter.
@@ -44,262 +39,432 @@ bool is_config(std::string_view name) {
     return name.ends_with(".toml");
 }
 
+Scope scope_of(const Change& change) {
+    Scope scope = Scope::nothing();
+    scope.add(*change.key.kind, change.owner);
+    return scope;
+}
+
+// Those of one that the other does not cover.
+Scope without(Scope scope, const Scope& covered) {
+    if (covered.all) {
+        return Scope::nothing();
+    }
+    std::erase_if(scope.owners, [&](const std::string& owner) { return covered.owners.contains(owner); });
+    std::erase_if(scope.channels,
+                  [&](std::string_view channel) { return covered.channels.contains(channel); });
+    return scope;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::make(kernel::Paths paths) {
-    auto host = kernel::Host::open(paths);
-    PARTD_TRY(host);
+    PARTD_TRY(kernel::make_directories(paths.state()));
+    auto alone = kernel::try_lock(paths.state() + "/daemon");
+    if (!alone) {
+        return fail("partd runs already (" + alone.error().message + ")");
+    }
+    auto loop = Loop::open();
+    PARTD_TRY(loop);
     auto files = kernel::DirectoryWatch::open();
     PARTD_TRY(files);
     auto places = kernel::DirectoryWatch::open();
     PARTD_TRY(places);
-    auto watch = kernel::HostWatch::open();
-    PARTD_TRY(watch);
-    std::unique_ptr<Daemon> daemon(new Daemon(std::move(paths), std::move(*host), std::move(*files),
-                                              std::move(*places), std::move(*watch)));
+    auto host = kernel::HostWatch::open({paths.netns(), paths.pins()});
+    PARTD_TRY(host);
+    auto engine = Engine::open(std::move(paths));
+    PARTD_TRY(engine);
+    std::unique_ptr<Daemon> daemon(new Daemon(std::move(*alone), std::move(*loop), std::move(*engine),
+                                              std::move(*files), std::move(*places), std::move(*host)));
     PARTD_TRY(daemon->start());
     return daemon;
 }
 
-Daemon::Daemon(kernel::Paths paths, kernel::Host host, kernel::DirectoryWatch files,
-               kernel::DirectoryWatch places, kernel::HostWatch host_watch)
-    : paths_(std::move(paths)),
-      host_(std::move(host)),
+Daemon::Daemon(Fd alone, std::unique_ptr<Loop> loop, std::unique_ptr<Engine> engine,
+               kernel::DirectoryWatch files, kernel::DirectoryWatch places, kernel::HostWatch host)
+    : alone_(std::move(alone)),
+      loop_(std::move(loop)),
+      engine_(std::move(engine)),
       files_(std::move(files)),
       places_(std::move(places)),
-      host_watch_(std::move(host_watch)) {}
-
-Daemon::~Daemon() {
-    for (sd_event_source* timer : {settle_, soon_, later_}) {
-        sd_event_source_unref(timer);
-    }
-    sd_event_unref(event_);
-}
-
-Result<> Daemon::add_io(int fd, std::uint32_t events, sd_event_io_handler_t handler) {
-    const int result = sd_event_add_io(event_, nullptr, fd, events, handler, this);
-    return result < 0 ? fail_sd(result, "wait for events") : Result<>();
-}
-
-Result<> Daemon::add_timer(sd_event_source*& timer, sd_event_time_handler_t handler) {
-    int result = sd_event_add_time(event_, &timer, CLOCK_BOOTTIME, 0, 1000, handler, this);
-    if (result >= 0) {
-        result = sd_event_source_set_enabled(timer, SD_EVENT_OFF);
-    }
-    return result < 0 ? fail_sd(result, "make a timer") : Result<>();
-}
+      host_(std::move(host)) {}
 
 Result<> Daemon::start() {
-    if (const int result = sd_event_new(&event_); result < 0) {
-        return fail_sd(result, "make the event loop");
-    }
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
-        sigaddset(&signals, signal);
-    }
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
-    for (const int signal : {SIGTERM, SIGINT}) {
-        sd_event_add_signal(event_, nullptr, signal, nullptr, nullptr);  // ends the loop
-    }
-    sd_event_add_signal(
-        event_, nullptr, SIGHUP,
-        [](sd_event_source*, const signalfd_siginfo*, void* data) { return self(data).reload(), 0; }, this);
-    (void)sd_event_set_watchdog(event_, 1);
-    const auto host_changed = [](sd_event_source*, int, std::uint32_t, void* data) {
-        return self(data).host_changed(), 0;
+    const auto host_changed = [this] { this->host_changed(); };
+    PARTD_TRY(loop_->on_ready(files_.fd(), EPOLLIN, [this] { files_changed(); }));
+    PARTD_TRY(loop_->on_ready(places_.fd(), EPOLLIN, host_changed));
+    PARTD_TRY(loop_->on_ready(host_.links(), EPOLLIN, host_changed));
+    PARTD_TRY(loop_->on_ready(host_.nftables(), EPOLLIN, host_changed));
+    PARTD_TRY(loop_->on_ready(host_.mounts(), EPOLLPRI, [this] {
+        host_.mounts_changed();
+        this->host_changed();
+    }));
+    PARTD_TRY(loop_->on_signal(SIGHUP, [this] { reload(); }));
+    const auto add = [&](Loop::Timer*& timer, void (Daemon::*handler)()) -> Result<> {
+        auto added = loop_->add_timer([this, handler] { (this->*handler)(); });
+        PARTD_TRY(added);
+        timer = *added;
+        return {};
     };
-    PARTD_TRY(add_io(files_.fd(), EPOLLIN, [](sd_event_source*, int, std::uint32_t, void* data) {
-        return self(data).files_changed(), 0;
-    }));
-    PARTD_TRY(add_io(places_.fd(), EPOLLIN, host_changed));
-    PARTD_TRY(add_io(host_watch_.links(), EPOLLIN, host_changed));
-    PARTD_TRY(add_io(host_watch_.nftables(), EPOLLIN, host_changed));
-    // Waiting for a change of the mounts takes it: it is not there any more to be drained.
-    PARTD_TRY(add_io(host_watch_.mounts(), EPOLLPRI, [](sd_event_source*, int, std::uint32_t, void* data) {
-        return self(data).look_soon(), 0;
-    }));
-    const auto act = [](sd_event_source*, std::uint64_t, void* data) { return self(data).converge(), 0; };
-    PARTD_TRY(add_timer(settle_, act));
-    PARTD_TRY(add_timer(soon_, act));
-    PARTD_TRY(add_timer(later_, act));
-    const auto directories = paths_.config();
+    PARTD_TRY(add(settle_, &Daemon::converge));
+    PARTD_TRY(add(soon_, &Daemon::converge));
+    PARTD_TRY(add(again_, &Daemon::converge));
+    PARTD_TRY(add(resync_, &Daemon::resync));
+    PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
+    PARTD_TRY(add(figures_, &Daemon::write_metrics));
+    const auto directories = engine_->paths().config();
     files_.follow({directories.begin(), directories.end()});
-    arm(settle_, milliseconds(0));
+    engine_->host().set_patience(kPatience);
+    engine_->on_applied = [this](const Applied& done) { applied(done); };
+    auto server = Server::open(loop_->event(), *this, engine_->paths().bus(), engine_->paths().root.empty());
+    PARTD_TRY(server);
+    server_ = std::move(*server);
+    settle_->arm(milliseconds(0));
     return {};
 }
 
-Result<> Daemon::run() {
-    const int result = sd_event_loop(event_);
-    sd_notify(0, "STOPPING=1");
-    return result < 0 ? fail_sd(result, "run the event loop") : Result<>();
-}
-
-void Daemon::arm(sd_event_source* timer, milliseconds after) {
-    std::uint64_t now = 0;
-    sd_event_now(event_, CLOCK_BOOTTIME, &now);
-    sd_event_source_set_time(timer, now + static_cast<std::uint64_t>(after.count()) * 1000);
-    sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-void Daemon::disarm(sd_event_source* timer) {
-    sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+void Daemon::say(const Happening& happening) {
+    tell(happening, [this](const bus::Event& event) { server_->emit(event); });
 }
 
 void Daemon::files_changed() {
-    if (files_.drain(is_config)) {
+    if (!files_.drain(is_config).empty()) {
         stale_files_ = true;
-        arm(settle_, settings_.settle);  // again with every change: a burst is read once
+        settle_->arm(settings_.settle);  // again with every change: a burst is read once
     }
 }
 
-void Daemon::drain_host() {
-    (void)host_watch_.drain();
-    (void)places_.drain(is_no_traffic);
-}
-
-void Daemon::host_changed() {
-    const bool host = host_watch_.drain();
-    const bool places = places_.drain(is_no_traffic);
-    if (host || places) {
+void Daemon::hear(const Scope& looked_at) {
+    kernel::Topics topics = host_.drain();
+    topics.merge(places_.drain(is_no_traffic));
+    Scope heard = Scope::nothing();
+    concerns_.add(topics, heard);
+    heard = without(std::move(heard), looked_at);
+    if (!heard.empty()) {
+        drift_ = true;
+        culprit_ = host_.culprit();
+        pending_.add(heard);
         look_soon();
     }
 }
 
+void Daemon::host_changed() {
+    hear(Scope::nothing());
+}
+
+// A storm of foreign events leaves most of the time to others.
 void Daemon::look_soon() {
-    int enabled = SD_EVENT_OFF;
-    sd_event_source_get_enabled(soon_, &enabled);
-    drift_ = true;
-    if (enabled == SD_EVENT_OFF) {
-        // A storm of foreign events leaves most of the time to others.
-        arm(soon_, last_look_ * 4);
-    }
+    const auto rest = std::chrono::duration_cast<milliseconds>(looked_ + last_look_ * 4 - Clock::now());
+    soon_->arm_once(std::max(milliseconds(0), rest));
+}
+
+void Daemon::resync() {
+    pending_.all = true;
+    server_->check_system_bus();
+    converge();
 }
 
 void Daemon::reload() {
     std::uint64_t now = 0;
-    sd_event_now(event_, CLOCK_MONOTONIC, &now);
+    sd_event_now(loop_->event(), CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(now));
     stale_files_ = true;
+    pending_.all = true;
+    refused_.clear();
     backoff_.forget();
     converge();
     sd_notify(0, "READY=1");
 }
 
 void Daemon::converge() {
-    disarm(settle_);
-    disarm(soon_);
-    if (auto read = stale_files_ ? read_files() : Result<>(); !read) {
-        log_error(read.error().message);
-        return plan_next(Clock::now());
+    settle_->disarm();
+    soon_->disarm();
+    if (stale_files_ && !read_files()) {
+        settle_->arm(std::max(settings_.settle, milliseconds(1000)));
+        blind_ = true;
+        notify();  // whoever waits for the start does not wait for this
+        return;
     }
-    carry_out();
+    pending_.add(backoff_.due(Clock::now()));
+    carry_out(std::exchange(pending_, Scope::nothing()));
 }
 
-Result<> Daemon::read_files() {
-    auto desired = load_desired(paths_, {.keep_going = true});
-    PARTD_TRY(desired);
+bool Daemon::read_files() {
+    const std::uint64_t before = hash_of(engine_->desired().files);
+    auto changed = engine_->load({.keep_going = true});
+    if (!changed) {
+        say({.what = "files", .message = changed.error().message, .bad = true});
+        return false;
+    }
     stale_files_ = false;
-    if (!std::ranges::equal(desired->files, desired_.files, {}, text_of, text_of)) {
+    const Desired& desired = engine_->desired();
+    if (hash_of(desired.files) != before) {
         drift_ = false;  // what is done now is what the files say anew
+        refused_.clear();
         backoff_.forget();
     }
-    desired_ = std::move(*desired);
-    settings_ = daemon_settings(desired_.compiled.declared);
-    std::vector<std::string> complaints = desired_.notes;
-    for (const Problem& problem : desired_.problems) {
+    pending_.add(*changed);
+    std::vector<std::string> complaints = desired.notes;
+    for (const Problem& problem : desired.problems) {
         complaints.push_back(place_text(problem.at) + problem.message);
     }
     if (complaints != told_) {
         for (const std::string& complaint : complaints) {
-            log_error(printable(complaint));
+            say({.what = "files", .message = complaint, .bad = true});
         }
         told_ = std::move(complaints);
     }
-    return {};
+    return true;
 }
 
-void Daemon::carry_out() {
+void Daemon::carry_out(Scope scope) {
+    scope = engine_->parts().closed(std::move(scope));
     const auto begin = Clock::now();
-    auto outcome = reconcile(host_, desired_.compiled.desired,
-                             {.delete_limit = settings_.delete_limit,
-                              .held = backoff_.held(begin),
-                              .before_look = [this] { drain_host(); }});
-    const auto end = Clock::now();
-    last_look_ = std::chrono::duration_cast<milliseconds>(end - begin);
-    if (!outcome) {
-        log_error(outcome.error().message);
-        backoff_.failed("the host", end);
+    auto done = engine_->apply({.options = {.held = backoff_.held(begin),
+                                            .scope = scope,
+                                            .before_look =
+                                                [&] {
+                                                    loop_->still_alive();
+                                                    hear(scope);
+                                                }},
+                                .origin = "the files"});
+    looked_ = Clock::now();
+    last_look_ = std::chrono::duration_cast<milliseconds>(looked_ - begin);
+    blind_ = !done;
+    if (!done) {
+        say({.what = "failed", .message = done.error().message, .bad = true});
+        backoff_.failed("the host", {}, looked_);
     } else {
-        tell(*outcome);
-        if (outcome->refused.empty()) {
-            if (auto kept = accept(paths_, desired_.files); !kept) {
-                log_error(kept.error().message);
-            }
-        }
+        judge(done->outcome, scope);
     }
-    drift_ = false;
-    follow_places();
-    host_.forget_all();  // an open namespace lives on when its name is gone
-    plan_next(end);
-    const char* state =
-        outcome && outcome->converged && outcome->plan.conflicts.empty() ? "as declared" : "degraded";
-    sd_notifyf(0, "%sSTATUS=%zu objects, %s", ready_ ? "" : "READY=1\n",
-               desired_.compiled.desired.all().size(), state);
-    ready_ = true;
+    settle_in(scope);
+    plan_next(looked_);
 }
 
-void Daemon::tell(const Outcome& outcome) {
+// A look at a part that does not end well is followed by one at everything: the reason may lie elsewhere.
+void Daemon::judge(const Outcome& outcome, const Scope& scope) {
+    ending_ = !outcome.execution.postponed.empty();
+    for (const Change& change : outcome.execution.postponed) {
+        pending_.add(scope_of(change));
+    }
+    const bool well = outcome.converged && outcome.execution.failed.empty();
+    if (!scope.all && !well && outcome.refused.empty()) {
+        pending_.all = true;
+        look_soon();
+    }
+}
+
+void Daemon::settle_in(const Scope& scope) {
+    const Desired& desired = engine_->desired();
+    settings_ = daemon_settings(desired.compiled.declared);
+    set_log_level(settings_.log_level == LogLevel::Error  ? LogLeast::Error
+                  : settings_.log_level == LogLevel::Info ? LogLeast::Info
+                                                          : LogLeast::Detail);
+    concerns_.renew(desired.compiled.desired, engine_->parts(), scope, engine_->host());
+    places_.follow(concerns_.directories());
+    engine_->host().forget_all();  // an open namespace lives on when its name is gone
+    engine_->set_contested(backoff_.contested(Clock::now()));
+    drift_ = !pending_.empty() && !ending_;
+    notify();
+}
+
+void Daemon::applied(const Applied& done) {
+    const Outcome& outcome = done.outcome;
     const auto now = Clock::now();
     if (!outcome.refused.empty()) {
-        log_error(outcome.refused);
+        if (outcome.refused != refused_) {
+            say({.what = "refused", .message = outcome.refused, .bad = true});
+        }
+        refused_ = outcome.refused;
         return;
     }
+    generation_ = done.generation;
+    refused_.clear();
     const auto held = backoff_.held(now);
-    const auto failed = [&](const Change& change) {
-        const auto is_same = [&](const auto& each) { return each.change.key == change.key; };
-        return std::ranges::any_of(outcome.execution.failed, is_same) ||
-               std::ranges::any_of(outcome.execution.skipped, is_same);
-    };
+    std::uint64_t repairs = 0;
     for (const Change& change : outcome.plan.changes) {
-        const std::string object = change.key.text();
-        if (held.contains(object) || failed(change)) {
-            continue;
-        }
-        log_info(fmt::format("{}{}", drift_ ? "put back: " : "", plan::render_line(change)));
-        if (drift_ && backoff_.repaired(object, now)) {
-            log_error(fmt::format(
-                "{}{} is contested: something else keeps changing it back. It is mended less often "
-                "now; find the other program and let one of the two go",
-                place_text(change.source), object));
+        if (!held.contains(change.key.text()) && outcome.execution.did(change.key)) {
+            tell_change(change, drift_, now);
+            repairs += drift_ ? 1 : 0;
         }
     }
-    for (const auto& each : outcome.execution.failed) {
-        log_error(fmt::format("{}{}", place_text(each.change.source), each.error.message));
-        backoff_.failed(each.change.key.text(), now);
+    engine_->count_repairs(repairs);
+    tell_failures(outcome.execution, now);
+    note_states(done);
+}
+
+// What a partial look did not see is as it was.
+void Daemon::note_states(const Applied& done) {
+    std::map<std::string, std::string> now;
+    for (const std::string& name : partitions()) {
+        const auto known = states_.find(name);
+        const bool seen = done.scope.all || done.scope.owners.contains(name) || known == states_.end();
+        now[name] = seen ? "active" : known->second;
+    }
+    const auto note = [&](const std::string& owner, const char* state) {
+        if (const auto found = now.find(owner); found != now.end()) {
+            found->second = state;
+        }
+    };
+    for (const auto& failed : done.outcome.execution.failed) {
+        note(failed.change.owner, "degraded");
+    }
+    for (const auto& skipped : done.outcome.execution.skipped) {
+        note(skipped.change.owner, "degraded");
+    }
+    for (const Conflict& conflict : done.outcome.plan.conflicts) {
+        note(conflict.owner, "conflict");
+    }
+    std::ranges::for_each(engine_->contested(), [&](const std::string& name) { note(name, "contested"); });
+    std::ranges::for_each(paused(), [&](const std::string& name) { note(name, "paused"); });
+    states_ = std::move(now);
+}
+
+void Daemon::tell_change(const Change& change, bool repair, Clock::time_point now) {
+    const std::string line = plan::render_line(change);
+    Happening happening{.what = repair ? "repaired" : "changed",
+                        .partition = change.owner,
+                        .kind = std::string(change.key.kind->name),
+                        .object = change.key.text(),
+                        .change = line,
+                        .culprit = repair ? culprit_ : "",
+                        .message = (repair ? "put back: " : "") + line};
+    if (!happening.culprit.empty()) {
+        happening.message += "  after " + happening.culprit;
+    }
+    say(happening);
+    if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
+        happening.what = "contested";
+        happening.bad = true;
+        happening.message = fmt::format(
+            "{}{} is contested: something else keeps changing it back. It is mended less often now; find the "
+            "other program and let one of the two go",
+            place_text(change.source), change.key.text());
+        say(happening);
     }
 }
 
-void Daemon::follow_places() {
-    std::set<std::string> places;
-    for (const Resource& resource : desired_.compiled.desired.all()) {
-        if (resource.key.kind->name == "cgroup") {
-            const auto directories = host_.cgroups().directories(resource.key.name);
-            places.insert(directories.begin(), directories.end());
-        } else if (resource.key.kind->name == "file") {
-            places.insert(paths_.etc_netns() + "/" + resource.owner);
-        }
+void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {
+    for (const auto& [change, error] : execution.failed) {
+        say({.what = "failed",
+             .partition = change.owner,
+             .kind = std::string(change.key.kind->name),
+             .object = change.key.text(),
+             .change = plan::render_line(change),
+             .message = place_text(change.source) + error.message,
+             .bad = true});
+        backoff_.failed(change.key.text(), scope_of(change), now);
     }
-    places_.follow(places);
-    (void)places_.drain(is_no_traffic);
 }
 
 void Daemon::plan_next(Clock::time_point now) {
-    const auto next = backoff_.next(now);
-    const auto retry = next == Clock::time_point::max()
-                           ? settings_.resync
-                           : std::chrono::duration_cast<milliseconds>(next - now);
-    arm(later_, std::min(settings_.resync, retry + milliseconds(1)));
+    auto next = backoff_.next();
+    if (ending_) {
+        next = std::min(next, now + kAskAgain);
+    }
+    if (next != Clock::time_point::max()) {
+        again_->arm(std::chrono::duration_cast<milliseconds>(std::max(next - now, Clock::duration(0))) +
+                    milliseconds(1));
+    } else {
+        again_->disarm();
+    }
+    resync_->arm(settings_.resync);
+    if (const auto waiting = engine_->waiting()) {
+        confirm_->arm(time_left(*waiting));
+    } else {
+        confirm_->disarm();
+    }
+    constexpr milliseconds kGather{1000};
+    figures_->arm_once(kGather);
+}
+
+void Daemon::confirm_time_is_over() {
+    const auto waiting = engine_->waiting();
+    if (!waiting) {
+        return;
+    }
+    drift_ = false;
+    const auto back = engine_->go_back(*waiting, {.origin = "nobody confirmed in time"});
+    if (!back) {
+        say({.what = "rolled-back", .message = "going back failed: " + back.error().message, .bad = true});
+        constexpr milliseconds kPause{1000};
+        confirm_->arm(kPause);
+        return;
+    }
+    say({.what = "rolled-back",
+         .message = fmt::format(
+             "nobody confirmed in time: the host is as generation {} says again{}", waiting->generation,
+             back->differing.empty() ? ", and as it stood before"
+                                     : "; not as it stood before: " + join(back->differing, "; ")),
+         .bad = !back->differing.empty()});
+    settle_in({});
+    plan_next(Clock::now());
+}
+
+verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
+    drift_ = false;
+    verbs::Answer answer = verb.run(*engine_, request);
+    loop_->still_alive();
+    if (verb.right == verbs::Right::Read) {
+        engine_->host().forget_all();
+        drift_ = !pending_.empty();
+        return answer;
+    }
+    // Whatever it did: everything may be different now.
+    settle_in({});
+    plan_next(Clock::now());
+    if (verb.name == "resume" || verb.name == "pause") {
+        pending_.owners.insert(request.name);
+        look_soon();
+    }
+    return answer;
+}
+
+std::string Daemon::state() const {
+    const auto is_well = [](const auto& entry) { return entry.second == "active"; };
+    const bool troubled = blind_ || !told_.empty() || !refused_.empty();
+    return !ready_                                              ? "starting"
+           : !troubled && std::ranges::all_of(states_, is_well) ? "as declared"
+                                                                : "degraded";
+}
+
+std::uint64_t Daemon::confirm_in() const {
+    const auto waiting = engine_->waiting();
+    return waiting ? static_cast<std::uint64_t>(time_left(*waiting).count()) : 0;
+}
+
+std::vector<std::string> Daemon::partitions() const {
+    std::vector<std::string> names;
+    for (const DeclaredObject* object : engine_->desired().compiled.declared.all<Partition>()) {
+        names.push_back(object->owner);
+    }
+    return names;
+}
+
+std::vector<std::string> Daemon::paused() const {
+    const auto names = partd::paused(engine_->paths());
+    return {names.begin(), names.end()};
+}
+
+std::vector<std::string> Daemon::contested() const {
+    return {engine_->contested().begin(), engine_->contested().end()};
+}
+
+void Daemon::notify() {
+    const bool first = !std::exchange(ready_, true);
+    sd_notifyf(0, "%sSTATUS=%zu objects, %s", first ? "READY=1\n" : "",
+               engine_->desired().compiled.desired.all().size(), state().c_str());
+    server_->properties_changed();
+}
+
+void Daemon::write_metrics() {
+    const std::string path = settings_.metrics.value_or(engine_->paths().state() + "/partd.prom");
+    if (path.empty()) {
+        return;
+    }
+    if (auto done = kernel::write_atomically(path, verbs::metrics_text(*engine_, states_)); !done) {
+        say({.what = "failed", .message = "metrics: " + done.error().message, .bad = true});
+    }
 }
 
 }  // namespace partd::daemon

@@ -1,73 +1,100 @@
 #pragma once
 
 #include "daemon/backoff.h"
-#include "kernel/watch.h"
+#include "daemon/concerns.h"
+#include "daemon/loop.h"
+#include "daemon/server.h"
+#include "daemon/teller.h"
+#include "kernel/directory_watch.h"
+#include "kernel/host_watch.h"
 #include "kinds/host.h"
-#include "reconcile/desired.h"
-#include "reconcile/reconciler.h"
+#include "reconcile/engine.h"
 
+#include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include <systemd/sd-event.h>
-
 namespace partd::daemon {
 
-// partd: keeps the host as the files declare. Events only tell it to look again; every change of the host
-// goes through reconcile(), one at a time.
-class Daemon {
+// partd: keeps the host as the files declare. Events only say whom to look at again; every change of the host
+// goes through the engine, one at a time.
+class Daemon : public Service {
 public:
     static Result<std::unique_ptr<Daemon>> make(kernel::Paths paths);
-    ~Daemon();
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
 
     // Until a signal ends it. Whatever it made stays as it is.
-    Result<> run();
+    Result<> run() { return loop_->run(); }
+
+    verbs::Answer call(const verbs::Verb& verb, const verbs::Request& request) override;
+    void reload() override;
+    [[nodiscard]] std::string state() const override;
+    [[nodiscard]] std::uint64_t generation() const override { return generation_; }
+    [[nodiscard]] std::uint64_t confirm_in() const override;
+    [[nodiscard]] std::vector<std::string> partitions() const override;
+    [[nodiscard]] std::vector<std::string> paused() const override;
+    [[nodiscard]] std::vector<std::string> contested() const override;
 
 private:
-    Daemon(kernel::Paths paths, kernel::Host host, kernel::DirectoryWatch files,
-           kernel::DirectoryWatch places, kernel::HostWatch host_watch);
+    Daemon(Fd alone, std::unique_ptr<Loop> loop, std::unique_ptr<Engine> engine, kernel::DirectoryWatch files,
+           kernel::DirectoryWatch places, kernel::HostWatch host);
     Result<> start();
-    Result<> add_io(int fd, std::uint32_t events, sd_event_io_handler_t handler);
-    Result<> add_timer(sd_event_source*& timer, sd_event_time_handler_t handler);
 
     void files_changed();
     void host_changed();
     void look_soon();
-    void reload();
-    // Makes the host as the files say, which are read again when they changed.
+    void resync();
+    void confirm_time_is_over();
+    // Makes the host as the files say: the files first when they changed, then whoever has to be looked at.
     void converge();
-    Result<> read_files();
-    void carry_out();
-    void tell(const Outcome& outcome);
-    void follow_places();
+    // False when it could not be read at all.
+    bool read_files();
+    void carry_out(Scope scope);
+    // What happened up to now: those of the scope are about to be looked at, the others have their turn
+    // later.
+    void hear(const Scope& looked_at);
+    void applied(const Applied& done);
+    void note_states(const Applied& done);
+    void say(const Happening& happening);
+    void tell_change(const Change& change, bool repair, Clock::time_point now);
+    void tell_failures(const Execution& execution, Clock::time_point now);
+    void judge(const Outcome& outcome, const Scope& scope);
+    // What follows from a document that is in force now.
+    void settle_in(const Scope& scope);
     void plan_next(Clock::time_point now);
-    void drain_host();
+    void notify();
+    void write_metrics();
 
-    // Timers of CLOCK_BOOTTIME: a clock that is set does not move them.
-    void arm(sd_event_source* timer, std::chrono::milliseconds after);
-    void disarm(sd_event_source* timer);
-
-    kernel::Paths paths_;
-    kernel::Host host_;
+    Fd alone_;  // the lock of the only daemon of a host
+    std::unique_ptr<Loop> loop_;
+    std::unique_ptr<Engine> engine_;
     kernel::DirectoryWatch files_;   // of the configuration
-    kernel::DirectoryWatch places_;  // of what partd made in file systems: control groups, /etc/netns
-    kernel::HostWatch host_watch_;
-    sd_event* event_ = nullptr;
-    sd_event_source* settle_ = nullptr;  // files changed
-    sd_event_source* soon_ = nullptr;    // the host changed
-    sd_event_source* later_ = nullptr;   // something gets another chance, or it is time to look anyway
+    kernel::DirectoryWatch places_;  // of what partd made in file systems
+    kernel::HostWatch host_;
+    std::unique_ptr<Server> server_;
+    Loop::Timer* settle_ = nullptr;   // files changed
+    Loop::Timer* soon_ = nullptr;     // the host changed
+    Loop::Timer* again_ = nullptr;    // something gets another chance
+    Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
+    Loop::Timer* confirm_ = nullptr;  // nobody confirmed
+    Loop::Timer* figures_ = nullptr;  // the file of metrics
 
-    Desired desired_;
     DaemonSettings settings_;
+    Concerns concerns_;
     Backoff backoff_;
+    Scope pending_ = {};       // who has to be looked at
     bool stale_files_ = true;  // they have to be read again
     bool drift_ = false;       // what is done next puts back what somebody else changed
+    std::string culprit_;       // who did, as far as the kernel tells
     bool ready_ = false;
-    std::vector<std::string> told_;  // the last complaints about files, so as not to repeat it
+    bool blind_ = false;   // the last look failed
+    bool ending_ = false;  // processes of a partition that goes have some time left
+    std::uint64_t generation_ = 0;
+    std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
+    std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
+    std::string refused_;                        // the last plan that was refused, so as not to repeat it
+    Clock::time_point looked_ = {};
     std::chrono::milliseconds last_look_{0};
 };
 

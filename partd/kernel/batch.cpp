@@ -3,6 +3,7 @@
 #include "kernel/host.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <utility>
 
@@ -19,17 +20,27 @@ void Batch::netlink(NetlinkSocket& socket, Message message, std::size_t change, 
     stream.changes.push_back(change);
 }
 
-void Batch::end(Ending ending, std::size_t change, std::function<void()> afterwards) {
+void Batch::end(Ending ending, std::size_t change, const std::string& whose,
+                std::function<void()> afterwards) {
+    const auto left = host_.time_to_leave(whose, ending.patience);
+    ending.told = left < ending.patience;
+    ending.patience = left;
     endings_.push_back(std::move(ending));
-    leaving_.push_back({change, std::move(afterwards)});
+    leaving_.push_back({change, whose, std::move(afterwards)});
 }
 
 void Batch::flush_endings(std::vector<Failure>& failures) {
-    const auto left = end_processes(endings_);
+    const auto left = end_processes(endings_, host_.patience());
     for (std::size_t i = 0; i < leaving_.size(); ++i) {
-        leaving_[i].afterwards();
+        const Leaving& leaving = leaving_[i];
+        if (!left[i].empty() && host_.time_to_leave(leaving.whose, {}).count() > 0) {
+            failures.push_back({leaving.change, fail(EINPROGRESS, describe(left[i]) + " are ending").error()});
+            continue;
+        }
+        host_.forget_leaving(leaving.whose);
+        leaving.afterwards();
         if (!left[i].empty()) {
-            failures.push_back({leaving_[i].change, fail(describe(left[i]) + " do not end").error()});
+            failures.push_back({leaving.change, fail(describe(left[i]) + " do not end").error()});
         }
     }
     endings_.clear();

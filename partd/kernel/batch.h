@@ -30,8 +30,10 @@ public:
     }
     // Runs when everything else was sent.
     void at_end(std::function<void()> work) { at_end_.push_back(std::move(work)); }
-    // Ends processes, those of all changes at once and before anything is sent; then runs `afterwards`.
-    void end(Ending ending, std::size_t change, std::function<void()> afterwards);
+    // Ends processes, those of all changes at once and before anything is sent; then runs `afterwards`. Where
+    // the host is not to wait for them (Host::set_patience), the change fails with EINPROGRESS until they are
+    // gone or their patience is over; `whose` tells that it is the same leave-taking.
+    void end(Ending ending, std::size_t change, const std::string& whose, std::function<void()> afterwards);
     // Counts a change that was made by a system call of its own.
     void count_write() { ++writes_; }
 
@@ -63,6 +65,7 @@ private:
     std::vector<std::function<void()>> at_end_;
     struct Leaving {
         std::size_t change;
+        std::string whose;
         std::function<void()> afterwards;
     };
     std::vector<Ending> endings_;

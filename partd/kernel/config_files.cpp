@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <map>
 #include <optional>
 
@@ -53,6 +54,19 @@ std::string file_problem(const struct stat& st, std::size_t most) {
         return fmt::format("has {} bytes; at most {} are read", st.st_size, most);
     }
     return ownership_problem(st);
+}
+
+// A lease for reading is refused while anybody has the file open to write (fcntl(2), F_SETLEASE). Whoever
+// opens it while the lease stands would have it taken back by a signal that ends us.
+bool is_being_written(int fd) {
+    struct sigaction ignore{};
+    struct sigaction former{};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGIO, &ignore, &former);
+    const bool refused = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    sigaction(SIGIO, &former, nullptr);
+    return refused;
 }
 
 class Collector {
@@ -113,7 +127,9 @@ private:
             return;
         }
         auto text = read_fd(fd->get(), most_);
-        if (!text) {
+        if (is_being_written(fd->get())) {
+            result_.unread.insert(path);
+        } else if (!text) {
             refuse(path, text.error().message);
         } else if (!text->empty()) {
             files_[name] = TextFile{path, std::move(*text)};

@@ -16,6 +16,7 @@ struct ConfigFiles {
     std::set<std::string> bad;    // paths of those that are refused
     std::set<std::string>
         missing;  // directories that are not there or cannot be read: not the same as empty ones
+    std::set<std::string> unread;  // files that somebody has open to write: they may be half a file
     Diagnostics problems;
 };
 

@@ -18,6 +18,8 @@
 #include <filesystem>
 #include <memory>
 
+#include <fmt/format.h>
+
 namespace partd::kernel {
 
 Result<Fd> open_directory(const std::string& path, bool for_reading) {
@@ -100,13 +102,18 @@ Result<> write_kernel_file(const std::string& path, std::string_view text) {
     return {};
 }
 
-Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode) {
+namespace {
+
+Result<> replace(const std::string& path, std::string_view text, unsigned mode, bool durable) {
     const std::string draft = path + ".new";
     Fd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd) {
         return fail_errno("create " + draft);
     }
     auto written = write_all(fd.get(), text);
+    if (written && durable && fsync(fd.get()) != 0) {
+        written = fail_errno("write " + draft);
+    }
     fd.reset();
     if (written && rename(draft.c_str(), path.c_str()) != 0) {
         written = fail_errno("rename " + draft);
@@ -116,6 +123,40 @@ Result<> write_atomically(const std::string& path, std::string_view text, unsign
         return std::unexpected(std::move(written).error().wrap(path));
     }
     return {};
+}
+
+}  // namespace
+
+Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode) {
+    return replace(path, text, mode, false);
+}
+
+Result<> write_durably(const std::string& path, std::string_view text, unsigned mode) {
+    PARTD_TRY(replace(path, text, mode, true));
+    auto directory = open_directory(path.substr(0, path.rfind('/')));
+    PARTD_TRY(directory);
+    return fsync(directory->get()) == 0 ? Result<>() : fail_errno("write " + path);
+}
+
+Result<> append_file(const std::string& path, std::string_view text) {
+    const Fd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    const ssize_t written = write(fd.get(), text.data(), text.size());
+    if (written < 0) {
+        return fail_errno("write to " + path);
+    }
+    return static_cast<std::size_t>(written) == text.size() ? Result<>() : fail(ENOSPC, "write to " + path);
+}
+
+std::string file_stamp(const std::string& path) {
+    struct stat st{};
+    if (stat(path.c_str(), &st) != 0) {
+        return {};
+    }
+    return fmt::format("{} {} {} {}.{}", st.st_dev, st.st_ino, st.st_size, st.st_ctim.tv_sec,
+                       st.st_ctim.tv_nsec);
 }
 
 Result<> make_directories(const std::string& path, unsigned mode) {

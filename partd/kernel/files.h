@@ -22,6 +22,12 @@ Result<> write_kernel_file(const std::string& path, std::string_view text);
 // Replaces the file as a whole: a reader sees the old text or the new one. One writer at a time; what a
 // killed one left is used again.
 Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode = 0644);
+// The same, and it survives a loss of power once this has returned.
+Result<> write_durably(const std::string& path, std::string_view text, unsigned mode = 0644);
+// Adds to the end of an existing file with one write(2).
+Result<> append_file(const std::string& path, std::string_view text);
+// Changes whenever the file does: "" when there is none.
+std::string file_stamp(const std::string& path);
 // Makes the directory and those above it.
 Result<> make_directories(const std::string& path, unsigned mode = 0755);
 // The names in a directory, sorted, without "." and ".."; ENOENT is an error.

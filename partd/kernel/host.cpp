@@ -9,7 +9,7 @@ namespace partd::kernel {
 Result<Host> Host::open(Paths paths) {
     auto self = Netns::current();
     PARTD_TRY(self);
-    auto cgroups = Cgroups::find();
+    auto cgroups = Cgroups::find(paths.root);
     PARTD_TRY(cgroups);
     return Host(std::move(paths), std::move(*self), std::move(*cgroups));
 }
@@ -52,7 +52,33 @@ Result<const std::vector<Link>*> Host::links(const std::string& name) {
     PARTD_TRY(where);
     auto listed = list_links((*where)->route());
     PARTD_TRY(listed);
+    if (name.empty() && !listed->empty()) {
+        highest_ = std::max(highest_, std::ranges::max(*listed, {}, &Link::index).index);
+    }
     return &links_.emplace(name, std::move(*listed)).first->second;
+}
+
+Result<> Host::list_only(const std::set<std::string>& names, const std::set<int>& indexes) {
+    std::vector<Link> found;
+    const auto take = [&](const Result<std::optional<Link>>& link) {
+        if (link && *link && std::ranges::find(found, (*link)->index, &Link::index) == found.end()) {
+            found.push_back(**link);
+        }
+        return link ? Result<>() : std::unexpected(link.error());
+    };
+    for (const std::string& name : names) {
+        PARTD_TRY(take(get_link(self_.route(), name)));
+    }
+    for (const int index : indexes) {
+        PARTD_TRY(take(get_link(self_.route(), index)));
+    }
+    links_.insert_or_assign("", std::move(found));
+    return {};
+}
+
+std::optional<int> Host::namespace_id(const std::string& name) {
+    const auto where = netns(name);
+    return where ? kernel::namespace_id(self_.route(), (*where)->fd()) : std::nullopt;
 }
 
 const Link* Host::find_link(const std::string& netns, const std::string& name) {
@@ -95,6 +121,10 @@ int Host::free_index(const std::string& netns) {
     for (const Link& link : all ? std::span(**all) : std::span<const Link>()) {
         next = std::max(next, link.index + 1);
     }
+    if (netns.empty()) {
+        next = std::max(next, highest_ + 1);
+        highest_ = next;
+    }
     return next++;
 }
 
@@ -116,6 +146,13 @@ void Host::wait_until_gone(const std::set<int>& indexes) {
     }
 }
 
+std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chrono::milliseconds patience) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto until = leaving_.try_emplace(whose, now + patience).first->second;
+    return std::max(std::chrono::milliseconds(0),
+                    std::chrono::ceil<std::chrono::milliseconds>(until - now));
+}
+
 void Host::forget_lists() {
     links_.clear();
     next_index_.clear();
@@ -126,6 +163,9 @@ void Host::forget_all() {
     pins_.forget();
     open_.clear();
     users_.clear();
+    if (Systemd* systemd = cgroups_.systemd()) {
+        systemd->close();  // it tells everybody who listens of all units
+    }
     forget_lists();
 }
 

@@ -4,7 +4,9 @@
 #include "kernel/links.h"
 #include "kernel/netns.h"
 #include "kernel/nftables.h"
+#include "kernel/topics.h"
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,12 +27,19 @@ struct Paths {
     [[nodiscard]] std::string ledger() const { return state() + "/ledger"; }
     [[nodiscard]] std::string accepted() const { return state() + "/accepted"; }
     [[nodiscard]] std::string lock() const { return state() + "/lock"; }
+    [[nodiscard]] std::string paused() const { return state() + "/paused"; }
+    [[nodiscard]] std::string bus() const { return state() + "/bus"; }
     [[nodiscard]] std::string pins() const { return state() + "/ns"; }
     // What outlives a reboot.
     [[nodiscard]] std::string library() const { return root + "/var/lib/partd"; }
+    [[nodiscard]] std::string history() const { return library() + "/history"; }
+    [[nodiscard]] std::string confirmation() const { return library() + "/confirm"; }
+    [[nodiscard]] std::string rolled_back() const { return library() + "/rolled-back"; }
     [[nodiscard]] std::string layers() const { return library() + "/layers"; }
     [[nodiscard]] std::string netns() const { return root + "/run/netns"; }
     [[nodiscard]] std::string etc_netns() const { return root + "/etc/netns"; }
+    // Units of systemd until the next boot.
+    [[nodiscard]] std::string units() const { return root + "/run/systemd/system"; }
 };
 
 // The live host, as far as partd looks at it: what is open stays open, and what was listed is remembered
@@ -66,6 +75,11 @@ public:
     void close_released() { released_.clear(); }
     // All interfaces of that namespace.
     Result<const std::vector<Link>*> links(const std::string& name);
+    // Only these interfaces of the host's namespace, by name, alternative name or index, until
+    // forget_lists().
+    Result<> list_only(const std::set<std::string>& names, const std::set<int>& indexes);
+    // The host's id of that namespace, which its events bear; a namespace without one gets one.
+    std::optional<int> namespace_id(const std::string& name);
     // The interface with that name or alternative name; nullptr when there is none.
     const Link* find_link(const std::string& netns, const std::string& name);
     // Remembers an interface that was just made, as list_links() would tell it.
@@ -76,6 +90,13 @@ public:
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.
     Result<nft::Nftables*> nftables();
+
+    // How long one apply may wait for processes that are to end; nullopt: as long as they have.
+    void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+    [[nodiscard]] std::optional<std::chrono::milliseconds> patience() const { return patience_; }
+    // What is left of the time that these processes have to end, counted from the first call.
+    std::chrono::milliseconds time_to_leave(const std::string& whose, std::chrono::milliseconds patience);
+    void forget_leaving(const std::string& whose) { leaving_.erase(whose); }
 
     // What was listed may have changed.
     void forget_lists();
@@ -102,8 +123,11 @@ private:
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;
     std::map<std::string, int> next_index_;
+    int highest_ = 0;  // index of any interface of the host's that was seen
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     std::optional<nft::Nftables> nftables_;
+    std::optional<std::chrono::milliseconds> patience_;
+    std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when
 };
 
 }  // namespace partd::kernel

@@ -2,9 +2,12 @@
 
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 
 namespace partd::kernel {
 
@@ -28,6 +31,20 @@ std::vector<std::string> parse_altnames(std::span<const std::uint8_t> list) {
     return names;
 }
 
+constexpr std::size_t kNameSize = 16;  // IFNAMSIZ
+
+Result<std::optional<Link>> get(NetlinkSocket& socket, Message request) {
+    request.number<std::uint32_t>(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    std::optional<Link> link;
+    auto asked = socket.request(std::move(request), [&](const Reply& reply) { link = parse_link(reply); });
+    if (!asked && asked.error().code != ENODEV) {
+        return std::unexpected(asked.error());
+    }
+    return link;
+}
+
+}  // namespace
+
 Link parse_link(const Reply& reply) {
     const auto head = reply.head<ifinfomsg>();
     const auto attributes = reply.attributes<ifinfomsg>();
@@ -46,8 +63,6 @@ Link parse_link(const Reply& reply) {
     return link;
 }
 
-}  // namespace
-
 Result<std::vector<Link>> list_links(NetlinkSocket& socket) {
     std::vector<Link> links;
     Message request(RTM_GETLINK, NLM_F_DUMP);
@@ -57,6 +72,43 @@ Result<std::vector<Link>> list_links(NetlinkSocket& socket) {
         [&](const Reply& reply) { links.push_back(parse_link(reply)); });
     PARTD_TRY(done);
     return links;
+}
+
+Result<std::optional<Link>> get_link(NetlinkSocket& socket, const std::string& name) {
+    Message request(RTM_GETLINK, 0);
+    request.head(ifinfomsg{}).text(name.size() < kNameSize ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
+    return get(socket, std::move(request));
+}
+
+Result<std::optional<Link>> get_link(NetlinkSocket& socket, int index) {
+    ifinfomsg head{};
+    head.ifi_index = index;
+    Message request(RTM_GETLINK, 0);
+    request.head(head);
+    return get(socket, std::move(request));
+}
+
+std::optional<int> namespace_id(NetlinkSocket& socket, int netns) {
+    const auto message = [&](std::uint16_t type, std::uint16_t flags) {
+        Message request(type, flags);
+        request.head(rtgenmsg{}).number<std::int32_t>(NETNSA_FD, netns);
+        return request;
+    };
+    const auto ask = [&]() -> std::optional<int> {
+        std::optional<std::int32_t> id;
+        (void)socket.request(message(RTM_GETNSID, 0), [&](const Reply& reply) {
+            id = reply.attributes<rtgenmsg>().number<std::int32_t>(NETNSA_NSID);
+        });
+        return id && *id >= 0 ? std::optional<int>(*id) : std::nullopt;
+    };
+    if (const auto id = ask()) {
+        return id;
+    }
+    Message request = message(RTM_NEWNSID, 0);
+    request.number<std::int32_t>(NETNSA_NSID, -1);
+    std::array messages = {std::move(request)};
+    (void)socket.send(messages);
+    return ask();
 }
 
 }  // namespace partd::kernel

@@ -109,8 +109,9 @@ void enable(int fd, int option) {
     (void)setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
 }
 
-// Takes the first message off a datagram; nullopt at its end.
-std::optional<Reply> take(std::span<const std::uint8_t>& datagram, std::uint32_t& sequence) {
+}  // namespace
+
+std::optional<Reply> next_message(std::span<const std::uint8_t>& datagram, std::uint32_t& sequence) {
     nlmsghdr header{};
     if (datagram.size() < sizeof header) {
         return std::nullopt;
@@ -125,8 +126,6 @@ std::optional<Reply> take(std::span<const std::uint8_t>& datagram, std::uint32_t
     datagram = datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), datagram.size()));
     return reply;
 }
-
-}  // namespace
 
 std::optional<Error> parse_error(const Reply& reply) {
     const auto fixed = reply.head<nlmsgerr>();
@@ -199,7 +198,7 @@ Result<> NetlinkSocket::dump_once(Message& request, const std::function<void(con
         auto datagram = receive(0);
         PARTD_TRY(datagram);
         std::uint32_t sequence = 0;
-        while (const auto reply = take(*datagram, sequence)) {
+        while (const auto reply = next_message(*datagram, sequence)) {
             if (sequence != mine) {
                 continue;
             }
@@ -256,7 +255,7 @@ Result<> NetlinkSocket::request(Message request, const std::function<void(const 
         auto datagram = receive(0);
         PARTD_TRY(datagram);
         std::uint32_t sequence = 0;
-        while (const auto reply = take(*datagram, sequence)) {
+        while (const auto reply = next_message(*datagram, sequence)) {
             if (sequence != mine) {
                 continue;
             }
@@ -272,7 +271,7 @@ Result<> NetlinkSocket::request(Message request, const std::function<void(const 
 void NetlinkSocket::collect_errors(std::uint32_t first, std::span<std::optional<Error>> errors) {
     while (auto datagram = receive(MSG_DONTWAIT)) {
         std::uint32_t sequence = 0;
-        while (const auto reply = take(*datagram, sequence)) {
+        while (const auto reply = next_message(*datagram, sequence)) {
             const std::size_t index = sequence - first;
             if (reply->type == NLMSG_ERROR && index < errors.size()) {
                 errors[index] = parse_error(*reply);

@@ -115,6 +115,9 @@ struct StoredReply {
     [[nodiscard]] Reply view() const { return {type, flags, body}; }
 };
 
+// Takes the first message off a datagram, with its sequence number; nullopt at its end.
+std::optional<Reply> next_message(std::span<const std::uint8_t>& datagram, std::uint32_t& sequence);
+
 // A netlink socket. It stays in the network namespace where it was opened.
 class NetlinkSocket {
 public:

@@ -196,15 +196,19 @@ void wait_for_any(std::vector<Departure>& departures, Clock::time_point until) {
 
 }  // namespace
 
-std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings) {
+std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
+                                           std::optional<std::chrono::milliseconds> most) {
+    const auto enough = most ? Clock::now() + *most : Clock::time_point::max();
     std::vector<Departure> departures;
     for (const Ending& ending : endings) {
         Departure& departure = departures.emplace_back();
         departure.alive = hold(ending.pids);
         std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()), is_deaf_init);
         departure.deadline = Clock::now() + ending.patience;
-        signal_all(departure.alive, SIGTERM);
-        signal_all(departure.alive, SIGCONT);
+        if (!ending.told) {
+            signal_all(departure.alive, SIGTERM);
+            signal_all(departure.alive, SIGCONT);
+        }
     }
     while (true) {
         auto next = Clock::time_point::max();
@@ -214,10 +218,11 @@ std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings) {
                 next = std::min(next, departure.deadline);
             }
         }
-        if (next == Clock::time_point::max()) {
+        const bool killing = std::ranges::any_of(departures, &Departure::killed);
+        if (next == Clock::time_point::max() || (!killing && Clock::now() >= enough)) {
             break;
         }
-        wait_for_any(departures, next);
+        wait_for_any(departures, killing ? next : std::min(next, enough));
     }
     std::vector<std::set<pid_t>> left;
     for (const Departure& departure : departures) {

@@ -48,9 +48,12 @@ std::string describe(const std::set<pid_t>& pids);
 struct Ending {
     std::set<pid_t> pids;
     std::chrono::milliseconds patience;
+    bool told = false;  // they got their SIGTERM before
 };
 // Ends them all at once. Returns those of each that are still there a moment after SIGKILL (in an
 // uninterruptible wait). The identity of each is held by pidfd, so that a reused number is never hit.
-std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings);
+// `most`: returns after that time, with those whose patience is not over yet, too.
+std::vector<std::set<pid_t>> end_processes(
+    std::span<const Ending> endings, std::optional<std::chrono::milliseconds> most = std::nullopt);
 
 }  // namespace partd::kernel

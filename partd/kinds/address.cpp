@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include <fmt/format.h>
@@ -150,21 +151,39 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
                                     place_text(netns, link->name))});
 }
 
-Result<> observe(Look& look) {
-    std::vector<std::string> namespaces = look.netns;
-    if (!look.hidden) {
-        namespaces.emplace_back();
+// The addresses of that namespace, or of one of its interfaces.
+Result<> take_all(Look& look, const std::string& name, int interface) {
+    auto netns = look.host.netns(name);
+    PARTD_TRY(netns);
+    Message request(RTM_GETADDR, NLM_F_DUMP);
+    ifaddrmsg head{};
+    head.ifa_index = static_cast<std::uint32_t>(interface);
+    request.head(head);
+    auto found = (*netns)->route().collect(std::move(request));
+    if (!found && found.error().code == ENODEV && interface != 0) {
+        return {};  // the interface went meanwhile
     }
-    for (const std::string& name : namespaces) {
-        auto netns = look.host.netns(name);
-        PARTD_TRY(netns);
-        Message request(RTM_GETADDR, NLM_F_DUMP);
-        request.head(ifaddrmsg{});
-        auto found = (*netns)->route().collect(std::move(request));
-        PARTD_TRY(found);
-        for (const auto& reply : *found) {
-            take(look, name, reply.view());
-        }
+    PARTD_TRY(found);
+    for (const auto& reply : *found) {
+        take(look, name, reply.view());
+    }
+    return {};
+}
+
+Result<> observe(Look& look) {
+    for (const std::string& name : look.netns) {
+        PARTD_TRY(take_all(look, name, 0));
+    }
+    if (look.hidden) {
+        return {};
+    }
+    if (look.scope.all) {
+        return take_all(look, "", 0);
+    }
+    auto ends = look.host.links("");
+    PARTD_TRY(ends);
+    for (const kernel::Link& link : **ends) {
+        PARTD_TRY(take_all(look, "", link.index));
     }
     return {};
 }

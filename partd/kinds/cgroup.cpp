@@ -140,19 +140,20 @@ Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
     const auto take = [&](const std::string& group) {
         const std::string owner = cgroups.owner(group);
+        const bool anew = owner.empty() && cgroups.made_anew(group);
         Resource found{.key = cgroup_key(group),
                        .spec = Spec(Cgroup{group, owner}),
                        .owner = owner == "partd" ? "" : owner,
                        .half_made = true,
-                       .marked = !owner.empty(),
+                       .marked = !owner.empty() || anew,
                        .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group)),
-                       .identity = cgroups.identity(group)};
+                       .identity = anew ? "" : cgroups.identity(group)};
         if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
             found.needs.push_back(cgroup_key(group.substr(0, slash)));
         }
         look.add(std::move(found));
     };
-    for (const std::string& group : cgroups.marked()) {
+    for (const std::string& group : look.groups()) {
         take(group);
     }
     look.for_wanted(kCgroup.kind, [&](const Resource& wanted) {
@@ -195,6 +196,12 @@ constinit const LiveKind kCgroup = {
         {.name = "cgroup", .table = &Cgroup::table, .language = kLanguage, .expand = expand, .counts = true},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            for (const std::string& directory : host.cgroups().directories(wanted.key.name)) {
+                topics.push_back(kernel::directory_topic(directory));
+            }
+        },
 };
 
 }  // namespace partd

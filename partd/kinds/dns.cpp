@@ -123,12 +123,8 @@ Result<> observe(Look& look) {
     if (look.ledger.lost) {
         observe_all(look);
     }
-    look.for_wanted(kDnsFile.kind, [&](const Resource& wanted) { observe_one(look, wanted.key); });
-    for (const auto& [name, entry] : look.ledger.entries) {
-        const Key key{&kDnsFile.kind, name.second};
-        if (name.first == kDnsFile.kind.name && look.desired.find(key) == nullptr) {
-            observe_one(look, key);
-        }
+    for (const std::string& name : look.names_of(kDnsFile.kind)) {
+        observe_one(look, {&kDnsFile.kind, name});
     }
     return {};
 }
@@ -176,6 +172,11 @@ constinit const LiveKind kDnsFile = {
     .kind = {.name = "file", .table = &DnsFile::table, .language = kLanguage, .expand = expand},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            const std::string path = path_of(host, wanted.key);
+            topics.push_back(kernel::directory_topic(path.substr(0, path.rfind('/'))));
+        },
 };
 
 }  // namespace partd

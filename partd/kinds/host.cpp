@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace partd {
 
 namespace {
@@ -53,16 +55,35 @@ constexpr Field kDaemonFields[] = {
     field<&DaemonSettings::settle>("settle",
                                    "how long the files must have been left alone before they are read",
                                    {.role = Role::Declared, .fallback = "50ms"}),
-    later("log_level"),
-    later("metrics"),
-    later("history"),
+    field<&DaemonSettings::log_level>("log_level", "the least that is logged",
+                                      {.role = Role::Declared, .fallback = "info"}),
+    field<&DaemonSettings::metrics>(
+        "metrics",
+        "the file that Prometheus' node_exporter reads (textfile collector); \"\" for none, or a path below "
+        "/run or /var",
+        {.role = Role::Declared, .fallback = "/run/partd/partd.prom"}),
+    field<&DaemonSettings::history>("history", "how many applied documents are kept to go back to",
+                                    {.role = Role::Declared, .min = 2, .max = 10'000, .fallback = "20"}),
 };
 
 constexpr Declaration kLanguage[] = {declaration<HostSettings>("host"),
                                      declaration<DaemonSettings>("daemon")};
 
+// partd writes that file as root, again and again.
+void check_metrics(const Declared& declared, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<DaemonSettings>()) {
+        const std::string path = object->spec.as<DaemonSettings>().metrics.value_or("");
+        const bool allowed = path.starts_with("/run/") || path.starts_with("/var/");
+        if (!path.empty() && (!allowed || path.contains("/../") || path.ends_with('/'))) {
+            problems.error(object->place("metrics"),
+                           fmt::format("\"{}\" is no path of a file below /run or /var", path));
+        }
+    }
+}
+
 // A partition behind the host whose packets the host has to pass on, by family.
-void complete(const Declared& declared, State& desired, Diagnostics&) {
+void complete(const Declared& declared, State& desired, Diagnostics& problems) {
+    check_metrics(declared, problems);
     const auto settings = declared.all<HostSettings>();
     if (!settings.empty() && settings.front()->spec.as<HostSettings>().forwarding == Forwarding::Manual) {
         return;

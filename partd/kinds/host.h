@@ -3,6 +3,8 @@
 #include "kinds/kinds.h"
 
 #include <chrono>
+#include <optional>
+#include <string>
 
 namespace partd {
 
@@ -11,6 +13,13 @@ template <>
 struct EnumWords<Forwarding> {
     static constexpr std::array<EnumWord<Forwarding>, 2> kWords = {
         {{"auto", Forwarding::Auto}, {"manual", Forwarding::Manual}}};
+};
+
+enum class LogLevel : std::uint8_t { Error, Info, Debug };
+template <>
+struct EnumWords<LogLevel> {
+    static constexpr std::array<EnumWord<LogLevel>, 3> kWords = {
+        {{"error", LogLevel::Error}, {"info", LogLevel::Info}, {"debug", LogLevel::Debug}}};
 };
 
 // [host]
@@ -24,6 +33,9 @@ struct DaemonSettings {
     std::int64_t delete_limit = 50;  // percent
     std::chrono::milliseconds resync{600'000};
     std::chrono::milliseconds settle{50};
+    LogLevel log_level = LogLevel::Info;
+    std::optional<std::string> metrics = {};  // path of the file
+    std::int64_t history = 20;                // generations
     static const Table table;
 };
 

@@ -6,6 +6,7 @@
 #include "model/kind.h"
 #include "model/ledger.h"
 #include "model/plan.h"
+#include "model/scope.h"
 
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@ struct Look {
     const State& desired;
     const Ledger& ledger;
     State& observed;
+    Scope scope = {};
     std::vector<std::string> netns = {};  // our network namespaces that are there; found by their kind
     bool hidden = false;                  // the namespaces cannot be seen now: nothing is believed to be gone
     std::optional<kernel::nft::TableView> nftables = {};  // our table; found by its kind
@@ -35,6 +37,8 @@ struct Look {
     void add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why);
     // The names of that kind that are wanted, or that partd made.
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
+    // The control groups that bear our mark.
+    [[nodiscard]] std::vector<std::string> groups() const;
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {
@@ -64,6 +68,8 @@ struct LiveKind {
     Result<> (*observe)(Look& look) = nullptr;
     // Carries out one change at once, or adds it to the batch under that number.
     Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
+    // Adds the topics of events (kernel/watch.h) that may be about this resource.
+    void (*watch)(const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) = nullptr;
 };
 
 // Every kind, in the order in which they look.

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "kernel/processes.h"
+#include "kinds/cgroup.h"
 #include "kinds/kinds.h"
 
 #include <algorithm>
@@ -44,12 +45,25 @@ void Look::add_foreign(const Resource& wanted, std::string holder) {
 std::set<std::string> Look::names_of(const Kind& kind) const {
     std::set<std::string> names;
     for_wanted(kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [key, entry] : ledger.entries) {
-        if (key.first == kind.name) {
-            names.insert(key.second);
+    ledger.for_kind(kind.name, [&](const std::string& name, const LedgerEntry& entry) {
+        if (scope.covers(kind, entry.owner)) {
+            names.insert(name);
+        }
+    });
+    return names;
+}
+
+std::vector<std::string> Look::groups() const {
+    if (scope.all) {
+        return host.cgroups().marked();
+    }
+    std::vector<std::string> found;
+    for (const std::string& group : names_of(kCgroup.kind)) {
+        if (!host.cgroups().owner(group).empty()) {
+            found.push_back(group);
         }
     }
-    return names;
+    return found;
 }
 
 void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {

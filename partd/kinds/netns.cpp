@@ -221,6 +221,14 @@ constinit const LiveKind kNetns = {
     .kind = {.name = "netns", .table = &NetworkNamespace::table, .expand = expand},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            const std::string& name = wanted.key.name;
+            topics.push_back(kernel::mount_topic(host.directory().path_of(name)));
+            if (const auto id = host.namespace_id(name)) {
+                topics.push_back(kernel::namespace_topic(*id));
+            }
+        },
 };
 
 }  // namespace partd

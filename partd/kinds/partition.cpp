@@ -6,9 +6,11 @@
 #include "kinds/cgroup.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
+#include "kinds/service.h"
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -132,7 +134,13 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 }
 
 Result<> observe(Look& look) {
-    for (const std::string& group : look.host.cgroups().marked()) {
+    std::multimap<std::string, Key> owned;
+    for (const Resource& resource : look.observed.all()) {
+        if (resource.standing == Standing::Ours) {
+            owned.emplace(resource.owner, resource.key);
+        }
+    }
+    for (const std::string& group : look.groups()) {
         const std::string name = look.host.cgroups().owner(group);
         const auto partition = decode(name, group, policy_mark(look.host, group));
         if (!partition) {
@@ -140,10 +148,11 @@ Result<> observe(Look& look) {
         }
         Resource found{
             .key = {&kPartition.kind, name}, .spec = Spec(*partition), .owner = name, .marked = true};
-        // Its processes go before anything that they may use.
-        for (const Resource& resource : look.observed.all()) {
-            if (resource.owner == name && resource.standing == Standing::Ours) {
-                found.needs.push_back(resource.key);
+        // Its processes go before anything that they may use, but after the services, which have a place to
+        // go back to.
+        for (auto [own, last] = owned.equal_range(name); own != last; ++own) {
+            if (own->second.kind != &kService.kind) {
+                found.needs.push_back(own->second);
             }
         }
         found.kept = partition->on_remove == OnRemove::Keep;
@@ -187,7 +196,7 @@ Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
-    doing.batch.end({std::move(pids), partition.stop_timeout}, number,
+    doing.batch.end({std::move(pids), partition.stop_timeout}, number, partition.name,
                     [&cgroups = doing.host.cgroups(), group = partition.group] { cgroups.kill(group); });
     return {};
 }

@@ -249,10 +249,10 @@ Sysctl parse_key(const std::string& name) {
 Result<> observe(Look& look) {
     look.for_wanted(kSysctl.kind,
                     [&](const Resource& wanted) { observe_one(look, wanted.key, wanted.spec.as<Sysctl>()); });
-    for (const auto& [name, entry] : look.ledger.entries) {
-        const Key key{&kSysctl.kind, name.second};
-        if (name.first == kSysctl.kind.name && look.desired.find(key) == nullptr) {
-            observe_one(look, key, parse_key(name.second));
+    for (const std::string& name : look.names_of(kSysctl.kind)) {
+        const Key key{&kSysctl.kind, name};
+        if (look.desired.find(key) == nullptr) {
+            observe_one(look, key, parse_key(name));
         }
     }
     return {};

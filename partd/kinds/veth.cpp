@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -295,9 +296,34 @@ void look_for_holder(Look& look, const Resource& wanted) {
     }
 }
 
+// The host's interfaces that may be ends of the pairs that are looked at: by name, and by what their other
+// ends say.
+Result<> list_host_ends(Look& look) {
+    std::set<std::string> names;
+    look.for_wanted(kVeth.kind, [&](const Resource& wanted) {
+        if (const LinkEnd& peer = wanted.spec.as<Veth>().peer; peer.netns.empty()) {
+            names.insert(peer.name);
+        }
+    });
+    std::set<int> indexes;
+    for (const std::string& netns : look.netns) {
+        auto links = look.host.links(netns);
+        PARTD_TRY(links);
+        for (const Link& link : **links) {
+            if (link.kind == "veth" && link.peer_index != 0) {
+                indexes.insert(link.peer_index);
+            }
+        }
+    }
+    return look.host.list_only(names, indexes);
+}
+
 Result<> observe(Look& look) {
     if (look.hidden) {
         return {};
+    }
+    if (!look.scope.all) {
+        PARTD_TRY(list_host_ends(look));
     }
     std::vector<std::string> namespaces = look.netns;
     namespaces.emplace_back();
@@ -336,6 +362,13 @@ constinit const LiveKind kVeth = {
         {.name = "veth", .table = &Veth::table, .language = kLanguage, .expand = expand, .summary = summary},
     .observe = observe,
     .apply = apply_veth,
+    .watch =
+        [](const Resource& wanted, kernel::Host&, std::vector<std::string>& topics) {
+            if (const LinkEnd& peer = wanted.spec.as<Veth>().peer; peer.netns.empty()) {
+                topics.push_back(kernel::link_topic(peer.name));
+                topics.push_back(kernel::alias_topic(wanted.spec.as<Veth>().peer.mark));
+            }
+        },
 };
 
 }  // namespace partd

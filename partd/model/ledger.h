@@ -17,12 +17,22 @@ struct LedgerEntry {
 
 // Everything that partd made on this host, by kind and name.
 struct Ledger {
+    using Name = std::pair<std::string, std::string>;
+
     bool lost = false;  // there was none, or it was damaged: the marks alone tell what is ours
-    std::map<std::pair<std::string, std::string>, LedgerEntry> entries;
+    std::map<Name, LedgerEntry> entries = {};
     // The entry of that object; nullptr when there is none.
     [[nodiscard]] const LedgerEntry* find(std::string_view kind, const std::string& name) const {
         const auto found = entries.find({std::string(kind), name});
         return found == entries.end() ? nullptr : &found->second;
+    }
+    // Calls `each(name, entry)` for every object of that kind.
+    template <class Each>
+    void for_kind(std::string_view kind, Each each) const {
+        for (auto at = entries.lower_bound({std::string(kind), {}});
+             at != entries.end() && at->first.first == kind; ++at) {
+            each(at->first.second, at->second);
+        }
     }
 };
 

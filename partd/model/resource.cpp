@@ -1,11 +1,22 @@
 #include "model/resource.h"
 
+#include "base/diagnostics.h"
 #include "model/kind.h"
 
 namespace partd {
 
 std::string Key::text() const {
     return std::string(kind->name) + " " + name;
+}
+
+Spec Spec::with(const Field& field, const Value& value) const {
+    Spec changed = *this;
+    const auto data = copy_(data_.get());
+    Diagnostics problems;
+    if (field.read != nullptr && field.read(value, data.get(), problems) && problems.empty()) {
+        changed.data_ = data;
+    }
+    return changed;
 }
 
 Resource& State::add(Resource resource) {

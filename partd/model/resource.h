@@ -35,7 +35,8 @@ class Spec {
 public:
     Spec() = default;
     template <Tabled T>
-    explicit Spec(T value) : table_(&T::table), data_(std::make_shared<const T>(std::move(value))) {}
+    explicit Spec(T value)
+        : table_(&T::table), data_(std::make_shared<const T>(std::move(value))), copy_(&copy<T>) {}
 
     template <Tabled T>
     [[nodiscard]] const T& as() const {
@@ -49,10 +50,18 @@ public:
     [[nodiscard]] const Table& table() const { return *table_; }
     [[nodiscard]] const void* data() const { return data_.get(); }
     explicit operator bool() const { return data_ != nullptr; }
+    // A copy that has this value in that field; the same when the field cannot take it.
+    [[nodiscard]] Spec with(const Field& field, const Value& value) const;
 
 private:
+    template <class T>
+    static std::shared_ptr<void> copy(const void* data) {
+        return std::make_shared<T>(*static_cast<const T*>(data));
+    }
+
     const Table* table_ = nullptr;
     std::shared_ptr<const void> data_;
+    std::shared_ptr<void> (*copy_)(const void*) = nullptr;
 };
 
 // Whose an observed object is.

@@ -5,6 +5,8 @@
 #include "kernel/config_files.h"
 #include "kernel/files.h"
 #include "kinds/kinds.h"
+#include "reconcile/history.h"
+#include "reconcile/rollback.h"
 
 #include <algorithm>
 
@@ -90,25 +92,71 @@ void add_problems(const Diagnostics& from, Desired& desired) {
     desired.problems.insert(desired.problems.end(), from.problems().begin(), from.problems().end());
 }
 
-}  // namespace
-
-Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options) {
+void read_files(const kernel::Paths& paths, const std::vector<TextFile>& accepted,
+                const DesiredOptions& options, Desired& desired) {
     auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize);
-    const auto accepted = accepted_files(paths);
-    Desired desired;
+    desired.written = hash_of(found.files);
     desired.files = std::move(found.files);
     add_problems(found.problems, desired);
     keep_missing(found.missing, accepted, desired);
-    if (!options.extra.empty()) {
-        auto extra = kernel::read_named_file(options.extra, config::kMaxFileSize);
-        PARTD_TRY(extra);
-        std::erase_if(desired.files, [&](const TextFile& file) { return file.path == extra->path; });
-        desired.files.push_back(std::move(*extra));
+    for (const std::string& path : found.unread) {
+        fall_back(path, accepted, desired);
+        desired.notes.push_back(path + " is being written: it is read when it is closed");
     }
     if (options.keep_going) {
         for (const std::string& path : found.bad) {
             fall_back(path, accepted, desired);
         }
+    }
+}
+
+// What was declared when that generation was applied.
+Result<std::vector<TextFile>> files_of_generation(const kernel::Paths& paths, std::uint64_t number) {
+    if (number == 0) {
+        return std::vector<TextFile>();
+    }
+    auto found = History(paths.history()).find(number);
+    if (!found) {
+        return fail(fmt::format("there is no generation {}: see partctl history", number));
+    }
+    return std::move(found->files);
+}
+
+// Files that were rolled back and have not been touched since say nothing.
+Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& options, Desired& desired) {
+    const auto rolled_back = options.as_written ? std::nullopt : read_rolled_back(paths);
+    if (!rolled_back || rolled_back->files != desired.written) {
+        return {};
+    }
+    auto files = files_of_generation(paths, rolled_back->generation);
+    PARTD_TRY(files);
+    desired.files = std::move(*files);
+    desired.rolled_back = true;
+    desired.problems.clear();
+    desired.stale.clear();
+    desired.notes = {
+        fmt::format("the files as they are were rolled back: generation {} is in force until they "
+                    "change, or until partctl apply",
+                    rolled_back->generation)};
+    return {};
+}
+
+}  // namespace
+
+Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options) {
+    const auto accepted = accepted_files(paths);
+    Desired desired;
+    if (options.generation) {
+        auto files = files_of_generation(paths, *options.generation);
+        PARTD_TRY(files);
+        desired.files = std::move(*files);
+    } else {
+        read_files(paths, accepted, options, desired);
+        PARTD_TRY(stay_rolled_back(paths, options, desired));
+    }
+    if (options.extra) {
+        std::erase_if(desired.files, [&](const TextFile& file) { return file.path == options.extra->path; });
+        desired.files.push_back(*options.extra);
     }
     desired.compiled = config::compile(desired.files, pure_kinds());
     add_problems(desired.compiled.problems, desired);
@@ -118,28 +166,16 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
     return desired;
 }
 
-Result<Desired> load_files(const std::vector<std::string>& files) {
+Result<Desired> load_files(std::vector<TextFile> files) {
     Desired desired;
-    for (const std::string& path : files) {
-        auto file = kernel::read_named_file(path, config::kMaxFileSize);
-        if (file) {
-            desired.files.push_back(std::move(*file));
-        } else {
-            const Source at{std::make_shared<const std::string>(path), 1, 1};
-            desired.problems.push_back({at, file.error().message, {}, {}});
-        }
-    }
+    desired.files = std::move(files);
     desired.compiled = config::compile(desired.files, pure_kinds());
     add_problems(desired.compiled.problems, desired);
     return desired;
 }
 
-// One file holds them all: for each a line with its length and path, then its text.
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) {
-    std::string all;
-    for (const TextFile& file : files) {
-        all += fmt::format("{} {}\n{}", file.text.size(), file.path, file.text);
-    }
+    const std::string all = encode_files(files);
     if (kernel::read_file(paths.accepted()).value_or("") == all) {
         return {};
     }
@@ -149,21 +185,7 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) 
 }
 
 std::vector<TextFile> accepted_files(const kernel::Paths& paths) {
-    const std::string all = kernel::read_file(paths.accepted()).value_or("");
-    std::vector<TextFile> files;
-    std::string_view rest = all;
-    while (!rest.empty()) {
-        const std::size_t end = rest.find('\n');
-        const std::size_t blank = rest.find(' ');
-        const auto size = parse_number(rest.substr(0, blank));
-        if (!size || end == std::string_view::npos || blank > end || *size > rest.size() - end - 1) {
-            break;  // cut off: what came before is whole
-        }
-        files.push_back(
-            {std::string(rest.substr(blank + 1, end - blank - 1)), std::string(rest.substr(end + 1, *size))});
-        rest.remove_prefix(end + 1 + *size);
-    }
-    return files;
+    return decode_files(kernel::read_file(paths.accepted()).value_or(""));
 }
 
 }  // namespace partd

@@ -3,6 +3,8 @@
 #include "config/compile.h"
 #include "kernel/host.h"
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,8 +12,10 @@
 namespace partd {
 
 struct DesiredOptions {
-    std::string extra = {};   // a file besides those of the directories; "-" for standard input
-    bool keep_going = false;  // what is wrong with one file does not hold back the others
+    std::optional<TextFile> extra = {};  // besides those of the directories
+    bool keep_going = false;             // what is wrong with one file does not hold back the others
+    bool as_written = false;             // also files that were rolled back
+    std::optional<std::uint64_t> generation = {};  // that one instead of the files; 0: nothing at all
 };
 
 // What the files say. A file that is wrong, or whose directory is gone, goes on saying what it said when it
@@ -19,6 +23,8 @@ struct DesiredOptions {
 struct Desired {
     config::Compiled compiled;
     std::vector<TextFile> files;     // those that it was made from
+    std::uint64_t written = 0;       // a hash of the files as they stand in the directories
+    bool rolled_back = false;        // they say nothing until they change
     std::vector<Problem> problems;   // everything that is wrong
     std::set<std::string> stale;     // files that are taken as they were when last good
     std::vector<std::string> notes;  // what a reader should know
@@ -27,7 +33,7 @@ struct Desired {
 
 Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options);
 // The same of just these files.
-Result<Desired> load_files(const std::vector<std::string>& files);
+Result<Desired> load_files(std::vector<TextFile> files);
 
 // Remembers the files as good: from now on they are what a broken one falls back to.
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);

@@ -79,6 +79,10 @@ private:
             return;
         }
         fates_[number] = Fate::Failed;
+        if (error.code == EINPROGRESS) {
+            result_.postponed.push_back(change);
+            return;
+        }
         Error wrapped =
             std::move(error).wrap(fmt::format("{} {}", action_text(change.action), change.key.text()));
         result_.failed.push_back(

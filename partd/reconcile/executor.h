@@ -4,6 +4,7 @@
 #include "kernel/host.h"
 #include "model/plan.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +25,16 @@ struct Execution {
     std::size_t writes = 0;  // requests that changed the host
     std::vector<Failed> failed = {};
     std::vector<Skipped> skipped = {};
+    std::vector<Change> postponed = {};  // processes have some time left to end; what comes after is skipped
     std::vector<Key> removed = {};                         // by a request of their own
     std::vector<std::pair<Key, std::string>> learnt = {};  // identities of what was made
+
+    // Whether a change of that object neither failed nor was skipped.
+    [[nodiscard]] bool did(const Key& key) const {
+        const auto is_same = [&](const auto& each) { return each.change.key == key; };
+        return std::ranges::none_of(failed, is_same) && std::ranges::none_of(skipped, is_same) &&
+               std::ranges::find(postponed, key, &Change::key) == postponed.end();
+    }
 };
 
 // Carries out a plan, wave by wave. What fails holds back only what comes after it.

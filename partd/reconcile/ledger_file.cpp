@@ -1,79 +1,186 @@
 #include "reconcile/ledger_file.h"
 
 #include "base/text.h"
+#include "kernel/clock.h"
 #include "kernel/files.h"
 
-#include <array>
-
 #include <fmt/format.h>
-#include <systemd/sd-id128.h>
 
 namespace partd {
 
 namespace {
 
-constexpr std::string_view kHeader = "partd-ledger 1 ";
+constexpr std::string_view kHeader = "partd-ledger 2 ";
 constexpr std::string_view kEnd = "end ";
+// How long the file is at least.
+constexpr char kSizeMark[] = "trusted.partd.size";
+// A file that grew so much beyond its first block is written anew.
+constexpr std::size_t kMostGrowth = 2;
+constexpr std::size_t kSmall = 16384;
 
 using Milliseconds = std::chrono::milliseconds;
 
-std::string current_boot() {
-    sd_id128_t id{};
-    std::array<char, SD_ID128_STRING_MAX> text{};
-    return sd_id128_get_boot(&id) < 0 ? "unknown" : sd_id128_to_string(id, text.data());
+std::string header(std::string_view boot_id) {
+    return fmt::format("{}{}\n", kHeader, boot_id);
 }
 
-std::string last_line(std::string_view body, std::size_t count) {
-    return fmt::format("{}{} {:016x}\n", kEnd, count, fnv1a(body));
+std::string check_of(std::string_view before, std::string_view body) {
+    return fmt::format("{:016x}", fnv1a(std::string(before) + std::string(body)));
 }
 
-std::optional<LedgerEntry> decode_entry(const std::vector<std::string_view>& parts) {
-    const auto since = parts.size() == 5 ? parse_number(parts[3]) : std::nullopt;
+std::string end_line(std::size_t count, std::string_view check) {
+    return fmt::format("{}{} {}\n", kEnd, count, check);
+}
+
+void encode_set(std::string& text, const Ledger::Name& name, const LedgerEntry& entry) {
+    const auto since = std::chrono::duration_cast<Milliseconds>(entry.since.time_since_epoch()).count();
+    fmt::format_to(std::back_inserter(text), "+\t{}\t{}\t{}\t{}\t{}\n", name.first, name.second, entry.owner,
+                   since, entry.identity);
+}
+
+// nullopt when the line is none of ours.
+std::optional<LedgerEdit> decode_edit(std::string_view line) {
+    const auto parts = split(line, '\t');
+    if (parts.size() == 3 && parts[0] == "-") {
+        return LedgerEdit{{std::string(parts[1]), std::string(parts[2])}, std::nullopt};
+    }
+    const auto since = parts.size() == 6 && parts[0] == "+" ? parse_number(parts[4]) : std::nullopt;
     if (!since) {
         return std::nullopt;
     }
     const auto time = std::chrono::system_clock::time_point(Milliseconds(*since));
-    return LedgerEntry{.identity = std::string(parts[4]), .owner = std::string(parts[2]), .since = time};
+    return LedgerEdit{
+        {std::string(parts[1]), std::string(parts[2])},
+        LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = time}};
+}
+
+void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {
+    for (LedgerEdit& edit : edits) {
+        if (edit.entry) {
+            ledger.entries.insert_or_assign(std::move(edit.name), std::move(*edit.entry));
+        } else {
+            ledger.entries.erase(edit.name);
+        }
+    }
+    edits.clear();
 }
 
 }  // namespace
 
 std::string encode_ledger(const Ledger& ledger, std::string_view boot_id) {
-    std::string text = fmt::format("{}{}\n", kHeader, boot_id);
-    for (const auto& [key, entry] : ledger.entries) {
-        const auto since = std::chrono::duration_cast<Milliseconds>(entry.since.time_since_epoch()).count();
-        text +=
-            fmt::format("{}\t{}\t{}\t{}\t{}\n", key.first, key.second, entry.owner, since, entry.identity);
+    std::string text = header(boot_id);
+    for (const auto& [name, entry] : ledger.entries) {
+        encode_set(text, name, entry);
     }
-    return text + last_line(text, ledger.entries.size());
+    return text + end_line(ledger.entries.size(), check_of("", text));
 }
 
-Ledger decode_ledger(std::string_view text, std::string_view boot_id) {
-    Ledger lost{.lost = true, .entries = {}};
-    const std::size_t end = text.rfind(kEnd);
-    if (!text.starts_with(fmt::format("{}{}\n", kHeader, boot_id)) || end == std::string_view::npos) {
-        return lost;
-    }
-    Ledger ledger;
-    const std::string_view body = text.substr(0, end);
-    const auto lines = split(body, '\n');
-    for (std::size_t i = 1; i + 1 < lines.size(); ++i) {
-        const auto parts = split(lines[i], '\t');
-        auto entry = decode_entry(parts);
-        if (!entry) {
-            return lost;
+std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& check) {
+    std::string text;
+    for (const LedgerEdit& edit : edits) {
+        if (edit.entry) {
+            encode_set(text, edit.name, *edit.entry);
+        } else {
+            fmt::format_to(std::back_inserter(text), "-\t{}\t{}\n", edit.name.first, edit.name.second);
         }
-        ledger.entries.emplace(std::pair(std::string(parts[0]), std::string(parts[1])), std::move(*entry));
     }
-    return text.substr(end) == last_line(body, ledger.entries.size()) ? ledger : lost;
+    check = check_of(check, text);
+    return text + end_line(edits.size(), check);
 }
 
-Ledger read_ledger(const std::string& path) {
-    return decode_ledger(kernel::read_file(path).value_or(""), current_boot());
+DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size) {
+    const std::string first = header(boot_id);
+    if (!text.starts_with(first)) {
+        return {};
+    }
+    DecodedLedger decoded;
+    std::vector<LedgerEdit> edits;  // of the block that is being read
+    std::size_t begin = 0;          // of the block
+    for (std::size_t at = first.size(), end = 0; (end = text.find('\n', at)) != std::string_view::npos;
+         at = end + 1) {
+        if (!text.substr(at, end - at).starts_with(kEnd)) {
+            auto edit = decode_edit(text.substr(at, end - at));
+            if (!edit) {
+                break;
+            }
+            edits.push_back(std::move(*edit));
+            continue;
+        }
+        const std::string check = check_of(decoded.check, text.substr(begin, at - begin));
+        if (text.substr(at, end + 1 - at) != end_line(edits.size(), check)) {
+            break;
+        }
+        begin = end + 1;
+        carry_out(edits, decoded.ledger);
+        decoded.ledger.lost = false;
+        decoded.size = begin;
+        decoded.check = check;
+    }
+    return decoded.size > 0 && decoded.size >= size ? std::move(decoded) : DecodedLedger();
 }
 
-Result<> write_ledger(const std::string& path, const Ledger& ledger) {
-    return kernel::write_atomically(path, encode_ledger(ledger, current_boot()), 0600);
+const Ledger& LedgerFile::read() {
+    const std::string stamp = kernel::file_stamp(path_);
+    if (stamp.empty() || stamp != stamp_) {
+        edits_.clear();
+        const std::string text = kernel::read_file(path_).value_or("");
+        const auto noted = parse_number(kernel::get_xattr(path_, kSizeMark));
+        auto decoded = decode_ledger(text, kernel::boot_id(), noted.value_or(text.size()));
+        ledger_ = std::move(decoded.ledger);
+        check_ = std::move(decoded.check);
+        size_ = decoded.size;
+        // What cannot be appended to is written as a whole.
+        first_size_ = noted && decoded.size == text.size() ? size_ : 0;
+        stamp_ = stamp;
+    }
+    return ledger_;
+}
+
+void LedgerFile::set(const Ledger::Name& name, LedgerEntry entry) {
+    const auto found = ledger_.entries.find(name);
+    if (found == ledger_.entries.end() || found->second != entry) {
+        edits_.push_back({name, entry});
+        ledger_.entries.insert_or_assign(name, std::move(entry));
+    }
+}
+
+void LedgerFile::erase(const Ledger::Name& name) {
+    if (ledger_.entries.erase(name) > 0) {
+        edits_.push_back({name, std::nullopt});
+    }
+}
+
+Result<> LedgerFile::commit() {
+    if (edits_.empty() && !ledger_.lost) {
+        return {};
+    }
+    ledger_.lost = false;
+    const bool small = size_ < first_size_ * kMostGrowth + kSmall && edits_.size() < ledger_.entries.size();
+    if (first_size_ == 0 || !small || !append()) {
+        PARTD_TRY(rewrite());
+    }
+    edits_.clear();
+    stamp_ = kernel::file_stamp(path_);
+    return {};
+}
+
+Result<> LedgerFile::append() {
+    const std::string text = encode_edits(edits_, check_);
+    PARTD_TRY(kernel::append_file(path_, text));
+    size_ += text.size();
+    return kernel::set_xattr(path_, kSizeMark, std::to_string(size_));
+}
+
+Result<> LedgerFile::rewrite() {
+    const std::string text = encode_ledger(ledger_, kernel::boot_id());
+    first_size_ = 0;  // whatever fails below, the next one is written as a whole
+    PARTD_TRY(kernel::write_atomically(path_, text, 0600));
+    check_ = check_of("", std::string_view(text).substr(0, text.rfind(kEnd)));
+    size_ = text.size();
+    if (kernel::set_xattr(path_, kSizeMark, std::to_string(size_))) {
+        first_size_ = size_;
+    }
+    return {};
 }
 
 }  // namespace partd

@@ -3,19 +3,60 @@
 #include "base/error.h"
 #include "model/ledger.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace partd {
 
-// The ledger as text: a header with the boot's id, a line an object, a last line with a count and a checksum,
-// so that a file that was cut anywhere is recognised.
-std::string encode_ledger(const Ledger& ledger, std::string_view boot_id);
-// A text that is damaged or from another boot gives an empty ledger that is `lost`.
-Ledger decode_ledger(std::string_view text, std::string_view boot_id);
+// One object that came, changed or (nullopt) went.
+struct LedgerEdit {
+    Ledger::Name name;
+    std::optional<LedgerEntry> entry;
+};
 
-// The same from and to a file in /run, which lives as long as the kernel's objects do.
-Ledger read_ledger(const std::string& path);
-Result<> write_ledger(const std::string& path, const Ledger& ledger);
+// The ledger as text: a header with the boot's id, then blocks of lines, a line an edit. Each block ends with
+// the number of its lines and a checksum over all that came before, so that a damaged text is recognised.
+std::string encode_ledger(const Ledger& ledger, std::string_view boot_id);
+// A further block behind a text that ended with that checksum; `check` becomes the new one.
+std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& check);
+
+struct DecodedLedger {
+    Ledger ledger = {.lost = true};
+    std::size_t size = 0;  // of the text up to its last whole block
+    std::string check = {};
+};
+// At least `size` bytes must be whole; else, or when it is of another boot, the ledger is `lost`. What
+// follows after the last whole block is of a writer that was killed, and never took effect.
+DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size);
+
+// The same in a file in /run, which lives as long as the kernel's objects do. A few edits among thousands of
+// entries cost a few bytes. How long the file has to be stands beside it as an extended attribute.
+class LedgerFile {
+public:
+    explicit LedgerFile(std::string path) : path_(std::move(path)) {}
+
+    // Reads it again if somebody else wrote it.
+    const Ledger& read();
+    [[nodiscard]] const Ledger& get() const { return ledger_; }
+
+    void set(const Ledger::Name& name, LedgerEntry entry);
+    void erase(const Ledger::Name& name);
+    // Writes what was set and erased since the last time, if anything was.
+    Result<> commit();
+
+private:
+    Result<> append();
+    Result<> rewrite();
+
+    std::string path_;
+    std::string stamp_;  // of the file as last read or written
+    Ledger ledger_ = {.lost = true};
+    std::vector<LedgerEdit> edits_;
+    std::size_t size_ = 0;        // of the file
+    std::size_t first_size_ = 0;  // of its first block
+    std::string check_;
+};
 
 }  // namespace partd

@@ -3,10 +3,11 @@
 #include "kernel/files.h"
 #include "kinds/kinds.h"
 #include "plan/diff.h"
-#include "reconcile/ledger_file.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -15,11 +16,29 @@ namespace partd {
 
 namespace {
 
-Result<> observe(kernel::Host& host, const State& desired, const Ledger& ledger, View& view) {
+using Name = Ledger::Name;
+
+Name name_of(const Key& key) {
+    return {std::string(key.kind->name), key.name};
+}
+
+// What was seen only because something that is looked at needs it is not judged.
+void keep_scope(const State& desired, const Scope& scope, State& observed) {
+    State kept;
+    for (Resource& found : observed.all()) {
+        if (scope.covers(*found.key.kind, found.owner) || desired.find(found.key) != nullptr) {
+            kept.add(std::move(found));
+        }
+    }
+    observed = std::move(kept);
+}
+
+Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, const Ledger& ledger,
+                 View& view) {
     host.forget_all();
-    Look look{.host = host, .desired = desired, .ledger = ledger, .observed = view.observed};
+    Look look{.host = host, .desired = desired, .ledger = ledger, .observed = view.observed, .scope = scope};
     for (const LiveKind* kind : live_kinds()) {
-        if (kind->observe == nullptr) {
+        if (kind->observe == nullptr || !scope.covers(kind->kind)) {
             continue;
         }
         if (auto looked = kind->observe(look); !looked) {
@@ -27,74 +46,103 @@ Result<> observe(kernel::Host& host, const State& desired, const Ledger& ledger,
                 std::move(looked).error().wrap(fmt::format("look at {}", kind->kind.name)));
         }
     }
+    if (!scope.all) {
+        keep_scope(desired, scope, view.observed);
+    }
     view.hidden = look.hidden;
     return {};
 }
 
 // The namespace that is the host: the same names elsewhere are other objects.
-constexpr char kHost[] = "host";
+const Name kHost{"host", "netns"};
 
-Result<> check_host(kernel::Host& host, Ledger& ledger) {
+Result<LedgerEntry> check_host(kernel::Host& host, const Ledger& ledger) {
     auto netns = host.netns("");
     PARTD_TRY(netns);
     const std::string cookie = std::to_string((*netns)->cookie());
-    const LedgerEntry* known = ledger.find(kHost, "netns");
+    const LedgerEntry* known = ledger.find(kHost.first, kHost.second);
     if (known != nullptr && known->identity != cookie) {
         return fail(
             "this is another network namespace than the one that partd made its objects from: run it there "
             "(on the host, not inside a partition)");
     }
-    ledger.entries[{kHost, "netns"}] = {.identity = cookie, .owner = "", .since = {}};
-    return {};
+    return LedgerEntry{.identity = cookie, .owner = "", .since = {}};
 }
 
-// What is known for certain after a look: our objects that are there, since when.
-Ledger confirmed(const View& view, const Ledger& before) {
-    Ledger now;
+std::map<std::string_view, const Kind*> kinds_by_name() {
+    std::map<std::string_view, const Kind*> all;
+    for (const Kind* kind : pure_kinds()) {
+        all.emplace(kind->name, kind);
+    }
+    return all;
+}
+
+// The entries that a look would have found again, had their objects still been there.
+std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const State& desired) {
+    static const auto kKinds = kinds_by_name();
+    std::vector<Name> names;
+    for (const auto& [name, entry] : ledger.entries) {
+        if (name == kHost) {
+            continue;
+        }
+        const auto kind = kKinds.find(name.first);
+        const bool covered = kind == kKinds.end() ? scope.all
+                                                  : scope.covers(*kind->second, entry.owner) ||
+                                                        desired.find({kind->second, name.second}) != nullptr;
+        if (covered) {
+            names.push_back(name);
+        }
+    }
+    return names;
+}
+
+// Puts into the ledger what is known for certain after a look: our objects that are there, since when.
+void confirm(const View& view, const State& desired, const Scope& scope, LedgerFile& file) {
+    std::set<Name> seen;
     const auto time = std::chrono::system_clock::now();
     for (const Resource& found : view.observed.all()) {
-        // Our mark on something that is not ours now (an intention that failed, say): what was known stays
-        // known.
-        const bool uncertain = found.standing == Standing::Foreign && found.marked;
-        if (const auto* known = uncertain ? before.find(found.key.kind->name, found.key.name) : nullptr) {
-            now.entries[{std::string(found.key.kind->name), found.key.name}] = *known;
-        }
+        const Name name = name_of(found.key);
+        const LedgerEntry* old = file.get().find(name.first, name.second);
         if (found.standing == Standing::Ours) {
-            const LedgerEntry* old = before.find(found.key.kind->name, found.key.name);
-            now.entries[{std::string(found.key.kind->name), found.key.name}] = {
-                .identity = found.identity,
-                .owner = found.owner,
-                .since = old != nullptr ? old->since : time};
+            seen.insert(name);
+            file.set(name, {.identity = found.identity,
+                            .owner = found.owner,
+                            .since = old != nullptr ? old->since : time});
+        } else if (found.marked) {
+            // Our mark on something that is not ours now (an intention that failed, say): what was known
+            // stays known.
+            seen.insert(name);
         }
     }
-    now.entries[{kHost, "netns"}] = before.entries.at({kHost, "netns"});
     if (view.hidden) {
-        now.entries.insert(before.entries.begin(), before.entries.end());
+        return;
     }
-    return now;
+    for (const Name& name : looked_at(file.get(), scope, desired)) {
+        if (!seen.contains(name)) {
+            file.erase(name);
+        }
+    }
 }
 
 // Written before anything is made: whatever happens then, the ledger knows of it.
-void add_intentions(const Plan& plan, Ledger& ledger) {
+void add_intentions(const Plan& plan, LedgerFile& file) {
     const auto time = std::chrono::system_clock::now();
     for (const Change& change : plan.changes) {
         if (change.action == Action::Create) {
-            auto& entry = ledger.entries[{std::string(change.key.kind->name), change.key.name}];
-            entry = {.identity = "", .owner = change.owner, .since = time};
+            file.set(name_of(change.key), {.identity = "", .owner = change.owner, .since = time});
         }
     }
 }
 
 // Partitions and slices that would go, of those that are there.
-std::string too_many_removals(const View& view, const Plan& plan, const ApplyOptions& options) {
+std::string too_many_removals(const Ledger& ledger, const Plan& plan, const ApplyOptions& options) {
     constexpr std::size_t kFew = 3;
     std::set<std::string> there;
     std::set<std::string> leaving;
-    for (const Resource& found : view.observed.all()) {
-        if (found.standing == Standing::Ours && !found.owner.empty()) {
-            there.insert(found.owner);
-        }
+    for (const auto& [name, entry] : ledger.entries) {
+        there.insert(entry.owner);
     }
+    there.erase("");
     for (const Change& change : plan.changes) {
         if (change.action == Action::Remove && change.key.kind->counts && !change.owner.empty()) {
             leaving.insert(change.owner);
@@ -118,12 +166,13 @@ bool is_passing(const Error& error) {
            error.code == ENETUNREACH;
 }
 
-// Takes out what failed for good in an earlier round, and what comes after it.
-Plan without(Plan plan, const std::set<std::string>& given_up) {
+// Takes out what failed for good in an earlier round or belongs to whom nothing is done, and what comes after
+// it.
+Plan without(Plan plan, const std::set<std::string>& given_up, const std::set<std::string>& paused) {
     std::vector<bool> out(plan.changes.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
         const auto& after = plan.changes[i].after;
-        out[i] = given_up.contains(plan.changes[i].key.text()) ||
+        out[i] = paused.contains(plan.changes[i].owner) || given_up.contains(plan.changes[i].key.text()) ||
                  std::ranges::any_of(after, [&](std::size_t before) { return out[before]; });
     }
     std::vector<std::size_t> position(out.size());
@@ -151,6 +200,7 @@ void merge(Execution& all, Execution round) {
     };
     all.done += round.done;
     all.writes += round.writes;
+    std::ranges::move(round.postponed, std::back_inserter(all.postponed));
     add(all.failed, round.failed);
     add(all.skipped, round.skipped);
 }
@@ -166,24 +216,24 @@ void forget_what_was_done(Execution& all, const Plan& left) {
 
 class Apply {
 public:
-    Apply(kernel::Host& host, const State& desired, const ApplyOptions& options)
-        : host_(host), desired_(desired), options_(options), given_up_(options.held) {}
+    Apply(kernel::Host& host, LedgerFile& ledger, const State& desired, const ApplyOptions& options)
+        : host_(host), ledger_(ledger), desired_(desired), options_(options), given_up_(options.held) {}
 
     Result<Outcome> run() {
-        ledger_ = read_ledger(host_.paths().ledger());
-        PARTD_TRY(check_host(host_, ledger_));
+        auto self = check_host(host_, ledger_.read());
+        PARTD_TRY(self);
+        ledger_.set(kHost, std::move(*self));
         constexpr int kMostRounds = 4;
         for (int round = 0; round <= kMostRounds; ++round) {
             auto view = observe_and_plan();
             PARTD_TRY(view);
             if (round == 0) {
-                outcome_.plan = view->plan;
-                outcome_.refused = too_many_removals(*view, view->plan, options_);
+                PARTD_TRY(begin(*view));
             }
             outcome_.plan.conflicts = view->plan.conflicts;
             outcome_.plan.blocked = view->plan.blocked;
             forget_what_was_done(outcome_.execution, view->plan);
-            Plan plan = without(std::move(view->plan), given_up_);
+            Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
                 break;
@@ -195,46 +245,59 @@ public:
     }
 
 private:
+    Result<> begin(const View& view) {
+        outcome_.plan = without(view.plan, {}, options_.paused);
+        outcome_.refused = too_many_removals(ledger_.get(), outcome_.plan, options_);
+        return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
+                   ? options_.before_change(view)
+                   : Result<>();
+    }
+
     Result<View> observe_and_plan() {
         View view;
         if (options_.before_look) {
             options_.before_look();
         }
-        PARTD_TRY(observe(host_, desired_, ledger_, view));
-        Ledger now = confirmed(view, ledger_);
+        PARTD_TRY(observe(host_, desired_, options_.scope, ledger_.get(), view));
         // Something else may hold on to what was meant to be made or removed: it stays on record until a look
         // is sure.
-        if (now.entries != ledger_.entries || ledger_.lost) {
-            PARTD_TRY(write_ledger(host_.paths().ledger(), now));
-        }
-        ledger_ = std::move(now);
+        confirm(view, desired_, options_.scope, ledger_);
+        PARTD_TRY(ledger_.commit());
         view.plan = plan::diff(desired_, view.observed, {.only = options_.only, .removals = !view.hidden});
         return view;
     }
 
     Result<> carry_out(const Plan& plan) {
-        const Ledger before = ledger_;
+        std::map<Name, LedgerEntry> before;
+        for (const Change& change : plan.changes) {
+            if (const LedgerEntry* old = ledger_.get().find(change.key.kind->name, change.key.name)) {
+                before.emplace(name_of(change.key), *old);
+            }
+        }
         add_intentions(plan, ledger_);
-        PARTD_TRY(write_ledger(host_.paths().ledger(), ledger_));
+        PARTD_TRY(ledger_.commit());
         Execution round = execute(host_, plan);
         for (const Key& key : round.removed) {
-            ledger_.entries.erase({std::string(key.kind->name), key.name});
+            ledger_.erase(name_of(key));
         }
         // A replaced object was removed and made: its new entry is an intention again.
         add_intentions(plan, ledger_);
         for (const auto& failed : round.failed) {
             if (failed.change.action == Action::Create) {
-                take_back(failed.change.key, before);
+                take_back(name_of(failed.change.key), before);
             }
         }
         for (const auto& [key, identity] : round.learnt) {
-            ledger_.entries[{std::string(key.kind->name), key.name}].identity = identity;
+            learn(name_of(key), identity);
         }
-        PARTD_TRY(write_ledger(host_.paths().ledger(), ledger_));
+        PARTD_TRY(ledger_.commit());
         for (const auto& failed : round.failed) {
             if (!is_passing(failed.error)) {
                 given_up_.insert(failed.change.key.text());
             }
+        }
+        for (const Change& postponed : round.postponed) {
+            given_up_.insert(postponed.key.text());
         }
         progress_ = round.done > 0;
         merge(outcome_.execution, std::move(round));
@@ -242,20 +305,25 @@ private:
     }
 
     // What was not made is not expected to be found; what has the name is what it was before.
-    void take_back(const Key& key, const Ledger& before) {
-        const std::pair name(std::string(key.kind->name), key.name);
-        const auto old = before.entries.find(name);
-        if (old != before.entries.end()) {
-            ledger_.entries[name] = old->second;
+    void take_back(const Name& name, const std::map<Name, LedgerEntry>& before) {
+        if (const auto old = before.find(name); old != before.end()) {
+            ledger_.set(name, old->second);
         } else {
-            ledger_.entries.erase(name);
+            ledger_.erase(name);
         }
     }
 
+    void learn(const Name& name, const std::string& identity) {
+        const LedgerEntry* known = ledger_.get().find(name.first, name.second);
+        LedgerEntry entry = known == nullptr ? LedgerEntry() : *known;
+        entry.identity = identity;
+        ledger_.set(name, std::move(entry));
+    }
+
     kernel::Host& host_;
+    LedgerFile& ledger_;
     const State& desired_;
     const ApplyOptions& options_;
-    Ledger ledger_;
     Outcome outcome_;
     std::set<std::string> given_up_;
     bool progress_ = true;
@@ -263,20 +331,28 @@ private:
 
 }  // namespace
 
-Result<View> look(kernel::Host& host, const State& desired, const std::string& only) {
+Result<View> Reconciler::look(const State& desired, const std::string& only) {
     View view;
-    view.ledger = read_ledger(host.paths().ledger());
-    PARTD_TRY(check_host(host, view.ledger));
-    PARTD_TRY(observe(host, desired, view.ledger, view));
+    view.ledger = ledger_.read();
+    PARTD_TRY(check_host(host_, view.ledger));
+    PARTD_TRY(observe(host_, desired, {}, view.ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
     return view;
 }
 
-Result<Outcome> reconcile(kernel::Host& host, const State& desired, const ApplyOptions& options) {
-    PARTD_TRY(kernel::make_directories(host.paths().state()));
-    auto lock = kernel::lock_file(host.paths().lock());
+Result<Outcome> Reconciler::apply(const State& desired, const ApplyOptions& options) {
+    PARTD_TRY(kernel::make_directories(host_.paths().state()));
+    auto lock = kernel::lock_file(host_.paths().lock());
     PARTD_TRY(lock);
-    return Apply(host, desired, options).run();
+    ApplyOptions narrowed = options;
+    if (ledger_.read().lost) {
+        narrowed.scope = {};  // only everything tells what is ours
+    }
+    if (narrowed.scope.all) {
+        return Apply(host_, ledger_, desired, narrowed).run();
+    }
+    narrowed.scope = options.parts->closed(std::move(narrowed.scope));
+    return Apply(host_, ledger_, options.parts->part(desired, narrowed.scope), narrowed).run();
 }
 
 }  // namespace partd

@@ -4,7 +4,10 @@
 #include "kernel/host.h"
 #include "model/ledger.h"
 #include "model/plan.h"
+#include "model/scope.h"
 #include "reconcile/executor.h"
+#include "reconcile/ledger_file.h"
+#include "reconcile/parts.h"
 
 #include <functional>
 #include <set>
@@ -25,7 +28,11 @@ struct ApplyOptions {
     bool allow_delete = false;               // however many go
     std::int64_t delete_limit = 50;          // percent
     std::set<std::string> held = {};         // texts of keys that are left as they are for now
+    std::set<std::string> paused = {};       // partitions and slices that are left as they are
+    Scope scope = {};                        // what is looked at
+    const Parts* parts = nullptr;            // of the desired state; needed for a scope of less than all
     std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
+    std::function<Result<>(const View&)> before_change = {};  // sees the first plan; an error ends the apply
 };
 
 // What an apply came to.
@@ -37,9 +44,21 @@ struct Outcome {
     bool converged = false;  // the last look found nothing left to do but conflicts
 };
 
-// Looks, without changing anything.
-Result<View> look(kernel::Host& host, const State& desired, const std::string& only = {});
-// Makes the host as wanted: observe, plan, apply, verify. One at a time on a host; others wait.
-Result<Outcome> reconcile(kernel::Host& host, const State& desired, const ApplyOptions& options);
+// Compares the host with what is wanted, and makes it so: observe, plan, apply, verify. One at a time on a
+// host, across processes; others wait.
+class Reconciler {
+public:
+    explicit Reconciler(kernel::Host& host) : host_(host), ledger_(host.paths().ledger()) {}
+
+    // Looks, without changing anything. The plan is that of one partition or slice, or of all.
+    Result<View> look(const State& desired, const std::string& only = {});
+    Result<Outcome> apply(const State& desired, const ApplyOptions& options);
+    // What partd made, as last written by whomever.
+    const Ledger& ledger() { return ledger_.read(); }
+
+private:
+    kernel::Host& host_;
+    LedgerFile ledger_;
+};
 
 }  // namespace partd

@@ -241,6 +241,14 @@ const Outside& Sandbox::outside() {
     output({"ip", "addr", "add", slash24(Outside::kPeer4), "dev", "wan"}, there);
     output({"ip", "addr", "add", slash64(Outside::kPeer6), "dev", "wan", "nodad"}, there);
     output({"ip", "link", "set", "wan", "up"}, there);
+    // The kernel tells of a carrier up to a second later, and adds addresses and routes then.
+    const auto complete = [](const char* link, const RunOptions& where) {
+        const std::string shown = output({"ip", "address", "show", "dev", link}, where);
+        return shown.find("NO-CARRIER") == std::string::npos &&
+               shown.find("inet6 fe80:") != std::string::npos;
+    };
+    require_call(eventually([&] { return complete(Outside::kLink, {}) && complete("wan", there); }),
+                 "bring up the link to the outside");
     output({"ip", "route", "add", "default", "via", Outside::kHost4}, there);
     output({"ip", "route", "add", "default", "via", Outside::kHost6}, there);
     output({"ip", "route", "add", "default", "via", Outside::kPeer4});

@@ -61,7 +61,11 @@ std::string listing(const std::string& directory) {
     std::string lines;
     std::error_code absent;
     for (const auto& entry : fs::recursive_directory_iterator(directory, absent)) {
-        lines += entry.path().string() + "\n";
+        // what was applied is remembered for ever
+        const std::string path = entry.path().string();
+        if (path != "/var/lib/partd" && !path.starts_with("/var/lib/partd/history")) {
+            lines += entry.path().string() + "\n";
+        }
     }
     return lines;
 }

@@ -93,5 +93,5 @@ TEST_CASE("Automatic maps take ranges of their own, keep them and give them back
     sandbox.remove_config("b.toml");
     sandbox.remove_config("c.toml");
     sandbox.apply();
-    CHECK_FALSE(std::filesystem::exists("/var/lib/partd"));
+    CHECK_FALSE(std::filesystem::exists("/var/lib/partd/subids"));
 }

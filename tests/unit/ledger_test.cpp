@@ -19,22 +19,50 @@ Ledger sample() {
 }  // namespace
 
 TEST_CASE("A ledger comes back as it was") {
-    const Ledger read = decode_ledger(encode_ledger(sample(), "boot"), "boot");
-    CHECK_FALSE(read.lost);
-    CHECK(read.entries == sample().entries);
+    const std::string text = encode_ledger(sample(), "boot");
+    const auto read = decode_ledger(text, "boot", text.size());
+    CHECK_FALSE(read.ledger.lost);
+    CHECK(read.ledger.entries == sample().entries);
+    CHECK(read.size == text.size());
 }
 
-TEST_CASE("A ledger cut at any byte, or of another boot, is known to be lost") {
+TEST_CASE("Edits of a ledger come back, too") {
+    std::string text = encode_ledger(sample(), "boot");
+    std::string check = decode_ledger(text, "boot", 0).check;
+    auto expected = sample();
+    expected.entries[{"netns", "db"}] = {.identity = "1", .owner = "db", .since = {}};
+    expected.entries.erase({"netns", "web"});
+    text += encode_edits({{{"netns", "db"}, expected.entries.at({"netns", "db"})}}, check);
+    const std::size_t middle = text.size();
+    text += encode_edits({{{"netns", "web"}, std::nullopt}}, check);
+    CHECK(decode_ledger(text, "boot", text.size()).ledger.entries == expected.entries);
+    SECTION("what a killed writer left behind never took effect") {
+        for (std::size_t size = middle; size < text.size(); ++size) {
+            INFO(size);
+            const auto read = decode_ledger(text.substr(0, size), "boot", middle);
+            CHECK(read.size == middle);
+            CHECK(read.ledger.entries.contains({"netns", "web"}));
+        }
+    }
+    SECTION("a text shorter than it was known to be is lost") {
+        for (std::size_t size = 0; size < text.size(); ++size) {
+            INFO(size);
+            CHECK(decode_ledger(text.substr(0, size), "boot", text.size()).ledger.lost);
+        }
+    }
+}
+
+TEST_CASE("A ledger cut or changed at any byte, or of another boot, is known to be lost") {
     const std::string text = encode_ledger(sample(), "boot");
     for (std::size_t size = 0; size < text.size(); ++size) {
         INFO(size);
-        CHECK(decode_ledger(text.substr(0, size), "boot").lost);
+        CHECK(decode_ledger(text.substr(0, size), "boot", 0).ledger.lost);
     }
     for (std::size_t at = 0; at < text.size(); ++at) {
         std::string damaged = text;
         damaged[at] = static_cast<char>(damaged[at] ^ 1);
         INFO(at);
-        CHECK(decode_ledger(damaged, "boot").lost);
+        CHECK(decode_ledger(damaged, "boot", text.size()).ledger.lost);
     }
-    CHECK(decode_ledger(text, "another").lost);
+    CHECK(decode_ledger(text, "another", 0).ledger.lost);
 }

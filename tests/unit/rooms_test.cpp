@@ -24,8 +24,11 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
     {"kernel", {"base", "kernel"}},
     {"kinds", {"base", "model", "kernel", "kinds"}},
     {"reconcile", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile"}},
-    {"ctl", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile", "ctl"}},
-    {"daemon", {"base", "model", "plan", "config", "kernel", "kinds", "reconcile", "daemon"}},
+    {"doctor", {"base", "model", "kernel", "kinds", "reconcile", "doctor"}},
+    {"verbs", {"base", "model", "plan", "kernel", "kinds", "reconcile", "doctor", "verbs"}},
+    {"bus", {"base", "verbs", "bus"}},
+    {"ctl", {"base", "config", "kernel", "kinds", "reconcile", "verbs", "bus", "ctl"}},
+    {"daemon", {"base", "model", "plan", "kernel", "kinds", "reconcile", "verbs", "bus", "daemon"}},
 };
 
 struct Include {

@@ -397,6 +397,12 @@ constinit const LiveKind kInit = {
              .summary = summary},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            for (const std::string& name : {pid_pin(wanted.key.name), mnt_pin(wanted.key.name)}) {
+                topics.push_back(kernel::mount_topic(host.pins().path_of(name)));
+            }
+        },
 };
 
 }  // namespace partd

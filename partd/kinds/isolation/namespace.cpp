@@ -158,6 +158,10 @@ constinit const LiveKind kNamespace = {
              .summary = summary},
     .observe = observe_namespaces,
     .apply = apply_namespace,
+    .watch =
+        [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
+            topics.push_back(kernel::mount_topic(host.pins().path_of(wanted.key.name)));
+        },
 };
 
 }  // namespace partd

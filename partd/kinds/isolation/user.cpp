@@ -137,7 +137,7 @@ std::vector<IdMapping> to_mappings(const kernel::IdMap& map) {
 
 namespace {
 
-constexpr std::int64_t kRange = 65536;
+constexpr std::int64_t kRange = kAutomaticIds;
 
 struct Assigned {
     std::string partition;
@@ -178,8 +178,9 @@ Result<> write_assigned(const kernel::Paths& paths, const std::vector<Assigned>&
     return kernel::write_atomically(table_path(paths), text, 0600);
 }
 
-// The ranges of subuid(5) that are for partitions.
-std::vector<IdMapping> given_ranges(const std::string& path) {
+}  // namespace
+
+std::vector<IdMapping> subordinate_ranges(const std::string& path) {
     std::vector<IdMapping> partd, root;
     const std::string text = kernel::read_file(path).value_or("");
     for (const std::string_view line : split(text, '\n')) {
@@ -198,8 +199,10 @@ std::vector<IdMapping> given_ranges(const std::string& path) {
     return partd.empty() ? root : partd;
 }
 
+namespace {
+
 Result<std::int64_t> first_free(const std::string& path, const std::vector<IdMapping>& taken) {
-    const auto given = given_ranges(path);
+    const auto given = subordinate_ranges(path);
     for (const IdMapping& range : given) {
         std::int64_t start = range.outside;
         const auto blocks = [&](const IdMapping& other) {

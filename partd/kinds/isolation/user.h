@@ -40,4 +40,9 @@ Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::stri
                                      const WantedMaps& wanted);
 Result<> free_range(const kernel::Paths& paths, const std::string& partition);
 
+// How many users and groups a map of partd's choice has.
+inline constexpr std::int64_t kAutomaticIds = 65536;
+// The ranges in a file of subuid(5) that are for partitions: those of the user "partd", else of root.
+std::vector<IdMapping> subordinate_ranges(const std::string& path);
+
 }  // namespace partd

@@ -1,0 +1,122 @@
+#include "ctl/remote.h"
+
+#include "bus/names.h"
+#include "kernel/files.h"
+
+#include <cerrno>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace partd::ctl {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// An apply of thousands of partitions, with processes that end slowly, takes its time.
+constexpr std::uint64_t kPatience = 15ULL * 60 * 1'000'000;
+
+std::unexpected<Error> fail_bus(int result, std::string_view doing) {
+    return fail(-result, doing);
+}
+
+sd_bus* open_socket(const std::string& path) {
+    sd_bus* bus = nullptr;
+    const std::string address = "unix:path=" + path;
+    const bool connected = kernel::exists(path) && sd_bus_new(&bus) >= 0 &&
+                           sd_bus_set_address(bus, address.c_str()) >= 0 && sd_bus_start(bus) >= 0 &&
+                           sd_bus_get_bus_id(bus, nullptr) != -ENOTCONN;
+    // The connection stands when the first bytes were exchanged, not when it was begun.
+    if (connected && sd_bus_is_ready(bus) >= 0 && sd_bus_flush(bus) >= 0) {
+        return bus;
+    }
+    sd_bus_close_unref(bus);
+    return nullptr;
+}
+
+sd_bus* open_system_bus() {
+    sd_bus* bus = nullptr;
+    if (sd_bus_open_system(&bus) < 0) {
+        return nullptr;
+    }
+    sd_bus_set_allow_interactive_authorization(bus, 1);
+    if (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                           "StartServiceByName", nullptr, nullptr, "su", bus::kService, 0) >= 0) {
+        return bus;
+    }
+    sd_bus_close_unref(bus);
+    return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<Remote> Remote::connect(const Options& options) {
+    if (options.own_process) {
+        return nullptr;
+    }
+    if (sd_bus* own = open_socket(options.paths().bus())) {
+        return std::unique_ptr<Remote>(new Remote(own, true));
+    }
+    sd_bus* system = options.root.empty() ? open_system_bus() : nullptr;
+    return system == nullptr ? nullptr : std::unique_ptr<Remote>(new Remote(system, false));
+}
+
+Remote::~Remote() {
+    sd_bus_flush_close_unref(bus_);
+}
+
+Result<Answer> Remote::ask(const Verb& verb, const Request& request) {
+    sd_bus_message* call = nullptr;
+    sd_bus_message* reply = nullptr;
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    int result =
+        sd_bus_message_new_method_call(bus_, &call, own_socket_ ? nullptr : bus::kService, bus::kPath,
+                                       bus::kInterface, std::string(verb.method).c_str());
+    result = result < 0 ? result : bus::append(call, request);
+    result = result < 0 ? result : sd_bus_call(bus_, call, kPatience, &error, &reply);
+    Result<Answer> answer = result < 0 ? fail_bus(result, "ask partd") : bus::read_answer(reply);
+    if (result < 0 && error.message != nullptr) {
+        const bool refused = sd_bus_error_has_name(&error, bus::kNotPermitted) != 0;
+        answer = std::unexpected(
+            Error{.code = refused ? EACCES : -result, .message = fmt::format("partd: {}", error.message)});
+    }
+    sd_bus_error_free(&error);
+    sd_bus_message_unref(reply);
+    sd_bus_message_unref(call);
+    return answer;
+}
+
+Result<> Remote::subscribe() {
+    const auto hear = [](sd_bus_message* message, void* data, sd_bus_error*) {
+        if (auto event = bus::read_event(message)) {
+            *static_cast<std::optional<bus::Event>*>(data) = std::move(*event);
+        }
+        return 0;
+    };
+    const int result = sd_bus_match_signal(bus_, nullptr, own_socket_ ? nullptr : bus::kService, bus::kPath,
+                                           bus::kInterface, "Event", hear, &heard_);
+    return result < 0 ? fail_bus(result, "listen to partd") : Result<>();
+}
+
+Result<std::optional<bus::Event>> Remote::next_event(milliseconds patience) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    heard_.reset();
+    while (!heard_) {
+        int result = sd_bus_process(bus_, nullptr);
+        const auto left =
+            std::chrono::duration_cast<std::chrono::microseconds>(end - std::chrono::steady_clock::now());
+        if (result == 0 && !heard_) {
+            if (left.count() <= 0) {
+                return std::nullopt;
+            }
+            result = sd_bus_wait(bus_, static_cast<std::uint64_t>(left.count()));
+        }
+        if (result < 0 && result != -EINTR) {
+            return fail_bus(result, "listen to partd");
+        }
+    }
+    return std::exchange(heard_, std::nullopt);
+}
+
+}  // namespace partd::ctl

@@ -1,0 +1,96 @@
+#pragma once
+
+#include "bus/message.h"
+#include "kernel/listener.h"
+#include "verbs/verbs.h"
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+namespace partd::daemon {
+
+// What the bus shows of the daemon, and who carries out what is asked over it.
+class Service {
+public:
+    Service() = default;
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+    virtual ~Service() = default;
+
+    virtual verbs::Answer call(const verbs::Verb& verb, const verbs::Request& request) = 0;
+    virtual void reload() = 0;
+    [[nodiscard]] virtual std::string state() const = 0;
+    [[nodiscard]] virtual std::uint64_t generation() const = 0;
+    [[nodiscard]] virtual std::uint64_t confirm_in() const = 0;  // milliseconds; 0: nothing waits
+    [[nodiscard]] virtual std::vector<std::string> partitions() const = 0;
+    [[nodiscard]] virtual std::vector<std::string> paused() const = 0;
+    [[nodiscard]] virtual std::vector<std::string> contested() const = 0;
+};
+
+// Serves org.partd1 on a socket of partd's own, where root may do all and members of group partd may look,
+// and on the system bus where there is one, where polkit decides. A caller that is too many, too slow or too
+// loud loses its connection; the others do not notice.
+class Server {
+public:
+    static Result<std::unique_ptr<Server>> open(sd_event* event, Service& service, const std::string& path,
+                                                bool system_bus);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    void emit(const bus::Event& event);
+    // Joins the system bus again if it went away and is wanted.
+    void check_system_bus();
+    // Those of the properties that may have changed.
+    void properties_changed();
+
+private:
+    struct Client {
+        sd_bus* bus = nullptr;
+        bool root = false;  // on the own socket: may do all
+        bool system = false;
+        Server* server = nullptr;
+        bool dead = false;
+    };
+    struct Pending;  // a call that waits for polkit
+
+    Server(sd_event* event, Service& service) : event_(event), service_(service) {}
+    Result<> listen(const std::string& path);
+    void join_system_bus();
+    void accept();
+    int add(Client& client, int connection);
+    int match_disconnected(Client& client);
+    void drop(Client& client);
+    void sweep();
+    template <class Each>
+    void for_clients(Each each);
+
+    static int on_connection(sd_event_source* source, int fd, std::uint32_t events, void* server);
+    static int on_method(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_reload(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_polkit(sd_bus_message* reply, void* pending, sd_bus_error* error);
+    static int on_disconnected(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_bus_method(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int get_property(sd_bus* bus, const char* path, const char* interface, const char* property,
+                            sd_bus_message* reply, void* client, sd_bus_error* error);
+    static const std::vector<sd_bus_vtable>& vtable();
+    static const sd_bus_vtable kBusVtable[];
+
+    int answer(Client& client, sd_bus_message* message, const verbs::Verb* verb);
+    int ask_polkit(Client& client, sd_bus_message* message, verbs::Right right);
+
+    sd_event* event_;
+    Service& service_;
+    Fd listener_;
+    sd_event_source* source_ = nullptr;
+    bool wants_system_bus_ = false;
+    std::list<Client> clients_;
+};
+
+}  // namespace partd::daemon

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "kernel/survey.h"
+#include "doctor/doctor.h"
+
+#include <map>
+#include <optional>
+#include <set>
+
+namespace partd::doctor {
+
+using Findings = std::vector<Finding>;
+
+// What the checks look at.
+struct Patient {
+    kernel::Host& host;
+    const Desired& desired;
+    std::map<std::string, pid_t> programs;  // that run beside us
+    std::set<std::string> through_host;     // partitions whose packets the host forwards
+
+    [[nodiscard]] const Declared& declared() const { return desired.compiled.declared; }
+};
+Patient examine(kernel::Host& host, const Desired& desired);
+
+// A parameter below /proc/sys, as text or number; nullopt when this kernel or namespace has none.
+std::optional<std::string> sysctl(const std::string& path);
+std::optional<std::uint64_t> sysctl_number(const std::string& path);
+// "web (/etc/partd/web.toml:3), db (…) and 2 more"; of declared partitions.
+std::string name_some(const Patient& patient, const std::set<std::string>& partitions);
+
+// The ways of these two to let packets from and to our links pass.
+inline constexpr char kFirewalldMend[] =
+    "firewall-cmd --permanent --zone=trusted --add-interface=pv-+; firewall-cmd --reload";
+inline constexpr char kDockerMend[] =
+    "iptables -I DOCKER-USER -i pv-+ -j ACCEPT; iptables -I DOCKER-USER -o pv-+ -j ACCEPT";
+
+// A question, and what to say when nothing speaks against it.
+struct Check {
+    std::string_view well;
+    Findings (*look)(const Patient& patient);
+};
+std::span<const Check> network_checks();
+std::span<const Check> traffic_checks();
+std::span<const Check> cgroup_checks();
+std::span<const Check> kernel_checks();
+std::span<const Check> file_checks();
+std::span<const Check> program_checks();
+
+// The judgements that need no host.
+
+// What the declared needs of a newer kernel.
+struct KernelNeeds {
+    bool any = false;          // partitions at all
+    bool clocks = false;       // time namespaces
+    bool mapped_root = false;  // a root directory with users of its own
+};
+Findings judge_kernel(std::string_view release, const KernelNeeds& needs);
+// How full the table of tracked connections is.
+Findings judge_conntrack(std::uint64_t count, std::uint64_t most);
+// Whether the neighbours of so many links find room; `soft` and `hard` are gc_thresh2 and gc_thresh3.
+Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t hard);
+// Whether so many of that type may be made (user.max_TYPE_namespaces).
+Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint64_t most);
+
+}  // namespace partd::doctor

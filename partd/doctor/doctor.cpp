@@ -1,0 +1,80 @@
+#include "doctor/doctor.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kinds/nat/gate.h"
+#include "kinds/partition.h"
+#include "doctor/checks.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+std::string_view severity_name(Severity severity) {
+    static constexpr std::array<std::string_view, 4> kNames = {"ok", "note", "warning", "problem"};
+    return kNames[static_cast<std::size_t>(severity)];
+}
+
+namespace doctor {
+
+Patient examine(kernel::Host& host, const Desired& desired) {
+    Patient patient{
+        .host = host, .desired = desired, .programs = kernel::running_programs(), .through_host = {}};
+    for (const std::string& name : partitions_through_host(patient.declared())) {
+        if (find_partition(patient.declared(), name) != nullptr) {  // not "outside"
+            patient.through_host.insert(name);
+        }
+    }
+    return patient;
+}
+
+std::optional<std::string> sysctl(const std::string& path) {
+    const auto text = kernel::read_file("/proc/sys/" + path);
+    return text ? std::optional(std::string(trim(*text))) : std::nullopt;
+}
+
+std::optional<std::uint64_t> sysctl_number(const std::string& path) {
+    const auto text = sysctl(path);
+    return text ? parse_number(*text) : std::nullopt;
+}
+
+std::string name_some(const Patient& patient, const std::set<std::string>& partitions) {
+    constexpr std::size_t kMost = 3;
+    std::vector<std::string> named;
+    for (const std::string& name : partitions) {
+        if (named.size() == kMost) {
+            break;
+        }
+        const DeclaredObject* partition = find_partition(patient.declared(), name);
+        named.push_back(partition == nullptr ? name
+                                             : fmt::format("{} ({})", name, partition->source.place()));
+    }
+    const std::size_t more = partitions.size() - named.size();
+    return join(named, ", ") + (more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
+}  // namespace doctor
+
+std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired) {
+    const doctor::Patient patient = doctor::examine(host, desired);
+    std::vector<Finding> all;
+    for (const auto checks : {doctor::file_checks(), doctor::kernel_checks(), doctor::cgroup_checks(),
+                              doctor::network_checks(), doctor::traffic_checks(), doctor::program_checks()}) {
+        for (const doctor::Check& check : checks) {
+            auto found = check.look(patient);
+            if (found.empty()) {
+                found.push_back(
+                    {.severity = Severity::Ok, .what = std::string(check.well), .why = {}, .mend = {}});
+            }
+            std::ranges::move(found, std::back_inserter(all));
+        }
+    }
+    std::ranges::stable_sort(all, std::ranges::greater(), &Finding::severity);
+    return all;
+}
+
+}  // namespace partd

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "reconcile/desired.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partd {
+
+// How bad it is.
+enum class Severity : std::uint8_t {
+    Ok,
+    Note,     // good to know
+    Warning,  // may get in the way
+    Problem,  // does get in the way of what is declared
+};
+std::string_view severity_name(Severity severity);
+
+// One thing about this host that matters to partitions.
+struct Finding {
+    Severity severity = Severity::Ok;
+    std::string what;
+    std::string why;   // it matters, in a sentence; "" with Ok
+    std::string mend;  // what to do; "" with Ok
+};
+
+// All that on this host may get in the way of partitions, and what is well, the worst first. Looks only.
+std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired);
+
+}  // namespace partd

@@ -1,0 +1,139 @@
+// The configuration, the directories of names, and what is written down in /etc.
+#include "kernel/files.h"
+#include "kernel/mounts.h"
+#include "kinds/isolation/membership.h"
+#include "kinds/isolation/user.h"
+#include "doctor/checks.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd::doctor {
+
+namespace {
+
+Findings configuration(const Patient& patient) {
+    constexpr std::size_t kMost = 5;
+    Findings found;
+    for (const Problem& problem : patient.desired.problems) {
+        if (found.size() == kMost) {
+            found.push_back({.severity = Severity::Problem,
+                             .what = fmt::format("{} more errors in the configuration",
+                                                 patient.desired.problems.size() - kMost),
+                             .why = "partctl apply changes nothing until they are mended",
+                             .mend = "see them all: partctl check"});
+            break;
+        }
+        found.push_back(
+            {.severity = Severity::Problem,
+             .what = fmt::format("{}{}", problem.at ? problem.at.text() + ": " : "", problem.message),
+             .why = "partctl apply changes nothing while the configuration is wrong",
+             .mend = "mend the file, then partctl check"});
+    }
+    for (const std::string& note : patient.desired.notes) {
+        found.push_back({.severity = Severity::Warning,
+                         .what = note,
+                         .why = "a directory that is gone is not taken for an empty one",
+                         .mend = "make it again: install -d -m 755 with its name"});
+    }
+    const std::string main = patient.host.paths().config().back();
+    if (found.empty() && !kernel::exists(main)) {
+        found.push_back({.severity = Severity::Note,
+                         .what = main + " is not there",
+                         .why = "nobody has declared anything on this host",
+                         .mend = "install -d -m 755 " + main});
+    }
+    return found;
+}
+
+Findings names(const Patient& patient) {
+    Findings found;
+    const auto mounts = kernel::read_mounts();
+    for (const kernel::PinDirectory* directory :
+         {static_cast<kernel::PinDirectory*>(&patient.host.directory()), &patient.host.pins()}) {
+        if (const auto trouble = directory->trouble()) {
+            found.push_back(
+                {.severity = Severity::Problem,
+                 .what = *trouble,
+                 .why =
+                     "no name of a namespace can be believed, so nothing is removed, and little can be made",
+                 .mend = fmt::format("umount {}", directory->path())});
+            continue;
+        }
+        const auto is_there = [&](const kernel::Mount& mount) { return mount.point == directory->path(); };
+        const bool shared = mounts && std::ranges::any_of(*mounts, [&](const kernel::Mount& mount) {
+                                return is_there(mount) && mount.shared;
+                            });
+        if (mounts && !shared && !directory->names().empty()) {
+            found.push_back({.severity = Severity::Warning,
+                             .what = fmt::format("{} is no shared mount of its own", directory->path()),
+                             .why = "services with mounts of their own do not see new partitions, and keep "
+                                    "removed ones alive",
+                             .mend = std::ranges::any_of(*mounts, is_there)
+                                         ? fmt::format("mount --make-shared {}", directory->path())
+                                         : fmt::format("mount --bind {0} {0}; mount --make-shared {0}",
+                                                       directory->path())});
+        }
+    }
+    return found;
+}
+
+// A daemon that mounts where nobody looks.
+Findings daemon_mounts(const Patient& patient) {
+    const auto partd = patient.programs.find("partd");
+    if (partd == patient.programs.end() ||
+        kernel::same_mounts(partd->second, kernel::own_process()).value_or(true)) {
+        return {};
+    }
+    return {{.severity = Severity::Problem,
+             .what = fmt::format("partd (process {}) sees other mounts than this shell", partd->second),
+             .why = "the names that it makes in /run/netns are not seen here: they are empty files",
+             .mend = "take ProtectSystem=, PrivateTmp= and the like out of the drop-ins of partd.service: "
+                     "systemctl cat partd"}};
+}
+
+// Enough numbers for each user namespace whose map is left to partd.
+Findings subordinate_ids(const Patient& patient) {
+    std::set<std::string> automatic;
+    for (const DeclaredObject* partition : patient.declared().all<Partition>()) {
+        if (membership_of(patient.declared(), partition->owner).own.contains(NamespaceKind::User) &&
+            wanted_maps(patient.declared(), partition->owner).uids.empty()) {
+            automatic.insert(partition->owner);
+        }
+    }
+    Findings found;
+    for (const char* file : {"/etc/subuid", "/etc/subgid"}) {
+        const std::string path = patient.host.paths().root + file;
+        std::size_t room = 0;
+        for (const IdMapping& range : subordinate_ranges(path)) {
+            room += static_cast<std::size_t>(range.count / kAutomaticIds);
+        }
+        if (room < automatic.size()) {
+            found.push_back(
+                {.severity = Severity::Problem,
+                 .what = fmt::format("{} has room for {} maps of users, and partd is to choose {}", path,
+                                     room, automatic.size()),
+                 .why =
+                     fmt::format("each takes {} numbers: {}", kAutomaticIds, name_some(patient, automatic)),
+                 .mend = fmt::format("add a line to {}: partd:1000000:{}", path,
+                                     std::max<std::size_t>(16, automatic.size() * 2) * kAutomaticIds)});
+        }
+    }
+    return found;
+}
+
+constexpr Check kChecks[] = {
+    {"the configuration is well", configuration},
+    {"/run/netns and /run/partd/ns can be believed", names},
+    {"partd sees the mounts of the host", daemon_mounts},
+    {"/etc/subuid and /etc/subgid have numbers enough", subordinate_ids},
+};
+
+}  // namespace
+
+std::span<const Check> file_checks() {
+    return kChecks;
+}
+
+}  // namespace partd::doctor

@@ -1,0 +1,97 @@
+// How much traffic the host has room for.
+#include "kinds/topology.h"
+#include "doctor/checks.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd::doctor {
+
+Findings judge_conntrack(std::uint64_t count, std::uint64_t most) {
+    if (most == 0 || count * 4 < most * 3) {
+        return {};
+    }
+    return {
+        {.severity = count * 20 >= most * 19 ? Severity::Problem : Severity::Warning,
+         .what = fmt::format("{} of at most {} connections are tracked (nf_conntrack_max)", count, most),
+         .why = "when the table is full, packets of new connections are dropped, in all partitions at once",
+         .mend = fmt::format("sysctl -w net.netfilter.nf_conntrack_max={}, and a file in /etc/sysctl.d",
+                             most * 4)}};
+}
+
+Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t hard) {
+    // Each end of a link knows the other, and all namespaces share one table.
+    const std::uint64_t wanted = links * 2;
+    if (wanted <= soft / 2) {
+        return {};
+    }
+    return {{.severity = wanted >= hard   ? Severity::Problem
+                         : wanted >= soft ? Severity::Warning
+                                          : Severity::Note,
+             .what = fmt::format("{} declared links need about {} neighbour entries; the kernel keeps {} "
+                                 "(gc_thresh2), at most {} "
+                                 "(gc_thresh3)",
+                                 links, wanted, soft, hard),
+             .why = "all namespaces share one table; when it overflows, hosts do not find each other",
+             .mend = fmt::format(
+                 "sysctl -w net.ipv4.neigh.default.gc_thresh2={0} net.ipv4.neigh.default.gc_thresh3={1} "
+                 "net.ipv6.neigh.default.gc_thresh2={0} net.ipv6.neigh.default.gc_thresh3={1}, and a file in "
+                 "/etc/sysctl.d",
+                 wanted * 2, wanted * 4)}};
+}
+
+namespace {
+
+Findings conntrack(const Patient&) {
+    const auto count = sysctl_number("net/netfilter/nf_conntrack_count");
+    const auto most = sysctl_number("net/netfilter/nf_conntrack_max");
+    return count && most ? judge_conntrack(*count, *most) : Findings();
+}
+
+Findings neighbours(const Patient& patient) {
+    const auto soft = sysctl_number("net/ipv4/neigh/default/gc_thresh2");
+    const auto hard = sysctl_number("net/ipv4/neigh/default/gc_thresh3");
+    return soft && hard ? judge_neighbours(patient.declared().all<Veth>().size(), *soft, *hard) : Findings();
+}
+
+constexpr std::int64_t kUsualMtu = 1500;
+
+// Those whose links are wider than the host's way out.
+Findings narrow_uplinks(const Patient& patient) {
+    Findings found;
+    for (const std::string& name : kernel::default_interfaces()) {
+        const kernel::Link* uplink = patient.host.find_link("", name);
+        for (const DeclaredObject* object : patient.declared().all<Veth>()) {
+            const Veth& veth = object->spec.as<Veth>();
+            const std::int64_t mtu = veth.self.mtu.value_or(veth.peer.mtu.value_or(kUsualMtu));
+            if (uplink != nullptr && peer_end(*object).netns.empty() && mtu > uplink->mtu &&
+                patient.through_host.contains(object->owner)) {
+                found.push_back(
+                    {.severity = Severity::Warning,
+                     .what = fmt::format("{} has MTU {}, {}/{} ({}) has {}", name, uplink->mtu, object->owner,
+                                         object->name, object->source.place(), mtu),
+                     .why = fmt::format("larger packets wait for an ICMP answer that many networks lose: "
+                                        "connections of {} stall",
+                                        object->owner),
+                     .mend = fmt::format("mtu = {} in [partition.{}.link.{}]", uplink->mtu, object->owner,
+                                         object->name)});
+            }
+        }
+    }
+    return found;
+}
+
+constexpr Check kChecks[] = {
+    {"the table of tracked connections has room", conntrack},
+    {"the neighbour table has room for the declared links", neighbours},
+    {"no link is wider than the host's way out", narrow_uplinks},
+};
+
+}  // namespace
+
+std::span<const Check> traffic_checks() {
+    return kChecks;
+}
+
+}  // namespace partd::doctor

@@ -1,0 +1,232 @@
+#include "kernel/host_watch.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/links.h"
+#include "kernel/mounts.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace partd::kernel {
+
+namespace {
+
+Result<Fd> listen(int protocol, const std::vector<int>& groups) {
+    Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        return fail_errno("listen to the kernel's events");
+    }
+    // A thousand links in one go overflow the default; what is lost is seen all the same (ENOBUFS).
+    const int size = 16 << 20;
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+    for (const int group : groups) {
+        if (setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
+            return fail_errno("listen to the kernel's events");
+        }
+    }
+    return fd;
+}
+
+struct Datagram {
+    std::span<const std::uint8_t> data = {};
+    std::optional<int> nsid = {};  // of the namespace that it is about; nullopt for the socket's own
+};
+
+// The next datagram that waits; nullopt when none does. Lost ones are an error.
+Result<std::optional<Datagram>> receive(int fd, std::span<std::uint8_t> buffer) {
+    iovec vector{buffer.data(), buffer.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT);
+    if (size < 0) {
+        return errno == EAGAIN || errno == EINTR ? Result<std::optional<Datagram>>(std::nullopt)
+                                                 : fail_errno("receive the kernel's events");
+    }
+    Datagram datagram{.data = buffer.first(static_cast<std::size_t>(size))};
+    for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr; each = CMSG_NXTHDR(&message, each)) {
+        if (each->cmsg_level == SOL_NETLINK && each->cmsg_type == NETLINK_LISTEN_ALL_NSID) {
+            std::memcpy(&datagram.nsid.emplace(), CMSG_DATA(each), sizeof(int));
+        }
+    }
+    return datagram;
+}
+
+// Calls `each(datagram)` for all that wait; what was lost is kEverything.
+template <class Each>
+void for_datagrams(int fd, Topics& topics, Each each) {
+    std::array<std::uint8_t, 65536> buffer;
+    while (true) {
+        auto datagram = receive(fd, buffer);
+        if (!datagram) {
+            topics.insert(kEverything);
+        } else if (!*datagram) {
+            return;
+        } else {
+            each(**datagram);
+        }
+    }
+}
+
+void add_link(const Link& link, Topics& topics) {
+    topics.insert(link_topic(link.name));
+    for (const std::string& name : link.altnames) {
+        topics.insert(link_topic(name));
+    }
+    topics.insert(alias_topic(link.alias));
+}
+
+// The process whose request a message is about: the kernel puts the port of its socket in, which of a program's
+// first socket is its number (netlink(7)).
+std::string sender_of(const Datagram& datagram) {
+    nlmsghdr header{};
+    if (datagram.data.size() < sizeof header) {
+        return {};
+    }
+    std::memcpy(&header, datagram.data.data(), sizeof header);
+    const auto name = header.nlmsg_pid == 0
+                          ? Result<std::string>(fail(""))
+                          : read_file(fmt::format("/proc/{}/comm", header.nlmsg_pid));
+    return name ? fmt::format("{} (process {})", trim(*name), header.nlmsg_pid) : std::string();
+}
+
+// The same from the end of a transaction, which tells the process's name even when it is gone.
+std::string sender_of(const Reply& generation) {
+    const auto attributes = generation.attributes<nfgenmsg>();
+    const auto pid = attributes.number<std::uint32_t>(NFTA_GEN_PROC_PID);
+    const std::string name = attributes.text(NFTA_GEN_PROC_NAME);
+    return pid && !name.empty() ? fmt::format("{} (process {})", name, ntohl(*pid)) : std::string();
+}
+
+bool is_below(const std::string& point, const std::string& place) {
+    return point.starts_with(place) && (point.size() == place.size() || point[place.size()] == '/');
+}
+
+}  // namespace
+
+Result<HostWatch> HostWatch::open(std::vector<std::string> places) {
+    auto links =
+        listen(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                               RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NSID});
+    PARTD_TRY(links);
+    const int on = 1;
+    if (setsockopt(links->get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) != 0) {
+        return fail_errno("listen to the events of all network namespaces");
+    }
+    auto nftables = listen(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
+    PARTD_TRY(nftables);
+    Fd mounts(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+    if (!mounts) {
+        return fail_errno("open /proc/self/mountinfo");
+    }
+    auto names = NetlinkSocket::open(NETLINK_ROUTE);
+    PARTD_TRY(names);
+    HostWatch watch(std::move(*links), std::move(*nftables), std::move(mounts), std::move(*names),
+                    std::move(places));
+    watch.points_ = watch.mounted();
+    return watch;
+}
+
+// An address of the host's tells the interface's index only. Routes and rules of the host's are nobody's.
+void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
+    if (reply.type == RTM_NEWLINK || reply.type == RTM_DELLINK) {
+        add_link(parse_link(reply), topics);
+    } else if (reply.type == RTM_NEWADDR || reply.type == RTM_DELADDR) {
+        const auto link = get_link(names_, static_cast<int>(reply.head<ifaddrmsg>().ifa_index));
+        if (link && *link) {
+            add_link(**link, topics);
+        }
+    }
+}
+
+void HostWatch::drain_links(Topics& topics) {
+    for_datagrams(links_.get(), topics, [&](Datagram& datagram) {
+        culprit_ = sender_of(datagram);
+        if (datagram.nsid) {
+            topics.insert(namespace_topic(*datagram.nsid));
+            return;
+        }
+        std::uint32_t sequence = 0;
+        while (const auto reply = next_message(datagram.data, sequence)) {
+            take_host_event(*reply, topics);
+        }
+    });
+}
+
+// NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE: all are 1.
+void HostWatch::drain_nftables(Topics& topics) {
+    for_datagrams(nftables_.get(), topics, [&](Datagram& datagram) {
+        std::uint32_t sequence = 0;
+        while (const auto reply = next_message(datagram.data, sequence)) {
+            const bool ours = (reply->type >> 8) == NFNL_SUBSYS_NFTABLES;
+            if (ours && (reply->type & 0xff) == NFT_MSG_NEWGEN) {
+                culprit_ = sender_of(*reply);
+                continue;
+            }
+            if (ours && reply->head<nfgenmsg>().nfgen_family == NFPROTO_INET) {
+                topics.insert(table_topic(reply->attributes<nfgenmsg>().text(NFTA_TABLE_NAME)));
+            }
+        }
+    });
+}
+
+std::set<std::string> HostWatch::mounted() const {
+    std::set<std::string> points;
+    for (const Mount& mount : read_mounts().value_or(std::vector<Mount>())) {
+        for (const std::string& place : places_) {
+            if (is_below(mount.point, place)) {
+                points.insert(mount.point);
+            }
+        }
+    }
+    return points;
+}
+
+void HostWatch::drain_mounts(Topics& topics) {
+    pollfd polled{.fd = mounts_.get(), .events = POLLPRI, .revents = 0};
+    if (!look_at_mounts_ && poll(&polled, 1, 0) <= 0) {
+        return;
+    }
+    look_at_mounts_ = false;
+    auto now = mounted();
+    std::vector<std::string> changed;
+    std::ranges::set_symmetric_difference(now, points_, std::back_inserter(changed));
+    for (const std::string& point : changed) {
+        // A directory of names that is covered or bare says nothing about the names.
+        const bool place = std::ranges::find(places_, point) != places_.end();
+        topics.insert(place ? kEverything : mount_topic(point));
+    }
+    points_ = std::move(now);
+}
+
+Topics HostWatch::drain() {
+    Topics topics;
+    culprit_.clear();
+    drain_links(topics);
+    drain_nftables(topics);
+    drain_mounts(topics);
+    return topics;
+}
+
+}  // namespace partd::kernel

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partd::kernel {
+
+// What partctl doctor asks about the host, and partd works without.
+
+// The programs that run in the caller's network namespace, by their names, which the kernel cuts after 15
+// bytes (proc_pid_comm(5)); one process of each.
+std::map<std::string, pid_t> running_programs();
+// Whether both processes see the same mounts; nullopt when one of them is gone.
+std::optional<bool> same_mounts(pid_t one, pid_t other);
+// This process.
+pid_t own_process();
+
+// "6.1.0-18-amd64".
+struct KernelRelease {
+    unsigned major = 0;
+    unsigned minor = 0;
+    auto operator<=>(const KernelRelease&) const = default;
+};
+KernelRelease parse_release(std::string_view text);
+// That of uname(2), as text.
+std::string kernel_release();
+
+// How many descriptors this process may have open (RLIMIT_NOFILE, soft).
+std::uint64_t most_descriptors();
+
+// A part of the kernel that may be a module.
+enum class Module : std::uint8_t {
+    Present,   // loaded or built in
+    Loadable,  // would be loaded when it is needed
+    Missing,
+    Unknown,  // the kernel's modules are not described here (/lib/modules)
+};
+Module module_state(const std::string& name);
+
+// The interfaces that the default routes of the caller's namespace lead to (/proc/net/route, ipv6_route).
+std::vector<std::string> default_interfaces();
+
+// What systemd as PID 1 says its version is ("252.39-1~deb12u2"); "" when it is not, or does not answer.
+std::string systemd_version();
+
+}  // namespace partd::kernel

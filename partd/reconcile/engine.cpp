@@ -1,0 +1,162 @@
+#include "reconcile/engine.h"
+
+#include "kernel/clock.h"
+#include "kinds/host.h"
+#include "reconcile/pause.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+std::string outcome_text(const Outcome& outcome) {
+    const std::size_t failed = outcome.execution.failed.size() + outcome.execution.skipped.size();
+    const std::size_t conflicts = outcome.plan.conflicts.size();
+    std::string text = failed > 0          ? fmt::format("{} changes failed", failed)
+                       : outcome.converged ? "converged"
+                                           : "not converged";
+    return conflicts > 0 ? fmt::format("{}, {} in conflict", text, conflicts) : text;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::open(kernel::Paths paths) {
+    auto host = kernel::Host::open(std::move(paths));
+    PARTD_TRY(host);
+    return std::unique_ptr<Engine>(new Engine(std::move(*host)));
+}
+
+Scope Engine::adopt(Desired desired) {
+    const Scope changed = changed_scope(desired_.compiled.desired, desired.compiled.desired);
+    desired_ = std::move(desired);
+    parts_ = Parts(desired_.compiled.desired);
+    return changed;
+}
+
+Result<Scope> Engine::load(const DesiredOptions& options) {
+    auto desired = load_desired(paths(), options);
+    PARTD_TRY(desired);
+    return adopt(std::move(*desired));
+}
+
+std::function<Result<>(const View&)> Engine::note_way_back(std::chrono::milliseconds patience) {
+    return [this, patience](const View& view) {
+        const auto last = history().last();
+        return write_confirmation(paths(),
+                                  way_back(view, last ? last->number : 0, kernel::since_boot() + patience));
+    };
+}
+
+Result<Applied> Engine::apply(const EngineApply& request) {
+    ApplyOptions options = request.options;
+    options.parts = &parts_;
+    options.paused.merge(paused(paths()));
+    options.delete_limit = daemon_settings(desired_.compiled.declared).delete_limit;
+    if (request.confirm) {
+        options.before_change = note_way_back(*request.confirm);
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    auto outcome = reconciler_.apply(desired_.compiled.desired, options);
+    PARTD_TRY(outcome);
+    count(*outcome, std::chrono::steady_clock::now() - begin);
+    return finish(std::move(*outcome), request);
+}
+
+void Engine::count(const Outcome& outcome, std::chrono::duration<double> took) {
+    ++counters_.reconciled;
+    counters_.seconds += took.count();
+    counters_.refused += outcome.refused.empty() ? 0 : 1;
+    counters_.failed += outcome.execution.failed.size();
+    if (!outcome.refused.empty()) {
+        return;
+    }
+    for (const Change& change : outcome.plan.changes) {
+        if (outcome.execution.did(change.key)) {
+            ++(change.action == Action::Create   ? counters_.created
+               : change.action == Action::Update ? counters_.updated
+                                                 : counters_.removed);
+        }
+    }
+}
+
+Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
+    Applied applied{.outcome = std::move(outcome), .scope = request.options.scope};
+    if (!applied.outcome.refused.empty()) {
+        if (on_applied) {
+            on_applied(applied);
+        }
+        return applied;
+    }
+    const std::uint64_t files = hash_of(desired_.files);
+    if (!desired_.rolled_back) {
+        PARTD_TRY(forget_rolled_back(paths()));
+    }
+    if (generation_ == 0 || files != recorded_ || outcome_text(applied.outcome) != outcome_) {
+        PARTD_TRY(accept(paths(), desired_.files));
+        auto number = record(applied.outcome, request.origin);
+        PARTD_TRY(number);
+    }
+    applied.generation = generation_;
+    if (on_applied) {
+        on_applied(applied);
+    }
+    return applied;
+}
+
+Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& origin) {
+    const auto last = history().last();
+    const bool same = last && hash_of(last->files) == hash_of(desired_.files);
+    Generation generation =
+        same
+            ? *last
+            : Generation{.time = std::chrono::system_clock::now(), .origin = origin, .files = desired_.files};
+    generation.outcome = outcome_text(outcome);
+    if (!same || generation.outcome != last->outcome) {
+        const auto most = static_cast<std::size_t>(daemon_settings(desired_.compiled.declared).history);
+        auto number = history().record(generation, most);
+        PARTD_TRY(number);
+        generation.number = *number;
+    }
+    generation_ = generation.number;
+    recorded_ = hash_of(desired_.files);
+    outcome_ = generation.outcome;
+    return generation_;
+}
+
+Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& request) {
+    auto as_written = load_desired(paths(), {.keep_going = true, .as_written = true});
+    PARTD_TRY(as_written);
+    auto desired = load_desired(paths(), {.keep_going = true, .generation = way.generation});
+    PARTD_TRY(desired);
+    desired->rolled_back = true;
+    want_former(way, desired->compiled.desired);
+    (void)adopt(std::move(*desired));
+    EngineApply back = request;
+    back.options.allow_delete = true;  // what was made since has to go, however much it is
+    WentBack result;
+    auto applied = apply(back);
+    PARTD_TRY(applied);
+    result.applied = std::move(*applied);
+    auto view = look(desired_);
+    PARTD_TRY(view);
+    result.differing = differences(way, view->observed);
+    PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = way.generation}));
+    PARTD_TRY(remove_confirmation(paths()));
+    return result;
+}
+
+Result<WentBack> Engine::roll_back(std::uint64_t generation, const EngineApply& request) {
+    return go_back({.generation = generation}, request);
+}
+
+bool Engine::knows(const State& desired, const std::string& name) {
+    const auto declared = [&](const Resource& resource) { return resource.owner == name; };
+    const auto made = [&](const auto& entry) { return entry.second.owner == name; };
+    return name.empty() || std::ranges::any_of(desired.all(), declared) ||
+           std::ranges::any_of(ledger().entries, made);
+}
+
+}  // namespace partd

@@ -1,0 +1,108 @@
+#pragma once
+
+#include "kernel/host.h"
+#include "reconcile/desired.h"
+#include "reconcile/history.h"
+#include "reconcile/parts.h"
+#include "reconcile/reconciler.h"
+#include "reconcile/rollback.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+struct EngineApply {
+    ApplyOptions options = {};
+    std::string origin = {};                                // who wants it: for the history
+    std::optional<std::chrono::milliseconds> confirm = {};  // goes back after so long, unless confirmed
+};
+
+struct Applied {
+    Outcome outcome;
+    std::uint64_t generation = 0;  // that this became part of; 0 when nothing was done
+    Scope scope = {};              // that was looked at
+};
+
+// What came of going back.
+struct WentBack {
+    Applied applied;
+    std::vector<std::string> differing;  // what is not as it stood before, a line each
+};
+
+// What an engine did since it was opened.
+struct Counters {
+    std::uint64_t created = 0, updated = 0, removed = 0;
+    std::uint64_t repaired = 0;  // of these: put back after something else had changed it
+    std::uint64_t failed = 0, refused = 0;
+    std::uint64_t reconciled = 0;
+    double seconds = 0;  // spent reconciling
+};
+
+// One host with its files and its history: what partctl works with once and partd again and again.
+class Engine {
+public:
+    static Result<std::unique_ptr<Engine>> open(kernel::Paths paths);
+
+    [[nodiscard]] const kernel::Paths& paths() const { return host_.paths(); }
+    kernel::Host& host() { return host_; }
+    [[nodiscard]] const Desired& desired() const { return desired_; }
+    [[nodiscard]] const Parts& parts() const { return parts_; }
+    const Ledger& ledger() { return reconciler_.ledger(); }
+    [[nodiscard]] History history() const { return History(paths().history()); }
+
+    // Reads the files; returns what is wanted differently now.
+    Result<Scope> load(const DesiredOptions& options);
+    // The same with files that were read already.
+    Scope adopt(Desired desired);
+    Result<View> look(const Desired& desired, const std::string& only = {}) {
+        return reconciler_.look(desired.compiled.desired, only);
+    }
+    // Makes the host as loaded, and remembers what was applied: as last good, and as a generation when it is
+    // another document than the last one.
+    Result<Applied> apply(const EngineApply& request);
+
+    // What waits to be confirmed, if anything does.
+    [[nodiscard]] std::optional<Confirmation> waiting() const { return read_confirmation(paths()); }
+    Result<> confirm() { return remove_confirmation(paths()); }
+    // Makes the host as it was before the apply that waits, or as a generation said. The files stay as they
+    // are, and say nothing until they change.
+    Result<WentBack> go_back(const Confirmation& way, const EngineApply& request);
+    Result<WentBack> roll_back(std::uint64_t generation, const EngineApply& request);
+
+    // Whether that partition or slice is wanted, or partd made it; "" is known to everybody.
+    bool knows(const State& desired, const std::string& name);
+
+    // Whose objects something else keeps changing back, as far as whoever runs this has seen.
+    [[nodiscard]] const std::set<std::string>& contested() const { return contested_; }
+    void set_contested(std::set<std::string> owners) { contested_ = std::move(owners); }
+    [[nodiscard]] const Counters& counters() const { return counters_; }
+    void count_repairs(std::uint64_t repairs) { counters_.repaired += repairs; }
+    // Is told what came of every apply.
+    std::function<void(const Applied&)> on_applied = {};
+
+private:
+    explicit Engine(kernel::Host host) : host_(std::move(host)), reconciler_(host_) {}
+    std::function<Result<>(const View&)> note_way_back(std::chrono::milliseconds patience);
+    void count(const Outcome& outcome, std::chrono::duration<double> took);
+    Result<Applied> finish(Outcome outcome, const EngineApply& request);
+    Result<std::uint64_t> record(const Outcome& outcome, const std::string& origin);
+
+    kernel::Host host_;
+    Reconciler reconciler_;
+    Desired desired_;
+    Parts parts_;
+    std::uint64_t recorded_ = 0;  // a hash of the files that the generation below was recorded with
+    std::uint64_t generation_ = 0;
+    std::string outcome_;
+    std::set<std::string> contested_;
+    Counters counters_;
+};
+
+}  // namespace partd

@@ -1,0 +1,127 @@
+#include "reconcile/history.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+constexpr std::string_view kHeader = "partd-generation 1 ";
+
+// A field of a line of its own: no line may end in it.
+std::string one_line(std::string text) {
+    std::ranges::replace(text, '\n', ' ');
+    return text;
+}
+
+// Takes a line off the text.
+std::string_view take_line(std::string_view& text) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    return line;
+}
+
+}  // namespace
+
+// For each a line with its length and path, then its text.
+std::string encode_files(const std::vector<TextFile>& files) {
+    std::string all;
+    for (const TextFile& file : files) {
+        all += fmt::format("{} {}\n{}", file.text.size(), file.path, file.text);
+    }
+    return all;
+}
+
+std::vector<TextFile> decode_files(std::string_view text) {
+    std::vector<TextFile> files;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        const std::size_t blank = text.find(' ');
+        const auto size = parse_number(text.substr(0, blank));
+        if (!size || end == std::string_view::npos || blank > end || *size > text.size() - end - 1) {
+            break;  // cut off: what came before is whole
+        }
+        files.push_back(
+            {std::string(text.substr(blank + 1, end - blank - 1)), std::string(text.substr(end + 1, *size))});
+        text.remove_prefix(end + 1 + *size);
+    }
+    return files;
+}
+
+std::string encode_generation(const Generation& generation) {
+    const auto time =
+        std::chrono::duration_cast<std::chrono::milliseconds>(generation.time.time_since_epoch()).count();
+    const std::string body =
+        fmt::format("{}\n{}\n{}\n{}\n{}", generation.number, time, one_line(generation.origin),
+                    one_line(generation.outcome), encode_files(generation.files));
+    return fmt::format("{}{:016x}\n{}", kHeader, fnv1a(body), body);
+}
+
+std::optional<Generation> decode_generation(std::string_view text) {
+    const std::string_view first = take_line(text);
+    if (first != fmt::format("{}{:016x}", kHeader, fnv1a(text))) {
+        return std::nullopt;
+    }
+    const auto number = parse_number(take_line(text));
+    const auto time = parse_number(take_line(text));
+    if (!number || !time) {
+        return std::nullopt;
+    }
+    Generation generation{.number = *number,
+                          .time = std::chrono::system_clock::time_point(std::chrono::milliseconds(*time))};
+    generation.origin = take_line(text);
+    generation.outcome = take_line(text);
+    generation.files = decode_files(text);
+    return generation;
+}
+
+std::string History::path_of(std::uint64_t number) const {
+    return fmt::format("{}/{:08}", directory_, number);
+}
+
+std::vector<std::uint64_t> History::numbers() const {
+    std::vector<std::uint64_t> all;
+    for (const std::string& name : kernel::list_directory(directory_).value_or(std::vector<std::string>())) {
+        if (const auto number = parse_number(name)) {
+            all.push_back(*number);
+        }
+    }
+    std::ranges::sort(all);
+    return all;
+}
+
+std::optional<Generation> History::find(std::uint64_t number) const {
+    return decode_generation(kernel::read_file(path_of(number)).value_or(""));
+}
+
+std::optional<Generation> History::last() const {
+    const auto all = numbers();
+    for (auto number = all.rbegin(); number != all.rend(); ++number) {
+        if (auto found = find(*number)) {
+            return found;
+        }
+    }
+    return std::nullopt;
+}
+
+Result<std::uint64_t> History::record(Generation generation, std::size_t most) const {
+    PARTD_TRY(kernel::make_directories(directory_, 0700));
+    auto all = numbers();
+    if (generation.number == 0) {
+        generation.number = all.empty() ? 1 : all.back() + 1;
+        all.push_back(generation.number);
+    }
+    PARTD_TRY(kernel::write_durably(path_of(generation.number), encode_generation(generation), 0600));
+    for (std::size_t i = 0; i + most < all.size(); ++i) {
+        PARTD_TRY(kernel::remove_file(path_of(all[i])));
+    }
+    return generation.number;
+}
+
+}  // namespace partd

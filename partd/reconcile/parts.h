@@ -1,0 +1,35 @@
+#pragma once
+
+#include "model/resource.h"
+#include "model/scope.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+// A desired state by owner, so that a part of it is taken without walking the whole.
+class Parts {
+public:
+    Parts() = default;
+    explicit Parts(const State& desired);
+
+    // What that owner wants, but for kinds with a channel.
+    [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
+    // The scope with everyone whose objects stand on those of it.
+    [[nodiscard]] Scope closed(Scope scope) const;
+    // The resources of the scope and what they need, as a state of its own.
+    [[nodiscard]] State part(const State& desired, const Scope& scope) const;
+
+private:
+    std::map<std::string, std::vector<Key>, std::less<>> by_owner_;
+    std::map<std::string_view, std::vector<Key>> by_channel_;
+    std::map<std::string, std::set<std::string>> dependents_;
+};
+
+// Whose objects the two want differently; everything when what several share is not wanted any more.
+Scope changed_scope(const State& before, const State& after);
+
+}  // namespace partd

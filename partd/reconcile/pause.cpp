@@ -1,0 +1,21 @@
+#include "reconcile/pause.h"
+
+#include "kernel/files.h"
+
+namespace partd {
+
+std::set<std::string> paused(const kernel::Paths& paths) {
+    const auto names = kernel::list_directory(paths.paused()).value_or(std::vector<std::string>());
+    return {names.begin(), names.end()};
+}
+
+Result<> pause(const kernel::Paths& paths, const std::string& name) {
+    PARTD_TRY(kernel::make_directories(paths.paused()));
+    return kernel::write_atomically(paths.paused() + "/" + name, "");
+}
+
+Result<> resume(const kernel::Paths& paths, const std::string& name) {
+    return kernel::remove_file(paths.paused() + "/" + name);
+}
+
+}  // namespace partd

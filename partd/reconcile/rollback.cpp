@@ -1,0 +1,183 @@
+#include "reconcile/rollback.h"
+
+#include "base/text.h"
+#include "base/value.h"
+#include "kernel/clock.h"
+#include "kernel/files.h"
+#include "kinds/kinds.h"
+#include "reconcile/history.h"
+#include "reconcile/reconciler.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// An object with all its values. Those of a namespace that is made anew are equal, its identity is not.
+std::string line_of(const Resource& resource) {
+    return resource.key.text() + " " + to_json(tabled_json(resource.spec.table(), resource.spec.data()));
+}
+
+std::vector<std::string> lines_of(const State& observed) {
+    std::vector<std::string> lines;
+    for (const Resource& resource : observed.all()) {
+        if (resource.standing == Standing::Ours) {
+            lines.push_back(line_of(resource));
+        }
+    }
+    std::ranges::sort(lines);
+    return lines;
+}
+
+const Kind* kind_called(std::string_view name) {
+    const auto kinds = pure_kinds();
+    const auto found = std::ranges::find(kinds, name, &Kind::name);
+    return found == kinds.end() ? nullptr : *found;
+}
+
+Value to_value(const Confirmation::Former& former) {
+    Value value;
+    value.set("kind", former.kind);
+    value.set("name", former.name);
+    value.set("field", former.field);
+    value.set("value", former.value);
+    return value;
+}
+
+std::string text_of(const Value& object, std::string_view key) {
+    const Value* member = object.find(key);
+    const auto* text = member == nullptr ? nullptr : member->get_if<std::string>();
+    return text == nullptr ? "" : *text;
+}
+
+std::int64_t number_of(const Value& object, std::string_view key) {
+    const Value* member = object.find(key);
+    const auto* number = member == nullptr ? nullptr : member->get_if<std::int64_t>();
+    return number == nullptr ? 0 : *number;
+}
+
+const Array& list_of(const Value& object, std::string_view key) {
+    static const Array kNone;
+    const Value* member = object.find(key);
+    const auto* list = member == nullptr ? nullptr : member->get_if<Array>();
+    return list == nullptr ? kNone : *list;
+}
+
+}  // namespace
+
+Confirmation way_back(const View& view, std::uint64_t generation, milliseconds deadline) {
+    Confirmation way{.generation = generation, .boot = kernel::boot_id(), .deadline = deadline};
+    for (const Change& change : view.plan.changes) {
+        if (change.action != Action::Update) {
+            continue;
+        }
+        for (const FieldChange& field : change.fields) {
+            way.former.push_back({std::string(change.key.kind->name), change.key.name,
+                                  std::string(field.field->name), field.field->json(change.found.data())});
+        }
+    }
+    way.before = lines_of(view.observed);
+    return way;
+}
+
+Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation) {
+    Value all;
+    all.set("generation", confirmation.generation);
+    all.set("boot", confirmation.boot);
+    all.set("deadline", confirmation.deadline.count());
+    Value& former = all.set("former", Array());
+    std::ranges::for_each(confirmation.former, [&](const auto& each) { former.push(to_value(each)); });
+    Value& before = all.set("before", Array());
+    std::ranges::for_each(confirmation.before, [&](const std::string& line) { before.push(line); });
+    PARTD_TRY(kernel::make_directories(paths.library()));
+    return kernel::write_durably(paths.confirmation(), to_json(all) + "\n", 0600);
+}
+
+std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
+    const auto all = from_json(kernel::read_file(paths.confirmation()).value_or(""));
+    if (!all) {
+        return std::nullopt;
+    }
+    Confirmation found{.generation = static_cast<std::uint64_t>(number_of(*all, "generation")),
+                       .boot = text_of(*all, "boot"),
+                       .deadline = milliseconds(number_of(*all, "deadline"))};
+    for (const Value& each : list_of(*all, "former")) {
+        const Value* value = each.find("value");
+        found.former.push_back({text_of(each, "kind"), text_of(each, "name"), text_of(each, "field"),
+                                value == nullptr ? Value() : *value});
+    }
+    for (const Value& line : list_of(*all, "before")) {
+        if (const auto* text = line.get_if<std::string>()) {
+            found.before.push_back(*text);
+        }
+    }
+    return found;
+}
+
+Result<> remove_confirmation(const kernel::Paths& paths) {
+    return kernel::remove_file(paths.confirmation());
+}
+
+milliseconds time_left(const Confirmation& confirmation) {
+    return confirmation.boot != kernel::boot_id()
+               ? milliseconds(0)
+               : std::max(milliseconds(0), confirmation.deadline - kernel::since_boot());
+}
+
+void want_former(const Confirmation& confirmation, State& desired) {
+    if (confirmation.boot != kernel::boot_id()) {
+        return;
+    }
+    for (const auto& former : confirmation.former) {
+        const Kind* kind = kind_called(former.kind);
+        Resource* wanted = kind == nullptr ? nullptr : desired.find({kind, former.name});
+        if (wanted == nullptr) {
+            continue;
+        }
+        for (const Field& field : wanted->spec.table().fields) {
+            const bool open = field.name == former.field && field.text(wanted->spec.data()).empty();
+            if (open) {
+                wanted->spec = wanted->spec.with(field, former.value);
+            }
+        }
+    }
+}
+
+std::vector<std::string> differences(const Confirmation& confirmation, const State& observed) {
+    std::vector<std::string> differing;
+    if (confirmation.boot == kernel::boot_id()) {
+        std::ranges::set_symmetric_difference(confirmation.before, lines_of(observed),
+                                              std::back_inserter(differing));
+    }
+    return differing;
+}
+
+std::uint64_t hash_of(const std::vector<TextFile>& files) {
+    return fnv1a(encode_files(files));
+}
+
+Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back) {
+    PARTD_TRY(kernel::make_directories(paths.library()));
+    return kernel::write_durably(
+        paths.rolled_back(), fmt::format("{:016x} {}\n", rolled_back.files, rolled_back.generation), 0600);
+}
+
+std::optional<RolledBack> read_rolled_back(const kernel::Paths& paths) {
+    const std::string text = kernel::read_file(paths.rolled_back()).value_or("");
+    const auto parts = words(trim(text));
+    const auto files = parts.size() == 2 ? parse_number(parts[0], 16) : std::nullopt;
+    const auto generation = parts.size() == 2 ? parse_number(parts[1]) : std::nullopt;
+    return files && generation ? std::optional(RolledBack{*files, *generation}) : std::nullopt;
+}
+
+Result<> forget_rolled_back(const kernel::Paths& paths) {
+    return kernel::remove_file(paths.rolled_back());
+}
+
+}  // namespace partd

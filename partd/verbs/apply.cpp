@@ -1,0 +1,182 @@
+#include "base/text.h"
+#include "plan/render.h"
+#include "reconcile/pause.h"
+#include "verbs/work.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+namespace {
+
+Value identify(const Change& change) {
+    Value value;
+    value.set("kind", change.key.kind->name);
+    value.set("name", change.key.name);
+    value.set("file", change.source ? Value(*change.source.file) : Value());
+    value.set("line", change.source ? Value(change.source.line) : Value());
+    return value;
+}
+
+Value to_value(const Outcome& outcome) {
+    Value all = plan::to_value(outcome.plan);
+    all.set("done", outcome.execution.done);
+    all.set("writes", outcome.execution.writes);
+    Value& failed = all.set("failed", Array());
+    for (const auto& each : outcome.execution.failed) {
+        Value value = identify(each.change);
+        value.set("error", each.error.message);
+        failed.push(std::move(value));
+    }
+    Value& skipped = all.set("skipped", Array());
+    for (const auto& each : outcome.execution.skipped) {
+        Value value = identify(each.change);
+        value.set("because", each.because.text());
+        skipped.push(std::move(value));
+    }
+    all.set("refused", outcome.refused.empty() ? Value() : Value(outcome.refused));
+    all.set("converged", outcome.converged);
+    return all;
+}
+
+void tell(Work& work, const Outcome& outcome) {
+    work.print("{}", plan::render(outcome.plan, work.request.color));
+    for (const auto& failed : outcome.execution.failed) {
+        const std::string place = failed.change.source ? failed.change.source.text() + ": " : "";
+        work.say(fmt::format("{}error: {}", printable(place), printable(failed.error.message)));
+    }
+    for (const auto& skipped : outcome.execution.skipped) {
+        work.say(
+            fmt::format("skipped {}, which needs {}", skipped.change.key.text(), skipped.because.text()));
+    }
+    if (work.request.legend) {
+        const auto& execution = outcome.execution;
+        const bool nothing =
+            execution.done == 0 && execution.failed.empty() && outcome.plan.conflicts.empty();
+        work.say(nothing ? "nothing to do"
+                         : fmt::format("{} done, {} failed, {} skipped, {} in conflict", execution.done,
+                                       execution.failed.size(), execution.skipped.size(),
+                                       outcome.plan.conflicts.size()));
+    }
+}
+
+// What came of it, as data or as text.
+void report(Work& work, const Applied& applied) {
+    work.answer.generation = applied.generation;
+    if (work.request.json) {
+        Value value = to_value(applied.outcome);
+        value.set("generation", applied.generation);
+        work.print_json(std::move(value));
+    } else if (applied.outcome.refused.empty()) {
+        tell(work, applied.outcome);
+    }
+    if (!applied.outcome.refused.empty()) {
+        work.complain(applied.outcome.refused);
+    }
+}
+
+int exit_code(const Outcome& outcome) {
+    if (!outcome.refused.empty()) {
+        return kRefused;
+    }
+    const auto& failed = outcome.execution.failed;
+    const bool all_refused = std::ranges::all_of(failed, [](const auto& each) { return each.error.refused; });
+    if (!failed.empty()) {
+        return all_refused ? kRefused : kSomeFailed;
+    }
+    if (!outcome.plan.conflicts.empty()) {
+        return kRefused;
+    }
+    return outcome.converged ? kDone : kNotConverged;
+}
+
+EngineApply request_of(const Request& request) {
+    return {.options = {.only = request.name, .allow_delete = request.allow_delete},
+            .origin = request.origin,
+            .confirm = request.confirm};
+}
+
+// A partition that is paused is left as it is, also by an apply that names it.
+bool may_apply(Work& work) {
+    if (work.request.name.empty() || !paused(work.paths).contains(work.request.name)) {
+        return true;
+    }
+    work.complain(fmt::format("{0} is paused: partctl resume {0}", work.request.name));
+    work.answer.code = kRefused;
+    return false;
+}
+
+}  // namespace
+
+Answer apply(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    auto loaded = load_desired(
+        engine.paths(), {.extra = request.extra, .keep_going = request.keep_going, .as_written = true});
+    if (!loaded) {
+        return work.failed(loaded.error(), kInvalid);
+    }
+    const bool good = loaded->good();
+    work.desired = std::move(*loaded);
+    if (!work.judge(work.desired, false) || !work.knows_name(engine) || !may_apply(work)) {
+        return std::move(work.answer);
+    }
+    if (request.confirm && engine.waiting()) {
+        work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
+        return work.done(kRefused);
+    }
+    (void)engine.adopt(std::move(work.desired));
+    auto applied = engine.apply(request_of(request));
+    if (!applied) {
+        return work.failed(applied.error());
+    }
+    report(work, *applied);
+    if (request.confirm && engine.waiting()) {
+        work.say(fmt::format("waits for partctl confirm; goes back in {} s otherwise",
+                             std::chrono::ceil<std::chrono::seconds>(*request.confirm).count()));
+    }
+    const int code = exit_code(applied->outcome);
+    return work.done(code == kDone && !good ? kInvalid : code);
+}
+
+Answer confirm(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    if (!engine.waiting()) {
+        work.complain("nothing waits to be confirmed");
+        return work.done(kUsage);
+    }
+    if (auto done = engine.confirm(); !done) {
+        return work.failed(done.error());
+    }
+    return work.done();
+}
+
+Answer rollback(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    const auto waiting = engine.waiting();
+    std::uint64_t generation = request.generation.value_or(0);
+    if (!request.generation && !waiting) {
+        const auto numbers = engine.history().numbers();
+        if (numbers.size() < 2) {
+            work.complain("there is no earlier generation: see partctl history");
+            return work.done(kUsage);
+        }
+        generation = numbers[numbers.size() - 2];
+    }
+    EngineApply how = request_of(request);
+    how.options.only.clear();
+    auto back =
+        !request.generation && waiting ? engine.go_back(*waiting, how) : engine.roll_back(generation, how);
+    if (!back) {
+        return work.failed(back.error());
+    }
+    report(work, back->applied);
+    for (const std::string& line : back->differing) {
+        work.complain("not as it stood before: " + printable(line));
+    }
+    const int code = exit_code(back->applied.outcome);
+    return work.done(code == kDone && !back->differing.empty() ? kNotConverged : code);
+}
+
+}  // namespace partd::verbs

@@ -1,0 +1,28 @@
+#include "plan/render.h"
+#include "verbs/work.h"
+
+namespace partd::verbs {
+
+Answer diff(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    if (!work.load(false) || !work.knows_name(engine)) {
+        return std::move(work.answer);
+    }
+    auto view = engine.look(work.desired, request.name);
+    if (!view) {
+        return work.failed(view.error());
+    }
+    if (request.json) {
+        work.print_json(plan::to_value(view->plan));
+    } else {
+        work.print("{}", plan::render(view->plan, request.color));
+        if (request.legend) {
+            work.say(plan::summary(view->plan));
+        }
+    }
+    return work.done(!view->plan.changes.empty()    ? kDifferences
+                     : view->plan.conflicts.empty() ? kDone
+                                                    : kRefused);
+}
+
+}  // namespace partd::verbs

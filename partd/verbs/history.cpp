@@ -1,0 +1,50 @@
+#include "base/text.h"
+#include "verbs/summary.h"
+#include "verbs/table.h"
+#include "verbs/work.h"
+
+#include <algorithm>
+
+namespace partd::verbs {
+
+namespace {
+
+Value to_value(const Generation& generation) {
+    Value value;
+    value.set("generation", generation.number);
+    value.set("time", time_text(generation.time));
+    value.set("origin", generation.origin);
+    value.set("outcome", generation.outcome);
+    Value& files = value.set("files", Array());
+    std::ranges::for_each(generation.files, [&](const TextFile& file) { files.push(file.path); });
+    return value;
+}
+
+}  // namespace
+
+Answer history(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    Value all = Array();
+    TextTable table({"GENERATION", "TIME", "FILES", "OUTCOME", "ORIGIN"});
+    for (const std::uint64_t number : engine.history().numbers()) {
+        const auto generation = engine.history().find(number);
+        if (!generation) {
+            work.complain(fmt::format("generation {} is damaged", number));
+            continue;
+        }
+        all.push(to_value(*generation));
+        table.add({std::to_string(number), time_text(generation->time),
+                   std::to_string(generation->files.size()), printable(generation->outcome),
+                   printable(generation->origin)});
+    }
+    if (request.json) {
+        Value value;
+        value.set("generations", std::move(all));
+        work.print_json(std::move(value));
+    } else {
+        work.print("{}", table.text(request.legend));
+    }
+    return work.done();
+}
+
+}  // namespace partd::verbs

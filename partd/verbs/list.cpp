@@ -1,0 +1,65 @@
+#include "base/text.h"
+#include "kinds/cgroup.h"
+#include "kinds/partition.h"
+#include "verbs/table.h"
+#include "verbs/work.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+namespace {
+
+struct Listed {
+    std::string kind;
+    std::string place;
+    std::string description;
+};
+
+std::map<std::string, Listed> declared_in(const Declared& declared) {
+    std::map<std::string, Listed> all;
+    for (const DeclaredObject* object : declared.all<Limits>()) {
+        all[object->owner] = {"slice", object->source.place(), ""};
+    }
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        all[object->owner] = {"partition", object->source.place(),
+                              object->spec.as<Partition>().description.value_or("")};
+    }
+    return all;
+}
+
+}  // namespace
+
+// What the files declare; needs no rights and does not look at the host.
+Answer list(const kernel::Paths& paths, const Request& request) {
+    Work work(paths, request);
+    if (!work.load(true)) {
+        return std::move(work.answer);
+    }
+    const auto all = declared_in(work.desired.compiled.declared);
+    if (request.json) {
+        Value objects = Array();
+        for (const auto& [name, listed] : all) {
+            Value value;
+            value.set("name", name);
+            value.set("kind", listed.kind);
+            value.set("declared", listed.place);
+            value.set("description", listed.description);
+            objects.push(std::move(value));
+        }
+        Value value;
+        value.set("objects", std::move(objects));
+        work.print_json(std::move(value));
+        return work.done();
+    }
+    TextTable table({"NAME", "KIND", "DECLARED", "DESCRIPTION"});
+    for (const auto& [name, listed] : all) {
+        table.add({name, listed.kind, listed.place, printable(listed.description)});
+    }
+    work.print("{}", table.text(request.legend));
+    return work.done();
+}
+
+}  // namespace partd::verbs

@@ -1,0 +1,51 @@
+#include "reconcile/pause.h"
+
+#include "base/text.h"
+#include "plan/render.h"
+#include "verbs/work.h"
+
+namespace partd::verbs {
+
+Answer pause(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    if (!work.load(true) || !work.knows_name(engine)) {
+        return std::move(work.answer);
+    }
+    if (auto done = partd::pause(engine.paths(), request.name); !done) {
+        return work.failed(done.error());
+    }
+    return work.done();
+}
+
+// What is different now comes first: it is about to be put back.
+Answer resume(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    if (!work.load(true)) {
+        return std::move(work.answer);
+    }
+    if (!paused(engine.paths()).contains(request.name)) {
+        work.complain(fmt::format("\"{}\" is not paused", printable(request.name)));
+        return work.done(kUsage);
+    }
+    auto view = engine.look(work.desired, request.name);
+    if (!view) {
+        return work.failed(view.error());
+    }
+    if (request.json) {
+        work.print_json(plan::to_value(view->plan));
+    } else {
+        work.print("{}", plan::render(view->plan, request.color));
+        if (request.legend) {
+            work.say(plan::summary(view->plan));
+        }
+    }
+    if (request.check) {  // only show
+        return work.done(view->plan.empty() ? kDone : kDifferences);
+    }
+    if (auto done = partd::resume(engine.paths(), request.name); !done) {
+        return work.failed(done.error());
+    }
+    return work.done();
+}
+
+}  // namespace partd::verbs

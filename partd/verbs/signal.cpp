@@ -1,0 +1,63 @@
+#include "base/text.h"
+#include "kernel/processes.h"
+#include "kinds/isolation/init.h"
+#include "verbs/work.h"
+
+namespace partd::verbs {
+
+namespace {
+
+// The partition's control group, as the host has it: what a file says does not matter here. "" after saying
+// that there is none.
+std::string find_group(Engine& engine, Work& work) {
+    const std::string group = engine.host().group_of(work.request.name);
+    if (group.empty()) {
+        work.complain(fmt::format("there is no partition \"{}\" on this host", printable(work.request.name)));
+        work.answer.code = kUsage;
+    }
+    return group;
+}
+
+Answer set_frozen(Engine& engine, const Request& request, bool frozen) {
+    Work work(engine.paths(), request);
+    const std::string group = find_group(engine, work);
+    if (group.empty()) {
+        return std::move(work.answer);
+    }
+    if (auto done = engine.host().cgroups().freeze(group, frozen); !done) {
+        return work.failed(std::move(done).error().wrap(request.name));
+    }
+    return work.done();
+}
+
+}  // namespace
+
+Answer freeze(Engine& engine, const Request& request) {
+    return set_frozen(engine, request, true);
+}
+
+Answer thaw(Engine& engine, const Request& request) {
+    return set_frozen(engine, request, false);
+}
+
+Answer kill(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    const auto signal = kernel::signal_number(request.signal);
+    if (!signal) {
+        work.complain(fmt::format("there is no signal \"{}\"", printable(request.signal)));
+        return work.done(kUsage);
+    }
+    const std::string group = find_group(engine, work);
+    if (group.empty()) {
+        return std::move(work.answer);
+    }
+    auto processes = engine.host().cgroups().processes(group);
+    // What holds the partition is no process of its user's.
+    if (const auto holder = find_holder(engine.host(), request.name)) {
+        processes.erase(*holder);
+    }
+    (void)kernel::signal_processes(processes, *signal);
+    return work.done();
+}
+
+}  // namespace partd::verbs

@@ -1,0 +1,130 @@
+#include "base/text.h"
+#include "base/values.h"
+#include "plan/render.h"
+#include "verbs/summary.h"
+#include "verbs/table.h"
+#include "verbs/work.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+namespace {
+
+Value to_value(const Summary& summary) {
+    Value value;
+    value.set("name", summary.name);
+    value.set("state", summary.state);
+    value.set("description", summary.description);
+    value.set("links", summary.links);
+    value.set("addresses", summary.addresses);
+    value.set("forwards", summary.forwards);
+    value.set("masquerade", summary.masquerade);
+    value.set("memory", summary.memory ? Value(*summary.memory) : Value());
+    value.set("processes", summary.processes);
+    value.set("since", summary.since ? Value(time_text(*summary.since)) : Value());
+    return value;
+}
+
+std::string nat_text(const Summary& summary) {
+    std::vector<std::string> parts;
+    if (summary.masquerade) {
+        parts.emplace_back("masquerade");
+    }
+    if (summary.forwards > 0) {
+        parts.push_back(fmt::format("{} forward{}", summary.forwards, summary.forwards == 1 ? "" : "s"));
+    }
+    return parts.empty() ? "-" : join(parts, ", ");
+}
+
+std::string memory_text(const Summary& summary) {
+    return summary.memory ? fmt::format("{:.1f}M", static_cast<double>(*summary.memory) / (1 << 20)) : "-";
+}
+
+plan::Color color_of(const std::string& state) {
+    return state == "active" ? plan::Color::Green
+           : state == "degraded" || state == "missing" || state == "frozen" || state == "paused"
+               ? plan::Color::Yellow
+               : plan::Color::Red;
+}
+
+void print_line_each(Work& work, const std::vector<Summary>& all) {
+    TextTable table({"PARTITION", "STATE", "LINKS", "ADDRESSES", "NAT", "MEMORY", "PROCESSES", "SINCE"});
+    for (const Summary& summary : all) {
+        table.add({summary.name, summary.state, std::to_string(summary.links),
+                   std::to_string(summary.addresses), nat_text(summary), memory_text(summary),
+                   std::to_string(summary.processes), summary.since ? time_text(*summary.since) : "-"});
+    }
+    work.print("{}", table.text(work.request.legend));
+}
+
+// One resource of a partition, with what is wrong with it.
+void print_resource(Work& work, const Resource& wanted, const View& view) {
+    const bool color = work.request.color;
+    const auto change = std::ranges::find(view.plan.changes, wanted.key, &Change::key);
+    const bool differs =
+        change != view.plan.changes.end() ||
+        std::ranges::find(view.plan.conflicts, wanted.key, &Conflict::key) != view.plan.conflicts.end() ||
+        std::ranges::find(view.plan.blocked, wanted.key, &Blocked::key) != view.plan.blocked.end();
+    const std::string mark =
+        plan::painted(differs ? "✗" : "✓", differs ? plan::Color::Red : plan::Color::Green, color);
+    const std::string summary =
+        wanted.key.kind->summary == nullptr ? "" : wanted.key.kind->summary(wanted.spec);
+    work.print("  {} {}{}{}  {}\n", mark, wanted.key.text(), summary.empty() ? "" : " ", printable(summary),
+               plan::painted(wanted.source.place(), plan::Color::Grey, color));
+}
+
+void print_whole(Work& work, const Summary& summary, const View& view) {
+    work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
+               printable(summary.description));
+    work.print("  state      {}\n",
+               plan::painted(summary.state, color_of(summary.state), work.request.color));
+    work.print("  since      {}\n", summary.since ? time_text(*summary.since) : "-");
+    work.print("  memory     {}\n  processes  {}\n  nat        {}\n\n", memory_text(summary),
+               summary.processes, nat_text(summary));
+    for (const Resource& wanted : work.desired.compiled.desired.all()) {
+        if (wanted.owner == summary.name) {
+            print_resource(work, wanted, view);
+        }
+    }
+    if (!view.plan.empty()) {
+        work.print("\n{}", plan::render(view.plan, work.request.color));
+    }
+}
+
+}  // namespace
+
+Answer status(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    if (!work.load(true)) {
+        return std::move(work.answer);
+    }
+    auto view = engine.look(work.desired, request.name);
+    if (!view) {
+        return work.failed(view.error());
+    }
+    auto all = summarize(engine, work.desired, *view);
+    std::erase_if(
+        all, [&](const Summary& summary) { return !request.name.empty() && summary.name != request.name; });
+    if (all.empty() && !request.name.empty()) {
+        work.complain(fmt::format("there is no partition \"{}\"", printable(request.name)));
+        return work.done(kUsage);
+    }
+    if (request.json) {
+        Value partitions = Array();
+        std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary)); });
+        Value value = request.name.empty() ? Value() : plan::to_value(view->plan);
+        value.set("partitions", std::move(partitions));
+        work.print_json(std::move(value));
+    } else if (request.name.empty()) {
+        print_line_each(work, all);
+    } else {
+        print_whole(work, all.front(), *view);
+    }
+    const bool differs = !view->plan.empty() || !work.desired.good();
+    return work.done(request.check && differs ? kDifferences : kDone);
+}
+
+}  // namespace partd::verbs

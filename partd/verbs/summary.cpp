@@ -1,0 +1,139 @@
+#include "verbs/summary.h"
+
+#include "kernel/processes.h"
+#include "kinds/partition.h"
+#include "reconcile/pause.h"
+
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <set>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+namespace {
+
+class Summarizer {
+public:
+    Summarizer(Engine& engine, const Desired& document, const View& view)
+        : engine_(engine),
+          document_(document),
+          view_(view),
+          by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})),
+          desired_(document.compiled.desired),
+          paused_(paused(engine.paths())) {}
+
+    std::vector<Summary> run() {
+        for (const Resource& wanted : desired_.all()) {
+            if (wanted.key.kind == &kPartition.kind) {
+                Summary& summary = at(wanted.owner);
+                summary.description = wanted.spec.as<Partition>().description.value_or("");
+            }
+        }
+        for (const Resource& found : view_.observed.all()) {
+            if (found.key.kind == &kPartition.kind && found.standing == Standing::Ours) {
+                at(found.owner);
+            }
+        }
+        for (const Resource& found : view_.observed.all()) {
+            count(found);
+        }
+        std::vector<Summary> all;
+        for (auto& [name, summary] : summaries_) {
+            summary.state = state_of(name);
+            summary.processes = members_[name].size();
+            all.push_back(std::move(summary));
+        }
+        return all;
+    }
+
+private:
+    Summary& at(const std::string& name) {
+        Summary& summary = summaries_[name];
+        summary.name = name;
+        return summary;
+    }
+
+    void count(const Resource& found) {
+        const auto entry = summaries_.find(found.owner);
+        if (entry == summaries_.end() || found.standing != Standing::Ours) {
+            return;
+        }
+        Summary& summary = entry->second;
+        const std::string_view kind = found.key.kind->name;
+        summary.links += kind == "veth" ? 1 : 0;
+        summary.addresses += kind == "address" ? 1 : 0;
+        summary.forwards += kind == "nat" && found.key.name.contains(": forward ") ? 1 : 0;
+        summary.masquerade |= kind == "nat" && found.key.name.ends_with(": masquerade");
+        present_.insert(found.owner);
+        if (kind == "cgroup") {
+            if (engine_.host().cgroups().frozen(found.key.name)) {
+                frozen_.insert(found.owner);
+            }
+            summary.memory = engine_.host().cgroups().memory(found.key.name);
+            members_[found.owner].merge(engine_.host().cgroups().processes(found.key.name));
+        } else if (kind == "netns") {
+            const auto netns = engine_.host().netns(found.key.name);
+            for (auto [process, end] = by_netns_.equal_range(netns ? (*netns)->inode() : 0); process != end;
+                 ++process) {
+                members_[found.owner].insert(process->second);
+            }
+        }
+        const LedgerEntry* known = view_.ledger.find(kind, found.key.name);
+        if (known != nullptr && (kind == "netns" || kind == "cgroup")) {
+            summary.since = std::min(summary.since.value_or(known->since), known->since);
+        }
+    }
+
+    std::string state_of(const std::string& name) const {
+        const auto owns = [&](const auto& entry) { return entry.owner == name; };
+        const Resource* wanted = desired_.find({&kPartition.kind, name});
+        if (wanted == nullptr) {
+            return "undeclared";
+        }
+        if (document_.stale.contains(*wanted->source.file)) {
+            return "invalid";
+        }
+        if (paused_.contains(name)) {
+            return "paused";
+        }
+        if (engine_.contested().contains(name)) {
+            return "contested";
+        }
+        if (std::ranges::any_of(view_.plan.conflicts, owns)) {
+            return "conflict";
+        }
+        if (!present_.contains(name)) {
+            return "missing";
+        }
+        const bool degraded =
+            std::ranges::any_of(view_.plan.changes, owns) || std::ranges::any_of(view_.plan.blocked, owns);
+        return degraded ? "degraded" : frozen_.contains(name) ? "frozen" : "active";
+    }
+
+    Engine& engine_;
+    const Desired& document_;
+    const View& view_;
+    std::multimap<ino_t, pid_t> by_netns_;
+    const State& desired_;
+    std::map<std::string, Summary> summaries_;
+    std::map<std::string, std::set<pid_t>> members_;
+    std::set<std::string> present_;
+    std::set<std::string> frozen_;
+    std::set<std::string> paused_;
+};
+
+}  // namespace
+
+std::vector<Summary> summarize(Engine& engine, const Desired& desired, const View& view) {
+    return Summarizer(engine, desired, view).run();
+}
+
+}  // namespace partd::verbs

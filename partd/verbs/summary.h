@@ -1,0 +1,33 @@
+#pragma once
+
+#include "verbs/verbs.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace partd::verbs {
+
+// What one line of `status` says about a partition.
+struct Summary {
+    std::string name;
+    std::string state;  // active, degraded, missing, conflict, invalid, undeclared
+    std::string description;
+    std::size_t links = 0;
+    std::size_t addresses = 0;
+    std::size_t forwards = 0;
+    bool masquerade = false;
+    std::optional<std::uint64_t> memory;  // bytes in use now
+    std::size_t processes = 0;
+    std::optional<std::chrono::system_clock::time_point> since;
+};
+
+// Every partition that a file declares or partd made, by name.
+std::vector<Summary> summarize(Engine& engine, const Desired& desired, const View& view);
+
+// "2026-11-22T05:00:00Z" (RFC 3339).
+std::string time_text(std::chrono::system_clock::time_point time);
+
+}  // namespace partd::verbs

@@ -1,0 +1,79 @@
+#include "verbs/work.h"
+
+#include "base/text.h"
+
+namespace partd::verbs {
+
+void Work::print_json(Value value) {
+    Value all;
+    all.set("schema", 1);
+    for (Member& member : *value.get_if<Object>()) {
+        all.set(member.key, std::move(member.value));
+    }
+    print("{}\n", to_json(all, 2));
+}
+
+void Work::say(std::string_view text) {
+    answer.err += text;
+    answer.err += '\n';
+}
+
+void Work::complain(std::string_view text) {
+    say(fmt::format("partctl: {}", text));
+}
+
+void Work::complain(const std::vector<Problem>& problems) {
+    for (const Problem& problem : problems) {
+        const std::string place = problem.at ? printable(problem.at.text()) + ": " : "";
+        say(fmt::format("{}error: {}", place, printable(problem.message)));
+        if (problem.other) {
+            say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
+        }
+    }
+}
+
+Answer Work::done(int code) {
+    answer.code = code;
+    return std::move(answer);
+}
+
+Answer Work::failed(const Error& error, int code) {
+    complain(error.message);
+    return done(code);
+}
+
+bool Work::judge(const Desired& loaded, bool tolerant) {
+    complain(loaded.problems);
+    for (const std::string& note : loaded.notes) {
+        complain(note);
+    }
+    if (!loaded.good() && !tolerant && !request.keep_going) {
+        answer.code = kInvalid;
+        return false;
+    }
+    return true;
+}
+
+bool Work::load(bool tolerant) {
+    auto loaded = load_desired(paths, {.extra = request.extra,
+                                       .keep_going = tolerant || request.keep_going,
+                                       .generation = request.generation});
+    if (!loaded) {
+        complain(loaded.error().message);
+        answer.code = kInvalid;
+        return false;
+    }
+    desired = std::move(*loaded);
+    return judge(desired, tolerant);
+}
+
+bool Work::knows_name(Engine& engine) {
+    if (engine.knows(desired.compiled.desired, request.name)) {
+        return true;
+    }
+    complain(fmt::format("there is no partition or slice \"{}\"", printable(request.name)));
+    answer.code = kUsage;
+    return false;
+}
+
+}  // namespace partd::verbs

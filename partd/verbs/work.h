@@ -1,0 +1,51 @@
+#pragma once
+
+#include "base/diagnostics.h"
+#include "base/value.h"
+#include "verbs/verbs.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+// One verb at work: what was asked, what the files say, and the answer as it grows.
+struct Work {
+    const kernel::Paths& paths;
+    const Request& request;
+    Desired desired = {};
+    Answer answer = {};
+
+    Work(const kernel::Paths& where, const Request& asked) : paths(where), request(asked) {}
+
+    // Adds to stdout.
+    template <class... Arguments>
+    void print(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+        fmt::format_to(std::back_inserter(answer.out), format, std::forward<Arguments>(arguments)...);
+    }
+    // Prints JSON with the schema's version in front.
+    void print_json(Value value);
+    // A line on stderr.
+    void say(std::string_view text);
+    // The same, with the program's name in front.
+    void complain(std::string_view text);
+    // FILE:LINE:COLUMN: error: TEXT, with its note, for each.
+    void complain(const std::vector<Problem>& problems);
+
+    // The answer with that exit code.
+    Answer done(int code = kDone);
+    Answer failed(const Error& error, int code = kSomeFailed);
+
+    // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.
+    // `tolerant`: files that are wrong are told, but do not end it.
+    bool load(bool tolerant);
+    // What a loaded document has to say about itself; false when there is no going on.
+    bool judge(const Desired& loaded, bool tolerant);
+    // Whether there is such a partition or slice; says so when not.
+    bool knows_name(Engine& engine);
+};
+
+}  // namespace partd::verbs
