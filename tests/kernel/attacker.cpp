@@ -60,7 +60,7 @@ std::vector<std::string> successes(const Attempts& all) {
 void private_state() {
     for (const char* directory : {"/var/lib", "/srv"}) {
         // device nodes work here, as on a host's disk
-        require_call(::mount("tmpfs", directory, "tmpfs", 0, "mode=0755,size=256m") == 0, directory);
+        mount_private(directory, 0, "mode=0755,size=256m");
     }
 }
 

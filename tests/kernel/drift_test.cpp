@@ -133,7 +133,8 @@ TEST_CASE("drift: a cgroup removed, a limit changed", "[drift][cgroup]") {
 
 TEST_CASE("drift: a limit that is not declared is not ours", "[drift][cgroup][foreign]") {
     Sandbox sandbox;
-    sandbox.write_config("s.toml", "[slice.s]\nmemory.max = \"64M\"\n");
+    // on cgroup v2 a slice has the files of a controller only where one of them is limited by it
+    sandbox.write_config("s.toml", "[slice.s]\nmemory.max = \"64M\"\n[slice.other]\npids.max = 5\n");
     sandbox.apply();
     const auto* pids = sandbox.cgroups().of("pids");
     if (pids == nullptr || sandbox.cgroups().places("partd.slice/partd-s.slice").empty()) {

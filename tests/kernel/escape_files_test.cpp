@@ -255,7 +255,8 @@ TEST_CASE("escape: a handle opens nothing", "[escape]") {
         INFO(handle);
         CHECK(result == "EPERM");
     }
-    CHECK(successes(attack_outside({"handles", "/srv"})).size() == 3);
+    // a file system in memory: it knows no such inodes, and says so to who may ask
+    CHECK(successes(attack_outside({"handles", "/run"})).size() == 3);
 }
 
 TEST_CASE("escape: device nodes can neither be made nor used", "[escape]") {

@@ -163,7 +163,7 @@ TEST_CASE("init: partd-init goes last", "[init][signal]") {
     auto guest = guest_with_trap(sandbox, name, "sleep 0.7; echo bye >> " + kTrace + "; exit 5");
     output({"kill", "-" + name, std::to_string(*init)});
     // as long as somebody takes leave it is there
-    CHECK_FALSE(eventually([&] { return !alive(*init); }, 400ms));
+    CHECK(remains([&] { return alive(*init); }, 400ms));
     CHECK(guest.running());
     CHECK(guest.wait(5s) == 5);
     CHECK(trace().find("bye") != std::string::npos);

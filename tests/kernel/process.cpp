@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -133,7 +134,7 @@ void feed(int& to, std::string_view& rest) {
 
 /// Moves the data of the three pipes until all are closed; false when the time is over.
 bool converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, Outcome& outcome) {
-    const auto end = Clock::now() + options.timeout;
+    const auto end = Clock::now() + patient(options.timeout);
     std::string_view rest = options.input;
     while (out.read_end >= 0 || err.read_end >= 0) {
         const auto left = std::chrono::duration_cast<Milliseconds>(end - Clock::now()).count();
@@ -238,8 +239,16 @@ Json json(const Arguments& arguments, const RunOptions& options) {
     }
 }
 
+Milliseconds patient(Milliseconds usual) {
+    static const int times = [] {
+        const char* text = std::getenv("PARTD_TEST_PATIENCE");
+        return std::clamp(text == nullptr ? 1 : std::atoi(text), 1, 100);
+    }();
+    return usual * times;
+}
+
 bool eventually(const std::function<bool()>& condition, Milliseconds within) {
-    const auto end = Clock::now() + within;
+    const auto end = Clock::now() + patient(within);
     while (!condition()) {
         if (Clock::now() >= end) {
             return false;
@@ -247,6 +256,17 @@ bool eventually(const std::function<bool()>& condition, Milliseconds within) {
         std::this_thread::sleep_for(20ms);
     }
     return true;
+}
+
+bool remains(const std::function<bool()>& condition, Milliseconds time) {
+    const auto end = Clock::now() + time;
+    while (condition()) {
+        if (Clock::now() >= end) {
+            return true;
+        }
+        std::this_thread::sleep_for(20ms);
+    }
+    return false;
 }
 
 Background::Background(const Arguments& arguments, int netns) {

@@ -16,6 +16,11 @@ namespace partd::test {
 using Json = nlohmann::json;
 using namespace std::chrono_literals;
 using Milliseconds = std::chrono::milliseconds;
+
+/// How long to wait for what has to come at once: that time, or on a slow machine PARTD_TEST_PATIENCE times
+/// it.
+Milliseconds patient(Milliseconds usual);
+
 using Arguments = std::vector<std::string>;
 
 struct RunOptions {
@@ -44,6 +49,8 @@ std::string output(const Arguments& arguments, const RunOptions& options = {});
 
 /// True as soon as the condition holds, false if it did not within the time.
 bool eventually(const std::function<bool()>& condition, Milliseconds within = 5s);
+/// True if the condition holds all that time, which is the same on any machine.
+bool remains(const std::function<bool()>& condition, Milliseconds time);
 
 /// A child process that lives until it is stopped or this object goes.
 class Background {

@@ -109,7 +109,7 @@ void Pty::type(std::string_view text) {
 }
 
 bool Pty::await(const std::string& text, Milliseconds within) {
-    const auto end = std::chrono::steady_clock::now() + within;
+    const auto end = std::chrono::steady_clock::now() + patient(within);
     while (true) {
         if (const auto found = shown_.find(text, awaited_); found != std::string::npos) {
             awaited_ = found + text.size();

@@ -78,6 +78,19 @@ void overlay(const std::string& where, const std::string& store) {
 
 }  // namespace
 
+void mount_private(const char* where, unsigned long flags, const char* options) {
+    const char* disk = std::getenv("PARTD_TEST_DISK");
+    if (disk == nullptr) {
+        require_call(::mount("tmpfs", where, "tmpfs", flags, options) == 0, where);
+        return;
+    }
+    std::string directory = std::string(disk) + "/partd-test.XXXXXX";
+    require_call(::mkdtemp(directory.data()) != nullptr && ::chmod(directory.c_str(), 0755) == 0, disk);
+    require_call(::mount(directory.c_str(), where, nullptr, MS_BIND, nullptr) == 0 &&
+                     ::mount(nullptr, where, nullptr, MS_REMOUNT | MS_BIND | flags, nullptr) == 0,
+                 where);
+}
+
 Netns::Netns() {
     const int before = open_namespace("/proc/self/ns/net");
     require_call(::unshare(CLONE_NEWNET) == 0, "unshare net");
@@ -153,8 +166,8 @@ void Sandbox::isolate_mounts() const {
     mount_tmpfs("/run");
     fs::create_directory("/run/scratch");
     // where partitions keep what outlives a reboot, and where the examples have their root trees
-    mount_tmpfs("/var/lib");
-    require_call(::mount("tmpfs", "/srv", "tmpfs", MS_NOSUID, "mode=0755") == 0, "/srv");
+    mount_private("/var/lib", MS_NOSUID | MS_NODEV, "mode=0755");
+    mount_private("/srv", MS_NOSUID, "mode=0755");
     for (const char* directory : {"/etc/partd", "/etc/netns", "/usr/lib/partd"}) {
         std::error_code absent;
         fs::remove_all(directory, absent);

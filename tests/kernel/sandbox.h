@@ -96,6 +96,11 @@ private:
     std::vector<std::pair<std::string, Netns>> opened_;
 };
 
+/// Mounts an empty file system for root trees and layers there: in memory, with these options of tmpfs(5);
+/// or, where PARTD_TEST_DISK names a directory, a new directory below that, which stays. Before Linux 6.3 the
+/// owners of files on a tmpfs cannot be mapped, and a machine with such a kernel is a throw-away one.
+void mount_private(const char* where, unsigned long flags, const char* options);
+
 /// Everything that partd could change on the host, as text by topic; equal texts mean an equal host.
 using Snapshot = std::map<std::string, std::string>;
 Snapshot snapshot(Sandbox& sandbox);

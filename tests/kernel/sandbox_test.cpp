@@ -80,6 +80,7 @@ TEST_CASE("sandbox: the comparison sees each kind of change", "[sandbox]") {
     Sandbox sandbox;
     sandbox.outside();
     const auto before = snapshot(sandbox);
+    pid_t left = 0;
     CHECK(difference(before, snapshot(sandbox)) == "");
     SECTION("address") {
         ip({"addr", "add", "10.0.0.1/8", "dev", "lo"});
@@ -115,9 +116,12 @@ TEST_CASE("sandbox: the comparison sees each kind of change", "[sandbox]") {
         fs::create_directories("/var/lib/partd/layers/a");
     }
     SECTION("process that nobody waits for") {
-        output({"sh", "-c", "sleep 1 >/dev/null 2>&1 &"});
+        left = std::stoi(output({"sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"}));
     }
     CHECK(difference(before, snapshot(sandbox)) != "");
+    if (left > 0) {
+        ::kill(left, SIGKILL);
+    }
 }
 
 TEST_CASE("sandbox: what ended is reaped, what lives is told", "[sandbox]") {
@@ -165,7 +169,11 @@ TEST_CASE("sandbox: limits written by hand bite", "[sandbox][cgroup]") {
         if (cgroups.of(controller) == nullptr) {
             PARTD_CANNOT_RUN(std::string("no hierarchy has the controller ") + controller);
         }
-        fs::create_directory(cgroups.of(controller)->mount_point + "/x");
+        const auto& hierarchy = *cgroups.of(controller);
+        if (hierarchy.version == 2) {
+            write_file(hierarchy.mount_point + "/cgroup.subtree_control", std::string("+") + controller);
+        }
+        fs::create_directory(hierarchy.mount_point + "/x");
     }
     cgroups.set_limit("x", "memory.max", 64 << 20);
     cgroups.set_limit("x", "pids.max", 9);

@@ -367,7 +367,7 @@ TEST_CASE("terminal: freeze and thaw", "[terminal][freeze]") {
     REQUIRE(init > 0);
     const std::string file = "/proc/" + std::to_string(init) + "/root/tmp/count";
     std::string before = read_file(file);
-    CHECK_FALSE(eventually([&] { return read_file(file) != before; }, 500ms));
+    CHECK(remains([&] { return read_file(file) == before; }, 500ms));
     Background held(exec({"cat", "/tmp/count"}));
     CHECK(held.wait(2s) == 126);
     CHECK(held.written().find("thaw") != std::string::npos);

@@ -1,0 +1,25 @@
+# shellcheck shell=bash disable=SC2016,SC2154
+# Each example of the documentation on a host with systemd: check, diff, apply, status, and gone again.
+# timeout: 300
+
+mkdir -p /srv/machines/lightvm
+chmod 700 /srv/machines
+# lightvm's root is this machine's own Debian tree; the overlay keeps what it writes.
+mount --bind / /srv/machines/lightvm
+at_end 'umount /srv/machines/lightvm && rm -r /srv/machines'
+
+for file in "$EXAMPLES"/*.toml; do
+    name=$(basename "$file" .toml)
+    echo "--- $name"
+    example "$name"
+    check "partctl check" partctl check
+    check_fails "partctl diff tells of differences" 1 partctl diff
+    apply
+    check "partctl status --check" partctl status --check
+    expect "all partitions are active" active \
+        "$(partctl status --json | jq -r '.partitions[].state' | sort -u)"
+    partctl status
+    rm "/etc/partd/$name.toml"
+    check "partctl apply removes it" partctl apply --allow-delete --no-legend
+    eventually "nothing is left of $name" 10 nothing_left
+done
