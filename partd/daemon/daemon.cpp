@@ -107,8 +107,8 @@ Result<> Daemon::start() {
         return {};
     };
     PARTD_TRY(add(settle_, &Daemon::converge));
-    PARTD_TRY(add(soon_, &Daemon::converge));
-    PARTD_TRY(add(again_, &Daemon::converge));
+    PARTD_TRY(add(soon_, &Daemon::look));
+    PARTD_TRY(add(again_, &Daemon::look));
     PARTD_TRY(add(resync_, &Daemon::resync));
     PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
     PARTD_TRY(add(figures_, &Daemon::write_metrics));
@@ -184,13 +184,17 @@ void Daemon::reload() {
 
 void Daemon::converge() {
     settle_->disarm();
-    soon_->disarm();
     if (stale_files_ && !read_files()) {
         settle_->arm(std::max(settings_.settle, milliseconds(1000)));
         blind_ = true;
         notify();  // whoever waits for the start does not wait for this
         return;
     }
+    look();
+}
+
+void Daemon::look() {
+    soon_->disarm();
     pending_.add(backoff_.due(Clock::now(), drift_));
     carry_out(std::exchange(pending_, Scope::nothing()));
 }

@@ -33,7 +33,7 @@ struct Paths {
     // What outlives a reboot.
     [[nodiscard]] std::string library() const { return root + "/var/lib/partd"; }
     [[nodiscard]] std::string history() const { return library() + "/history"; }
-    [[nodiscard]] std::string way_back() const { return library() + "/way-back"; }
+    [[nodiscard]] std::string way_back() const { return history() + "/way-back"; }
     [[nodiscard]] std::string confirmation() const { return library() + "/confirm"; }
     [[nodiscard]] std::string rolled_back() const { return library() + "/rolled-back"; }
     [[nodiscard]] std::string layers() const { return library() + "/layers"; }

@@ -155,6 +155,7 @@ std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
 
 Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
     PARTD_TRY(kernel::make_directories(paths.library()));
+    PARTD_TRY(kernel::make_directories(paths.history(), 0700));
     return kernel::write_atomically(paths.way_back(), encode(way), 0600);
 }
 
