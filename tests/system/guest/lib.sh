@@ -103,17 +103,13 @@ inside() {
 group() { find /sys/fs/cgroup/partd.slice -type d -name "partd-$1.slice"; }
 attribute() { cat "$(group "$1")/$2"; }
 
-installed() { systemctl cat "$1" >/dev/null 2>&1; }
-needs_daemon() {
-    installed partd.service || cannot_run "no partd.service is installed"
-}
 with_daemon() {
-    needs_daemon
+    systemctl unmask --runtime --quiet partd.socket partd.service
     check "partd.service starts" systemctl start partd.socket partd.service
 }
+# Masked, for partctl would have it started again.
 without_daemon() {
-    installed partd.service || return 0
-    systemctl stop partd.service partd.socket
+    systemctl mask --runtime --now --quiet partd.socket partd.service
     systemctl reset-failed partd.service partd.socket 2>/dev/null
 }
 

@@ -8,6 +8,15 @@ chmod 700 /srv/machines
 mount --bind / /srv/machines/lightvm
 at_end 'umount /srv/machines/lightvm && rm -r /srv/machines'
 
+# service.toml wants a web server that is there, and a cache with a user: stand-ins.
+printf '[Service]\nExecStart=/usr/bin/sleep infinity\n' >/etc/systemd/system/nginx.service
+printf '#!/bin/sh\nexec sleep infinity\n' >/usr/bin/memcached
+chmod 755 /usr/bin/memcached
+useradd --system memcache
+systemctl daemon-reload
+at_end 'userdel memcache; systemctl daemon-reload'
+at_end 'systemctl stop nginx.service; rm -f /etc/systemd/system/nginx.service /usr/bin/memcached'
+
 for file in "$EXAMPLES"/*.toml; do
     name=$(basename "$file" .toml)
     echo "--- $name"

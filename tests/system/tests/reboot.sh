@@ -3,7 +3,6 @@
 # boots: 3
 # timeout: 180
 
-needs_daemon
 at() { systemctl show --property="$2" --value "$1"; }
 
 case $BOOT in
