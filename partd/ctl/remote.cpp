@@ -35,14 +35,25 @@ sd_bus* open_socket(const std::string& path) {
     return nullptr;
 }
 
+// A daemon that does not run is not started: that would change the host, for a verb that only looks.
+bool has_owner(sd_bus* bus) {
+    sd_bus_message* reply = nullptr;
+    int owned = 0;
+    if (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                           "NameHasOwner", nullptr, &reply, "s", bus::kService) >= 0) {
+        (void)sd_bus_message_read_basic(reply, 'b', &owned);
+    }
+    sd_bus_message_unref(reply);
+    return owned != 0;
+}
+
 sd_bus* open_system_bus() {
     sd_bus* bus = nullptr;
     if (sd_bus_open_system(&bus) < 0) {
         return nullptr;
     }
     sd_bus_set_allow_interactive_authorization(bus, 1);
-    if (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                           "StartServiceByName", nullptr, nullptr, "su", bus::kService, 0) >= 0) {
+    if (has_owner(bus)) {
         return bus;
     }
     sd_bus_close_unref(bus);

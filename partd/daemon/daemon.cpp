@@ -107,8 +107,8 @@ Result<> Daemon::start() {
         return {};
     };
     PARTD_TRY(add(settle_, &Daemon::converge));
-    PARTD_TRY(add(soon_, &Daemon::look));
-    PARTD_TRY(add(again_, &Daemon::look));
+    PARTD_TRY(add(soon_, &Daemon::converge));
+    PARTD_TRY(add(again_, &Daemon::converge));
     PARTD_TRY(add(resync_, &Daemon::resync));
     PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
     PARTD_TRY(add(figures_, &Daemon::write_metrics));
@@ -158,9 +158,11 @@ void Daemon::host_changed() {
     hear(Scope::nothing());
 }
 
-// A storm of foreign events leaves most of the time to others.
+// A storm of foreign events leaves most of the time to others, but nothing waits for long.
 void Daemon::look_soon() {
-    const auto rest = std::chrono::duration_cast<milliseconds>(looked_ + last_look_ * 4 - Clock::now());
+    constexpr milliseconds kLongest{500};
+    const auto due = looked_ + std::min(last_look_ * 4, kLongest);
+    const auto rest = std::chrono::duration_cast<milliseconds>(due - Clock::now());
     soon_->arm_once(std::max(milliseconds(0), rest));
 }
 
@@ -184,17 +186,13 @@ void Daemon::reload() {
 
 void Daemon::converge() {
     settle_->disarm();
+    soon_->disarm();
     if (stale_files_ && !read_files()) {
         settle_->arm(std::max(settings_.settle, milliseconds(1000)));
         blind_ = true;
         notify();  // whoever waits for the start does not wait for this
         return;
     }
-    look();
-}
-
-void Daemon::look() {
-    soon_->disarm();
     pending_.add(backoff_.due(Clock::now(), drift_));
     carry_out(std::exchange(pending_, Scope::nothing()));
 }

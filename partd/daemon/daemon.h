@@ -46,10 +46,8 @@ private:
     void look_soon();
     void resync();
     void confirm_time_is_over();
-    // Makes the host as the files say: reads those that changed, then looks.
+    // Makes the host as the files say: the files first when they changed, then whoever has to be looked at.
     void converge();
-    // Looks at whoever has to be looked at, and puts right what is not as it was last read.
-    void look();
     // False when it could not be read at all.
     bool read_files();
     void carry_out(Scope scope);

@@ -145,7 +145,7 @@ std::optional<Confirmation> decode(const std::string& json) {
 }  // namespace
 
 Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation) {
-    PARTD_TRY(kernel::make_directories(paths.library()));
+    PARTD_TRY(kernel::make_directories(paths.library(), 0711));
     return kernel::write_durably(paths.confirmation(), encode(confirmation), 0600);
 }
 
@@ -154,7 +154,7 @@ std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
 }
 
 Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
-    PARTD_TRY(kernel::make_directories(paths.library()));
+    PARTD_TRY(kernel::make_directories(paths.library(), 0711));
     PARTD_TRY(kernel::make_directories(paths.history(), 0700));
     return kernel::write_atomically(paths.way_back(), encode(way), 0600);
 }
@@ -206,7 +206,7 @@ std::uint64_t hash_of(const std::vector<TextFile>& files) {
 }
 
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back) {
-    PARTD_TRY(kernel::make_directories(paths.library()));
+    PARTD_TRY(kernel::make_directories(paths.library(), 0711));
     return kernel::write_durably(
         paths.rolled_back(), fmt::format("{:016x} {}\n", rolled_back.files, rolled_back.generation), 0600);
 }

@@ -4,6 +4,11 @@
 
 #include "bus/names.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
 #include <catch2/catch.hpp>
 
 using namespace partd;
@@ -23,11 +28,21 @@ void seal(sd_bus_message* message) {
     REQUIRE(sd_bus_message_rewind(message, 1) >= 0);
 }
 
+// A connection to nobody: messages are only made of one that was begun.
 struct Bus {
-    Bus() { REQUIRE(sd_bus_new(&bus) >= 0); }
+    Bus() {
+        REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+        REQUIRE(sd_bus_new(&bus) >= 0);
+        REQUIRE(sd_bus_set_fd(bus, ends[0], ends[0]) >= 0);
+        REQUIRE(sd_bus_start(bus) >= 0);
+    }
     Bus(const Bus&) = delete;
     Bus& operator=(const Bus&) = delete;
-    ~Bus() { sd_bus_unref(bus); }
+    ~Bus() {
+        sd_bus_close_unref(bus);
+        close(ends[1]);
+    }
+    std::array<int, 2> ends = {};
     sd_bus* bus = nullptr;
 };
 
