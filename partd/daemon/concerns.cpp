@@ -10,6 +10,16 @@ namespace {
 
 const std::string kDirectory = kernel::directory_topic("");
 
+// Kinds with a channel ask for themselves: what their owners else want is renewed without them.
+std::string channel_owner(std::string_view channel) {
+    return "channel " + std::string(channel);
+}
+
+std::string asker_of(const Resource& wanted) {
+    const std::string_view channel = wanted.key.kind->channel;
+    return channel.empty() ? wanted.owner : channel_owner(channel);
+}
+
 }  // namespace
 
 void Concerns::forget(const std::string& owner) {
@@ -39,10 +49,10 @@ void Concerns::ask(const Resource& wanted, kernel::Host& host) {
             directories_.insert(topic.substr(kDirectory.size()));
         }
         auto& askers = askers_[topic];
-        const Asker asker{wanted.key.kind, wanted.owner};
+        const Asker asker{wanted.key.kind, asker_of(wanted)};
         if (std::ranges::find(askers, asker) == askers.end()) {
             askers.push_back(asker);
-            topics_[wanted.owner].push_back(std::move(topic));
+            topics_[asker.owner].push_back(std::move(topic));
         }
     }
 }
@@ -55,11 +65,17 @@ void Concerns::renew(const State& desired, const Parts& parts, const Scope& scop
         }
         return;
     }
-    for (const std::string& owner : scope.owners) {
+    const auto again = [&](const std::string& owner, const std::vector<Key>& keys) {
         forget(owner);
-        for (const Key& key : parts.of(owner)) {
+        for (const Key& key : keys) {
             ask(*desired.find(key), host);
         }
+    };
+    for (const std::string& owner : scope.owners) {
+        again(owner, parts.of(owner));
+    }
+    for (const std::string_view channel : scope.channels) {
+        again(channel_owner(channel), parts.of_channel(channel));
     }
 }
 

@@ -19,8 +19,16 @@ Parts::Parts(const State& desired) {
     }
 }
 
+namespace {
+const std::vector<Key> kNone;
+}  // namespace
+
+const std::vector<Key>& Parts::of_channel(std::string_view channel) const {
+    const auto found = by_channel_.find(channel);
+    return found == by_channel_.end() ? kNone : found->second;
+}
+
 const std::vector<Key>& Parts::of(const std::string& owner) const {
-    static const std::vector<Key> kNone;
     const auto found = by_owner_.find(owner);
     return found == by_owner_.end() ? kNone : found->second;
 }
@@ -49,9 +57,7 @@ State Parts::part(const State& desired, const Scope& scope) const {
         take(of(owner));
     }
     for (const std::string_view channel : scope.channels) {
-        if (const auto found = by_channel_.find(channel); found != by_channel_.end()) {
-            take(found->second);
-        }
+        take(of_channel(channel));
     }
     State part;
     for (std::size_t at = 0; at < open.size(); ++at) {

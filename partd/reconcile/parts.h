@@ -18,6 +18,8 @@ public:
 
     // What that owner wants, but for kinds with a channel.
     [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
+    // What kinds with that channel want, whoever owns it.
+    [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel) const;
     // How many there are.
     [[nodiscard]] std::size_t owners() const { return by_owner_.size(); }
     // The scope with everyone whose objects stand on those of it.

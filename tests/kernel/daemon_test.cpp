@@ -94,6 +94,25 @@ TEST_CASE("daemon: what somebody else changes is put back", "[daemon][drift]") {
     CHECK(daemon.running());
 }
 
+TEST_CASE("daemon: an event about what all share makes it deaf for nothing", "[daemon][drift]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", std::string(kWeb) + "[partition.web.nat]\nmasquerade = true\n");
+    Daemon daemon;
+    REQUIRE(eventually([] { return exists("web"); }));
+    REQUIRE(converged(sandbox));
+    const auto table = [] { return run({"nft", "list", "table", "inet", "partd"}).code == 0; };
+    for (int time = 0; time < 3; ++time) {
+        const std::string stray = sandbox.cgroups().of("")->mount_point + "/partd.slice/stray";
+        fs::create_directory(stray);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        fs::remove(stray);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        output({"nft", "flush", "ruleset"});
+        INFO(daemon.log());
+        CHECK(eventually(table));
+    }
+}
+
 TEST_CASE("daemon: limits, PID 1 and host name are put back", "[daemon][drift]") {
     Sandbox sandbox;
     sandbox.write_config(

@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # The units as systemd 252 on this machine judges them.
 
+# Other tests mask them; here they are looked at.
+systemctl unmask --runtime --quiet partd.service partd.socket
 check "systemd-analyze verify" systemd-analyze verify --man=no partd.service partd.socket partd-ready@web.target partd-wait@web.service
 expect "it has nothing to say" "" \
     "$(systemd-analyze verify --man=no partd.service partd.socket partd-ready@web.target partd-wait@web.service 2>&1)"
@@ -8,7 +10,7 @@ expect "it has nothing to say" "" \
 check "systemd-analyze security, with a bound" systemd-analyze security --threshold=90 --no-pager partd.service
 systemd-analyze security --no-pager partd.service | tail -n 1
 check "systemd-tmpfiles" systemd-tmpfiles --create partd.conf
-expect "directories of tmpfiles" "755 root /etc/partd 755 root /run/partd 755 root /var/lib/partd" \
+expect "directories of tmpfiles" "755 root /etc/partd 755 root /run/partd 711 root /var/lib/partd" \
     "$(stat --format='%a %U %n' /etc/partd /run/partd /var/lib/partd | paste -s -d ' ')"
 check "the group partd" getent group partd
 check "polkit knows the actions" bash -c 'pkaction | grep -x org.partd1.apply'
