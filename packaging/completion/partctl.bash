@@ -1,24 +1,42 @@
 # shellcheck shell=bash
-# Completion of partctl(8) for bash: verbs, options, names of partitions, signals, files.
+# Completion of partctl(8) for bash: verbs, options, names of partitions, generations, signals, files.
 
 # The options that stand before a verb or after it.
-_partctl_options='--root --json --color --no-legend --verbose --help --version'
+_partctl_options='--root --json --color --no-legend --no-daemon --verbose --help --version'
 
-# Prints the declared names of these kinds ("partition", "slice"), below the --root of the command line if it has one.
-_partctl_names() {
-    local i name kind rest
+_partctl_verbs='check diff apply confirm rollback history status list show wait events pause resume exec shell kill freeze
+thaw ns doctor metrics schema'
+
+# Runs partctl with these words, below the --root of the command line if it has one.
+_partctl_run() {
+    local i
     local -a root=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         [[ ${COMP_WORDS[i]} == --root ]] && root=(--root "${COMP_WORDS[i + 1]}")
     done
+    "${COMP_WORDS[0]}" "${root[@]}" "$@" --no-legend 2>/dev/null
+}
+
+# Prints the declared names of these kinds ("partition", "slice").
+_partctl_names() {
+    local name kind rest
     while read -r name kind rest; do
         [[ " $* " == *" $kind "* ]] && printf '%s\n' "$name"
-    done < <("${COMP_WORDS[0]}" "${root[@]}" list --no-legend 2>/dev/null)
+    done < <(_partctl_run list)
 }
 
 # Prints the names of signals, without SIG, that partctl knows too.
 _partctl_signals() {
     compgen -A signal SIG | sed -n 's/^SIG\([A-Z0-9]*\)$/\1/p' | grep -v -e '^RT' -e '^IO$'
+}
+
+# Prints the numbers of the generations, which only root can read without asking anybody.
+_partctl_generations() {
+    local number rest
+    ((EUID == 0)) || return
+    while read -r number rest; do
+        printf '%s\n' "$number"
+    done < <(_partctl_run history --no-daemon)
 }
 
 # Sets verb to the first word that is neither an option nor an option's value, and verb_at to its index.
@@ -40,22 +58,6 @@ _partctl_find_verb() {
 _partctl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb verb_at i
     COMPREPLY=()
-    case $previous in
-        --root)
-            compopt -o filenames
-            mapfile -t COMPREPLY < <(compgen -d -- "$word")
-            return
-            ;;
-        --color)
-            mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
-            return
-            ;;
-        -f | --file)
-            compopt -o filenames
-            mapfile -t COMPREPLY < <(compgen -f -- "$word")
-            return
-            ;;
-    esac
     _partctl_find_verb
     if [[ $verb == exec ]]; then
         # Behind `exec NAME --` stands another program's command line.
@@ -70,11 +72,38 @@ _partctl() {
             fi
         done
     fi
+    case $previous in
+        --root)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -d -- "$word")
+            return
+            ;;
+        --color)
+            mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
+            return
+            ;;
+        --confirm | --wait | --timeout)
+            mapfile -t COMPREPLY < <(compgen -W '10s 30s 60s 5min' -- "$word")
+            return
+            ;;
+        --generation)
+            mapfile -t COMPREPLY < <(compgen -W "$(_partctl_generations)" -- "$word")
+            return
+            ;;
+        -f | --file)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
+    esac
     local words=$_partctl_options
     case $verb in
-        '') [[ $word == -* ]] || words='check diff apply status list show exec shell kill freeze thaw ns doctor schema' ;;
-        apply) words+=' --file --keep-going --allow-delete' ;;
-        status) words+=' --check' ;;
+        '') [[ $word == -* ]] || words=$_partctl_verbs ;;
+        diff) words+=' --generation' ;;
+        apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
+        status) words+=' --check --watch' ;;
+        wait) words+=' --timeout' ;;
+        resume) words+=' --check' ;;
         schema) words+=' --man' ;;
     esac
     if [[ $word != -* && $verb == check ]]; then
@@ -86,10 +115,13 @@ _partctl() {
         words=''
         case $verb in
             # The one name that these take.
-            diff | apply | show)
+            diff | apply | show | pause | resume)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
                 ;;
-            status | exec | shell | kill | freeze | thaw)
+            rollback)
+                [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_generations)
+                ;;
+            status | wait | exec | shell | kill | freeze | thaw)
                 if [[ $previous == "$verb" || $previous == -* ]]; then
                     words=$(_partctl_names partition)
                 elif [[ $verb == exec ]]; then

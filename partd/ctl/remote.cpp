@@ -49,6 +49,31 @@ sd_bus* open_system_bus() {
     return nullptr;
 }
 
+int keep_reply(sd_bus_message* message, void* data, sd_bus_error*) {
+    *static_cast<sd_bus_message**>(data) = sd_bus_message_ref(message);
+    return 0;
+}
+
+// Until the reply is there; says so when that takes its time.
+int wait_for(sd_bus* bus, sd_bus_message* const& reply) {
+    constexpr std::uint64_t kLong = 3'000'000;
+    bool told = false;
+    while (reply == nullptr) {
+        int result = sd_bus_process(bus, nullptr);
+        if (result == 0) {
+            result = sd_bus_wait(bus, told ? kPatience : kLong);
+            if (result == 0 && !told) {
+                complain("partd is busy: waiting for it (partctl --no-daemon does without)");
+                told = true;
+            }
+        }
+        if (result < 0 && result != -EINTR) {
+            return result;
+        }
+    }
+    return 0;
+}
+
 }  // namespace
 
 std::unique_ptr<Remote> Remote::connect(const Options& options) {
@@ -74,8 +99,16 @@ Result<Answer> Remote::ask(const Verb& verb, const Request& request) {
         sd_bus_message_new_method_call(bus_, &call, own_socket_ ? nullptr : bus::kService, bus::kPath,
                                        bus::kInterface, std::string(verb.method).c_str());
     result = result < 0 ? result : bus::append(call, request);
-    result = result < 0 ? result : sd_bus_call(bus_, call, kPatience, &error, &reply);
-    Result<Answer> answer = result < 0 ? fail_bus(result, "ask partd") : bus::read_answer(reply);
+    result = result < 0 ? result : sd_bus_call_async(bus_, nullptr, call, keep_reply, &reply, kPatience);
+    result = result < 0 ? result : wait_for(bus_, reply);
+    Result<Answer> answer = result < 0 ? fail_bus(result, "ask partd") : Result<Answer>(Answer());
+    if (result >= 0 && sd_bus_message_is_method_error(reply, nullptr) > 0) {
+        result = -sd_bus_message_get_errno(reply);
+        sd_bus_error_copy(&error, sd_bus_message_get_error(reply));
+        answer = fail_bus(result, "ask partd");
+    } else if (result >= 0) {
+        answer = bus::read_answer(reply);
+    }
     if (result < 0 && error.message != nullptr) {
         const bool refused = sd_bus_error_has_name(&error, bus::kNotPermitted) != 0;
         answer = std::unexpected(
@@ -88,6 +121,9 @@ Result<Answer> Remote::ask(const Verb& verb, const Request& request) {
 }
 
 Result<> Remote::subscribe() {
+    if (!own_socket_) {
+        return fail("events are told to root and group partd alone");
+    }
     const auto hear = [](sd_bus_message* message, void* data, sd_bus_error*) {
         if (auto event = bus::read_event(message)) {
             *static_cast<std::optional<bus::Event>*>(data) = std::move(*event);

@@ -131,9 +131,10 @@ int wait(Caller& caller, const std::string& name, milliseconds patience) {
         if (!passing || left.count() <= 0) {
             fmt::print(stderr, "{}", answer.err);
             if (passing) {
-                complain(fmt::format("{} is not as declared after {} s: partctl status {}",
+                complain(fmt::format("{} is not as declared after {} s: partctl status{}{}",
                                      name.empty() ? "the host" : name,
-                                     std::chrono::ceil<std::chrono::seconds>(patience).count(), name));
+                                     std::chrono::ceil<std::chrono::seconds>(patience).count(),
+                                     name.empty() ? "" : " ", name));
             }
             return passing ? kNotConverged : answer.code;
         }

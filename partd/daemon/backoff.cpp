@@ -21,6 +21,7 @@ void Backoff::hold(Object& object, Clock::time_point now) {
 void Backoff::failed(const std::string& object, Scope scope, Clock::time_point now) {
     Object& held = objects_[object];
     held.scope = std::move(scope);
+    held.fights = false;
     hold(held, now);
 }
 
@@ -34,6 +35,7 @@ bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point n
         object.delay = {};
         return false;
     }
+    object.fights = true;
     hold(object, now);
     return true;
 }
@@ -48,11 +50,12 @@ std::set<std::string> Backoff::held(Clock::time_point now) const {
     return all;
 }
 
-Scope Backoff::due(Clock::time_point now) {
+Scope Backoff::due(Clock::time_point now, bool& fights) {
     Scope scope = Scope::nothing();
     for (auto& [name, object] : objects_) {
         if (object.waits && now >= object.until) {
             object.waits = false;
+            fights |= object.fights;
             scope.add(object.scope);
         }
     }

@@ -25,8 +25,9 @@ public:
 
     // Those that are left alone now.
     [[nodiscard]] std::set<std::string> held(Clock::time_point now) const;
-    // What those that waited until now are looked at with; they wait no longer.
-    Scope due(Clock::time_point now);
+    // What those that waited until now are looked at with; they wait no longer. `fights` becomes true when
+    // one of them had been changed by something else.
+    Scope due(Clock::time_point now, bool& fights);
     // When the next of them has its turn; max() when none waits.
     [[nodiscard]] Clock::time_point next() const;
     // Whose objects something else kept changing back a short while ago.
@@ -39,6 +40,7 @@ private:
         Clock::time_point until = {};
         std::vector<Clock::time_point> repairs = {};
         bool waits = false;
+        bool fights = false;
     };
     static void hold(Object& object, Clock::time_point now);
 

@@ -63,13 +63,11 @@ void Concerns::renew(const State& desired, const Parts& parts, const Scope& scop
     }
 }
 
-void Concerns::add(const kernel::Topics& topics, Scope& scope) const {
-    for (const std::string& topic : topics) {
-        scope.all |= topic == kernel::kEverything;
-        if (const auto askers = askers_.find(topic); askers != askers_.end()) {
-            for (const Asker& asker : askers->second) {
-                scope.add(*asker.kind, asker.owner);
-            }
+void Concerns::add(const std::string& topic, Scope& scope) const {
+    scope.all |= topic == kernel::kEverything;
+    if (const auto askers = askers_.find(topic); askers != askers_.end()) {
+        for (const Asker& asker : askers->second) {
+            scope.add(*asker.kind, asker.owner);
         }
     }
 }

@@ -19,7 +19,7 @@ public:
     // Asks the resources of the scope again; those of a scope of all replace everything.
     void renew(const State& desired, const Parts& parts, const Scope& scope, kernel::Host& host);
     // Adds to the scope who has to be looked at.
-    void add(const kernel::Topics& topics, Scope& scope) const;
+    void add(const std::string& topic, Scope& scope) const;
     // The directories that somebody asked for.
     [[nodiscard]] const std::set<std::string>& directories() const { return directories_; }
 

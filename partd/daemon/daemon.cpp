@@ -138,8 +138,15 @@ void Daemon::hear(const Scope& looked_at) {
     kernel::Topics topics = host_.drain();
     topics.merge(places_.drain(is_no_traffic));
     Scope heard = Scope::nothing();
-    concerns_.add(topics, heard);
-    heard = without(std::move(heard), looked_at);
+    for (const std::string& topic : topics) {
+        Scope concerned = Scope::nothing();
+        concerns_.add(topic, concerned);
+        concerned = without(std::move(concerned), looked_at);
+        if (!concerned.empty()) {
+            culprit_ = host_.culprit(topic);
+        }
+        heard.add(concerned);
+    }
     if (!heard.empty()) {
         drift_ = true;
         pending_.add(heard);
@@ -184,7 +191,7 @@ void Daemon::converge() {
         notify();  // whoever waits for the start does not wait for this
         return;
     }
-    pending_.add(backoff_.due(Clock::now()));
+    pending_.add(backoff_.due(Clock::now(), drift_));
     carry_out(std::exchange(pending_, Scope::nothing()));
 }
 
@@ -218,7 +225,13 @@ bool Daemon::read_files() {
 
 void Daemon::carry_out(Scope scope) {
     scope = engine_->parts().closed(std::move(scope));
+    // Many one by one cost more than all at once.
+    constexpr std::size_t kMany = 8;
+    if (scope.owners.size() > kMany && scope.owners.size() * kMany > engine_->parts().owners()) {
+        scope = {};
+    }
     const auto begin = Clock::now();
+    repairing_ = drift_;
     auto done = engine_->apply({.options = {.held = backoff_.held(begin),
                                             .scope = scope,
                                             .before_look =
@@ -242,10 +255,6 @@ void Daemon::carry_out(Scope scope) {
 
 // A look at a part that does not end well is followed by one at everything: the reason may lie elsewhere.
 void Daemon::judge(const Outcome& outcome, const Scope& scope) {
-    ending_ = !outcome.execution.postponed.empty();
-    for (const Change& change : outcome.execution.postponed) {
-        pending_.add(scope_of(change));
-    }
     const bool well = outcome.converged && outcome.execution.failed.empty();
     if (!scope.all && !well && outcome.refused.empty()) {
         pending_.all = true;
@@ -283,11 +292,15 @@ void Daemon::applied(const Applied& done) {
     std::uint64_t repairs = 0;
     for (const Change& change : outcome.plan.changes) {
         if (!held.contains(change.key.text()) && outcome.execution.did(change.key)) {
-            tell_change(change, drift_, now);
-            repairs += drift_ ? 1 : 0;
+            tell_change(change, repairing_, now);
+            repairs += repairing_ ? 1 : 0;
         }
     }
     engine_->count_repairs(repairs);
+    ending_ = !outcome.execution.postponed.empty();
+    for (const Change& change : outcome.execution.postponed) {
+        pending_.add(scope_of(change));
+    }
     tell_failures(outcome.execution, now);
     note_states(done);
 }
@@ -314,6 +327,11 @@ void Daemon::note_states(const Applied& done) {
     for (const Conflict& conflict : done.outcome.plan.conflicts) {
         note(conflict.owner, "conflict");
     }
+    for (const DeclaredObject* object : engine_->desired().compiled.declared.all<Partition>()) {
+        if (engine_->desired().stale.contains(*object->source.file)) {
+            note(object->owner, "invalid");
+        }
+    }
     std::ranges::for_each(engine_->contested(), [&](const std::string& name) { note(name, "contested"); });
     std::ranges::for_each(paused(), [&](const std::string& name) { note(name, "paused"); });
     states_ = std::move(now);
@@ -326,7 +344,11 @@ void Daemon::tell_change(const Change& change, bool repair, Clock::time_point no
                         .kind = std::string(change.key.kind->name),
                         .object = change.key.text(),
                         .change = line,
+                        .culprit = repair ? culprit_ : "",
                         .message = (repair ? "put back: " : "") + line};
+    if (!happening.culprit.empty()) {
+        happening.message += "  after " + happening.culprit;
+    }
     say(happening);
     if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
         happening.what = "contested";
@@ -378,7 +400,7 @@ void Daemon::confirm_time_is_over() {
     if (!waiting) {
         return;
     }
-    drift_ = false;
+    repairing_ = false;
     const auto back = engine_->go_back(*waiting, {.origin = "nobody confirmed in time"});
     if (!back) {
         say({.what = "rolled-back", .message = "going back failed: " + back.error().message, .bad = true});
@@ -397,12 +419,11 @@ void Daemon::confirm_time_is_over() {
 }
 
 verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
-    drift_ = false;
+    repairing_ = false;
     verbs::Answer answer = verb.run(*engine_, request);
     loop_->still_alive();
     if (verb.right == verbs::Right::Read) {
         engine_->host().forget_all();
-        drift_ = !pending_.empty();
         return answer;
     }
     // Whatever it did: everything may be different now.
@@ -454,6 +475,10 @@ void Daemon::notify() {
 
 void Daemon::write_metrics() {
     const std::string path = settings_.metrics.value_or(engine_->paths().state() + "/partd.prom");
+    if (path != figures_path_ && !figures_path_.empty()) {
+        (void)kernel::remove_file(figures_path_);
+    }
+    figures_path_ = path;
     if (path.empty()) {
         return;
     }

@@ -83,9 +83,12 @@ private:
     DaemonSettings settings_;
     Concerns concerns_;
     Backoff backoff_;
-    Scope pending_ = {};       // who has to be looked at
-    bool stale_files_ = true;  // they have to be read again
-    bool drift_ = false;       // what is done next puts back what somebody else changed
+    Scope pending_ = {};        // who has to be looked at
+    bool stale_files_ = true;   // they have to be read again
+    bool drift_ = false;        // what is done next puts back what somebody else changed
+    std::string culprit_;       // who did, as far as the kernel tells
+    bool repairing_ = false;    // what is being done does
+    std::string figures_path_;  // of the file of metrics that was written last
     bool ready_ = false;
     bool blind_ = false;   // the last look failed
     bool ending_ = false;  // processes of a partition that goes have some time left

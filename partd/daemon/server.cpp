@@ -266,8 +266,12 @@ void Server::for_clients(Each each) {
     sweep();
 }
 
+// Everybody hears what is said on the system bus: events and names are for the own socket.
 void Server::emit(const bus::Event& event) {
     for_clients([&](Client& client) {
+        if (client.system) {
+            return;
+        }
         sd_bus_message* signal = nullptr;
         if (sd_bus_message_new_signal(client.bus, &signal, bus::kPath, bus::kInterface, "Event") >= 0 &&
             bus::append(signal, event) >= 0) {
@@ -279,8 +283,13 @@ void Server::emit(const bus::Event& event) {
 
 void Server::properties_changed() {
     for_clients([](Client& client) {
-        (void)sd_bus_emit_properties_changed(client.bus, bus::kPath, bus::kInterface, "State", "Generation",
-                                             "Partitions", "Paused", "Contested", nullptr);
+        if (client.system) {
+            (void)sd_bus_emit_properties_changed(client.bus, bus::kPath, bus::kInterface, "State",
+                                                 "Generation", nullptr);
+        } else {
+            (void)sd_bus_emit_properties_changed(client.bus, bus::kPath, bus::kInterface, "State",
+                                                 "Generation", "Partitions", "Paused", "Contested", nullptr);
+        }
     });
 }
 
@@ -380,9 +389,15 @@ int Server::on_bus_method(sd_bus_message* message, void*, sd_bus_error*) {
 }
 
 int Server::get_property(sd_bus*, const char*, const char*, const char* property, sd_bus_message* reply,
-                         void* data, sd_bus_error*) {
-    const Service& service = static_cast<Client*>(data)->server->service_;
+                         void* data, sd_bus_error* error) {
+    const Client& client = *static_cast<Client*>(data);
+    const Service& service = client.server->service_;
     const std::string_view name = property;
+    const bool names_somebody = name == "Partitions" || name == "Paused" || name == "Contested";
+    sd_bus_message* asked = sd_bus_get_current_message(client.bus);
+    if (client.system && names_somebody && (asked == nullptr || !is_root(asked))) {
+        return sd_bus_error_set(error, bus::kNotPermitted, "not permitted");
+    }
     if (name == "Version") {
         return sd_bus_message_append(reply, "s", PARTD_VERSION);
     }

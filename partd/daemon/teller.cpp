@@ -42,6 +42,7 @@ void tell(const Happening& happening, const std::function<void(const bus::Event&
     add("PARTD_KIND", happening.kind);
     add("PARTD_OBJECT", happening.object);
     add("PARTD_CHANGE", happening.change);
+    add("PARTD_CULPRIT", happening.culprit);
     const std::string message = printable(happening.message);
     log_with(happening.bad, message, fields);
     const auto now = std::chrono::system_clock::now().time_since_epoch();

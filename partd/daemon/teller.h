@@ -15,7 +15,8 @@ struct Happening {
     std::string partition = {};
     std::string kind = {};
     std::string object = {};
-    std::string change = {};  // as partctl diff prints it
+    std::string change = {};   // as partctl diff prints it
+    std::string culprit = {};  // who had changed what is put back
     std::string message = {};
     bool bad = false;
 };

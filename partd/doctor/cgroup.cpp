@@ -1,8 +1,9 @@
 // Control groups: which controllers there are, and whether the declared limits can be had.
-#include "base/text.h"
 #include "kinds/cgroup.h"
-#include "kinds/cgroup_v1.h"
+
+#include "base/text.h"
 #include "doctor/checks.h"
+#include "kinds/cgroup_v1.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "kernel/survey.h"
 #include "doctor/doctor.h"
+#include "kernel/survey.h"
 
 #include <map>
 #include <optional>

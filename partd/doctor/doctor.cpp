@@ -1,10 +1,10 @@
 #include "doctor/doctor.h"
 
 #include "base/text.h"
+#include "doctor/checks.h"
 #include "kernel/files.h"
 #include "kinds/nat/gate.h"
 #include "kinds/partition.h"
-#include "doctor/checks.h"
 
 #include <algorithm>
 #include <array>

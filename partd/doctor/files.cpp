@@ -1,9 +1,10 @@
 // The configuration, the directories of names, and what is written down in /etc.
 #include "kernel/files.h"
+
+#include "doctor/checks.h"
 #include "kernel/mounts.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/user.h"
-#include "doctor/checks.h"
 
 #include <algorithm>
 

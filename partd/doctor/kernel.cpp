@@ -1,9 +1,9 @@
 // The kernel: how old it is, what it may make, and how many.
 #include "base/text.h"
+#include "doctor/checks.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/rootfs.h"
 #include "kinds/veth.h"
-#include "doctor/checks.h"
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,11 @@
 // The host as a router between partitions and the outside: what other firewalls drop, and its switches.
 #include "base/text.h"
+#include "doctor/checks.h"
 #include "kernel/files.h"
 #include "kernel/nft_forward.h"
 #include "kinds/nat/layout.h"
 #include "kinds/sysctl.h"
 #include "kinds/topology.h"
-#include "doctor/checks.h"
 
 #include <algorithm>
 

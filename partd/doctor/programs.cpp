@@ -1,7 +1,7 @@
 // The other programs of the host: those that partd works with, and those that think a link is theirs.
 #include "base/text.h"
-#include "kernel/files.h"
 #include "doctor/checks.h"
+#include "kernel/files.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 // How much traffic the host has room for.
-#include "kinds/topology.h"
 #include "doctor/checks.h"
+#include "kinds/topology.h"
 
 #include <algorithm>
 

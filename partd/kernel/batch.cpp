@@ -34,7 +34,8 @@ void Batch::flush_endings(std::vector<Failure>& failures) {
     for (std::size_t i = 0; i < leaving_.size(); ++i) {
         const Leaving& leaving = leaving_[i];
         if (!left[i].empty() && host_.time_to_leave(leaving.whose, {}).count() > 0) {
-            failures.push_back({leaving.change, fail(EINPROGRESS, describe(left[i]) + " are ending").error()});
+            failures.push_back(
+                {leaving.change, fail(EINPROGRESS, describe(left[i]) + " are ending").error()});
             continue;
         }
         host_.forget_leaving(leaving.whose);

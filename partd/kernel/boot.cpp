@@ -125,7 +125,7 @@ Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt) 
 
 // In the process that is PID 1's parent for a moment.
 Result<> give_birth(const Cgroups& cgroups, const BootPlan& plan, Channel& control, int program) {
-    PARTD_TRY(cgroups.join(plan.group));
+    PARTD_TRY(cgroups.join(plan.group, {.name = "init", .delegated = true}));
     for (const Namespace* each : plan.namespaces) {
         PARTD_TRY(join(*each));
     }

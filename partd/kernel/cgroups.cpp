@@ -97,10 +97,11 @@ Result<> inherit_cpuset(const std::string& path) {
 
 }  // namespace
 
-Result<Cgroups> Cgroups::find() {
+Result<Cgroups> Cgroups::find(const std::string& root) {
     auto mounts = read_mounts();
     PARTD_TRY(mounts);
     Cgroups found;
+    found.root_ = root;
     for (const Mount& mount : *mounts) {
         if (mount.type == "cgroup2" && is_cgroup_fs(mount.point)) {
             found.unified_ = mount.point;  // of several on one point, the last is what is seen
@@ -112,6 +113,9 @@ Result<Cgroups> Cgroups::find() {
     }
     if (!found.unified_.empty()) {
         found.unified_controllers_ = read_words(found.unified_ + "/cgroup.controllers");
+    }
+    if (auto systemd = std::make_unique<Systemd>(root); systemd->runs() && found.v1_.empty()) {
+        found.systemd_ = std::move(systemd);
     }
     return found;
 }
@@ -174,7 +178,18 @@ Result<> Cgroups::create(const std::string& group, const std::string& owner) con
     if (roots().empty()) {
         return fail("this host has no cgroup file system mounted: mount cgroup2 on /sys/fs/cgroup");
     }
-    return make_marked(home(group), owner);
+    if (systemd_ == nullptr) {
+        return make_marked(home(group), owner);
+    }
+    if (present(group)) {
+        return fail(EEXIST, "start slice " + unit_of(group));
+    }
+    PARTD_TRY(start_slice(*systemd_, group, owner));
+    return set_xattr(home(group), kCgroupMark, owner);
+}
+
+bool Cgroups::made_anew(const std::string& group) const {
+    return systemd_ != nullptr && is_own_slice(*systemd_, group);
 }
 
 Result<> Cgroups::enable(const std::string& controller, const std::string& group,
@@ -207,6 +222,9 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
 }
 
 Result<> Cgroups::remove(const std::string& group) const {
+    if (systemd_ != nullptr && !owner(group).empty()) {
+        PARTD_TRY(systemd_->stop(unit_of(group)));
+    }
     // Where it lives last: as long as that is there, the others are not forgotten.
     auto all = roots();
     std::ranges::reverse(all);
@@ -259,6 +277,14 @@ void collect_processes(const std::string& path, std::set<pid_t>& found) {
     }
 }
 
+// Moves the calling process.
+Result<> move_here(const std::vector<std::string>& directories) {
+    for (const std::string& path : directories) {
+        PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
+    }
+    return {};
+}
+
 }  // namespace
 
 std::vector<std::string> Cgroups::marked() const {
@@ -277,17 +303,32 @@ std::set<pid_t> Cgroups::processes(const std::string& group) const {
     return found;
 }
 
-Result<> Cgroups::join(const std::string& group) const {
+Result<> Cgroups::join(const std::string& group, const Scope& scope) const {
     if (group.empty()) {
         return fail("its control group is gone");
     }
     if (frozen(group)) {
         return fail("it is frozen, and so would be what enters it: partctl thaw it first");
     }
-    for (const std::string& path : directories(group)) {
-        PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
+    if (systemd_ == nullptr) {
+        return move_here(directories(group));
     }
-    return {};
+    // The caller may be a child of the process that has the connection.
+    Systemd systemd(root_);
+    return enter_scope(systemd, group, scope);
+}
+
+Result<> Cgroups::touch(const std::string& group) const {
+    if (group.empty()) {
+        return fail("its control group is gone");
+    }
+    auto moved = move_here(directories(group));
+    if (!moved && moved.error().code == EBUSY) {
+        return fail(EBUSY, fmt::format("enter {} for a moment: units run in it; stop those that systemctl "
+                                       "status {} shows",
+                                       home(group), unit_of(group)));
+    }
+    return moved;
 }
 
 bool Cgroups::kill(const std::string& group) const {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "base/error.h"
+#include "kernel/cgroup_units.h"
 
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,8 +26,12 @@ struct CgroupUse {
 // "partd.slice/partd-web.slice".
 class Cgroups {
 public:
-    // From the mounts; with none at all every operation says so.
-    static Result<Cgroups> find();
+    // From the mounts; with none at all every operation says so. `root` is "" but in tests.
+    static Result<Cgroups> find(const std::string& root = "");
+
+    // The only writer of groups where it is PID 1 and all is cgroup2; nullptr elsewhere, where partd writes
+    // itself.
+    [[nodiscard]] Systemd* systemd() const { return systemd_.get(); }
 
     // The directory of the group in which its processes live: cgroup2 where it is mounted.
     [[nodiscard]] std::string home(const std::string& group) const;
@@ -41,7 +47,8 @@ public:
     [[nodiscard]] bool present(const std::string& group) const;
     // The kernel's number for this very group; "" when it is not there.
     [[nodiscard]] std::string identity(const std::string& group) const;
-    // Makes the group where its processes live, marked. An existing one without a mark is EEXIST.
+    // Makes the group where its processes live, marked. An existing one without a mark is EEXIST. A slice
+    // where systemd is the writer.
     Result<> create(const std::string& group, const std::string& owner) const;
     // Makes the controller usable in the group: enables it from the root down (v2), or makes the group in the
     // controller's own hierarchy and moves its processes there as well (v1).
@@ -52,13 +59,17 @@ public:
 
     // The mark's owner; "" when it has none.
     [[nodiscard]] std::string owner(const std::string& group) const;
+    // Whether a group without a mark is a slice of ours that somebody had systemd make anew.
+    [[nodiscard]] bool made_anew(const std::string& group) const;
     // Our groups, from their marks.
     [[nodiscard]] std::vector<std::string> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
-    // Moves the calling process into the group, in every hierarchy where it is; an error where that would
-    // stop it.
-    Result<> join(const std::string& group) const;
+    // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own
+    // below it where systemd is the writer; an error where that would stop it.
+    Result<> join(const std::string& group, const Scope& scope) const;
+    // The same for a moment, to make what remembers the group as it is, a cgroup namespace.
+    Result<> touch(const std::string& group) const;
     // Kills all that lives in the group and below: cgroup.kill where there is one. False where there is none.
     bool kill(const std::string& group) const;
     // Stops all that lives in the group and below, or lets it go on (cgroup.freeze, or the freezer of v1).
@@ -75,6 +86,8 @@ private:
     std::string unified_;  // mount point of cgroup2
     std::set<std::string> unified_controllers_;
     std::map<std::string, std::string> v1_;  // controller → mount point
+    std::string root_;
+    std::unique_ptr<Systemd> systemd_;
 };
 
 // The extended attribute that marks a group as ours; its value is the owner.

@@ -31,9 +31,9 @@ bool Entry::isolated() const {
     return find(NamespaceType::Pid) != nullptr || find(NamespaceType::User) != nullptr;
 }
 
-Result<> enter(const Cgroups& cgroups, const Entry& entry) {
+Result<> enter(const Cgroups& cgroups, const Entry& entry, const Scope& scope) {
     if (entry.group) {
-        PARTD_TRY(cgroups.join(*entry.group));
+        PARTD_TRY(cgroups.join(*entry.group, scope));
     }
     if (const Namespace* net = entry.find(NamespaceType::Net); net != nullptr) {
         PARTD_TRY(join(*net));

@@ -35,7 +35,7 @@ struct Surroundings {
 // which only its children go), the user namespace last and as its root. With a network namespace alone as
 // ip-netns(8) does it: a mount namespace of its own in which /sys tells of that namespace and the files of
 // /etc/netns/NAME stand over those of /etc.
-Result<> enter(const Cgroups& cgroups, const Entry& entry);
+Result<> enter(const Cgroups& cgroups, const Entry& entry, const Scope& scope);
 
 // PATH, HOME and what tells a program that it is in a partition (systemd's container interface).
 std::map<std::string, std::string> clean_environment();

@@ -9,7 +9,7 @@ namespace partd::kernel {
 Result<Host> Host::open(Paths paths) {
     auto self = Netns::current();
     PARTD_TRY(self);
-    auto cgroups = Cgroups::find();
+    auto cgroups = Cgroups::find(paths.root);
     PARTD_TRY(cgroups);
     return Host(std::move(paths), std::move(*self), std::move(*cgroups));
 }
@@ -149,8 +149,7 @@ void Host::wait_until_gone(const std::set<int>& indexes) {
 std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chrono::milliseconds patience) {
     const auto now = std::chrono::steady_clock::now();
     const auto until = leaving_.try_emplace(whose, now + patience).first->second;
-    return std::max(std::chrono::milliseconds(0),
-                    std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(until - now));
 }
 
 void Host::forget_lists() {
@@ -163,6 +162,9 @@ void Host::forget_all() {
     pins_.forget();
     open_.clear();
     users_.clear();
+    if (Systemd* systemd = cgroups_.systemd()) {
+        systemd->close();  // it tells everybody who listens of all units
+    }
     forget_lists();
 }
 

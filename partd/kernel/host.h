@@ -33,11 +33,14 @@ struct Paths {
     // What outlives a reboot.
     [[nodiscard]] std::string library() const { return root + "/var/lib/partd"; }
     [[nodiscard]] std::string history() const { return library() + "/history"; }
+    [[nodiscard]] std::string way_back() const { return library() + "/way-back"; }
     [[nodiscard]] std::string confirmation() const { return library() + "/confirm"; }
     [[nodiscard]] std::string rolled_back() const { return library() + "/rolled-back"; }
     [[nodiscard]] std::string layers() const { return library() + "/layers"; }
     [[nodiscard]] std::string netns() const { return root + "/run/netns"; }
     [[nodiscard]] std::string etc_netns() const { return root + "/etc/netns"; }
+    // Units of systemd until the next boot.
+    [[nodiscard]] std::string units() const { return root + "/run/systemd/system"; }
 };
 
 // The live host, as far as partd looks at it: what is open stays open, and what was listed is remembered

@@ -1,8 +1,11 @@
 #include "kernel/host_watch.h"
 
+#include "base/text.h"
+#include "kernel/files.h"
 #include "kernel/links.h"
 #include "kernel/mounts.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/netfilter.h>
@@ -17,6 +20,9 @@
 #include <array>
 #include <cerrno>
 #include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace partd::kernel {
 
@@ -92,6 +98,27 @@ void add_link(const Link& link, Topics& topics) {
     topics.insert(alias_topic(link.alias));
 }
 
+// The process whose request a message is about: the kernel puts the port of its socket in, which of a
+// program's first socket is its number (netlink(7)).
+std::string sender_of(const Datagram& datagram) {
+    nlmsghdr header{};
+    if (datagram.data.size() < sizeof header) {
+        return {};
+    }
+    std::memcpy(&header, datagram.data.data(), sizeof header);
+    const auto name = header.nlmsg_pid == 0 ? Result<std::string>(fail(""))
+                                            : read_file(fmt::format("/proc/{}/comm", header.nlmsg_pid));
+    return name ? fmt::format("{} (process {})", trim(*name), header.nlmsg_pid) : std::string();
+}
+
+// The same from the end of a transaction, which tells the process's name even when it is gone.
+std::string sender_of(const Reply& generation) {
+    const auto attributes = generation.attributes<nfgenmsg>();
+    const auto pid = attributes.number<std::uint32_t>(NFTA_GEN_PROC_PID);
+    const std::string name = attributes.text(NFTA_GEN_PROC_NAME);
+    return pid && !name.empty() ? fmt::format("{} (process {})", name, ntohl(*pid)) : std::string();
+}
+
 bool is_below(const std::string& point, const std::string& place) {
     return point.starts_with(place) && (point.size() == place.size() || point[place.size()] == '/');
 }
@@ -133,35 +160,55 @@ void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
     }
 }
 
+void HostWatch::blame(const Topics& heard, const std::string& culprit, Topics& topics) {
+    for (const std::string& topic : heard) {
+        culprits_.insert_or_assign(topic, culprit);
+    }
+    topics.insert(heard.begin(), heard.end());
+}
+
 void HostWatch::drain_links(Topics& topics) {
     for_datagrams(links_.get(), topics, [&](Datagram& datagram) {
+        const std::string culprit = sender_of(datagram);
+        Topics heard;
         if (datagram.nsid) {
-            topics.insert(namespace_topic(*datagram.nsid));
-            return;
+            heard.insert(namespace_topic(*datagram.nsid));
         }
         std::uint32_t sequence = 0;
-        while (const auto reply = next_message(datagram.data, sequence)) {
-            take_host_event(*reply, topics);
+        while (const auto reply = datagram.nsid ? std::nullopt : next_message(datagram.data, sequence)) {
+            take_host_event(*reply, heard);
         }
+        blame(heard, culprit, topics);
     });
 }
 
 // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE: all are 1.
+// The end of a transaction tells whose it was.
 void HostWatch::drain_nftables(Topics& topics) {
+    Topics heard;
     for_datagrams(nftables_.get(), topics, [&](Datagram& datagram) {
         std::uint32_t sequence = 0;
         while (const auto reply = next_message(datagram.data, sequence)) {
             const bool ours = (reply->type >> 8) == NFNL_SUBSYS_NFTABLES;
-            if (ours && reply->head<nfgenmsg>().nfgen_family == NFPROTO_INET) {
-                topics.insert(table_topic(reply->attributes<nfgenmsg>().text(NFTA_TABLE_NAME)));
+            if (ours && (reply->type & 0xff) == NFT_MSG_NEWGEN) {
+                blame(std::exchange(heard, {}), sender_of(*reply), topics);
+            } else if (ours && reply->head<nfgenmsg>().nfgen_family == NFPROTO_INET) {
+                heard.insert(table_topic(reply->attributes<nfgenmsg>().text(NFTA_TABLE_NAME)));
             }
         }
     });
+    blame(heard, "", topics);
+}
+
+std::string HostWatch::culprit(const std::string& topic) const {
+    const auto found = culprits_.find(topic);
+    return found == culprits_.end() ? "" : found->second;
 }
 
 std::set<std::string> HostWatch::mounted() const {
     std::set<std::string> points;
-    for (const Mount& mount : read_mounts().value_or(std::vector<Mount>())) {
+    const auto mounts = current_mounts();
+    for (const Mount& mount : mounts ? **mounts : std::vector<Mount>()) {
         for (const std::string& place : places_) {
             if (is_below(mount.point, place)) {
                 points.insert(mount.point);
@@ -190,6 +237,7 @@ void HostWatch::drain_mounts(Topics& topics) {
 
 Topics HostWatch::drain() {
     Topics topics;
+    culprits_.clear();
     drain_links(topics);
     drain_nftables(topics);
     drain_mounts(topics);

@@ -5,6 +5,7 @@
 #include "kernel/netlink.h"
 #include "kernel/topics.h"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,6 +28,8 @@ public:
     void mounts_changed() { look_at_mounts_ = true; }
     // Takes what waits. What was lost (ENOBUFS) is kEverything.
     Topics drain();
+    // Who caused that one of them, as far as the kernel tells: "nft (process 1234)"; "" when it does not.
+    [[nodiscard]] std::string culprit(const std::string& topic) const;
 
 private:
     HostWatch(Fd links, Fd nftables, Fd mounts, NetlinkSocket names, std::vector<std::string> places)
@@ -36,6 +39,7 @@ private:
           names_(std::move(names)),
           places_(std::move(places)) {}
 
+    void blame(const Topics& heard, const std::string& culprit, Topics& topics);
     void drain_links(Topics& topics);
     void drain_nftables(Topics& topics);
     void drain_mounts(Topics& topics);
@@ -47,6 +51,7 @@ private:
     std::vector<std::string> places_;
     std::set<std::string> points_;  // below the places, as last seen
     bool look_at_mounts_ = false;
+    std::map<std::string, std::string> culprits_;  // by topic
 };
 
 }  // namespace partd::kernel

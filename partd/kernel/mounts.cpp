@@ -1,7 +1,12 @@
 #include "kernel/mounts.h"
 
+#include "base/fd.h"
 #include "base/text.h"
 #include "kernel/files.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -56,6 +61,37 @@ Result<std::vector<Mount>> read_mounts() {
     auto text = read_file("/proc/self/mountinfo");
     PARTD_TRY(text);
     return parse_mountinfo(*text);
+}
+
+namespace {
+
+// What was read last, by which process: a child may be in another mount namespace.
+struct LastRead {
+    pid_t process = 0;
+    Fd watched;
+    std::shared_ptr<const std::vector<Mount>> mounts;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const std::vector<Mount>>> current_mounts() {
+    static LastRead last;
+    pollfd polled{.fd = last.watched.get(), .events = POLLPRI, .revents = 0};
+    if (last.process == getpid() && poll(&polled, 1, 0) == 0) {
+        return last.mounts;
+    }
+    // Opened before it is read: what changes meanwhile is told afterwards.
+    LastRead fresh{.process = getpid(),
+                   .watched = Fd(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)),
+                   .mounts = nullptr};
+    auto mounts = read_mounts();
+    PARTD_TRY(mounts);
+    fresh.mounts = std::make_shared<const std::vector<Mount>>(std::move(*mounts));
+    if (!fresh.watched) {
+        return fresh.mounts;
+    }
+    last = std::move(fresh);
+    return last.mounts;
 }
 
 }  // namespace partd::kernel

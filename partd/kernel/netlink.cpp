@@ -174,19 +174,21 @@ Result<> NetlinkSocket::transmit(std::span<const std::uint8_t> data) {
 Result<std::span<const std::uint8_t>> NetlinkSocket::receive(int flags) {
     // The kernel never puts more into one datagram of a dump than 32 KiB, nor more than a request's own size
     // into its answer.
-    buffer_.resize(std::size_t{256} << 10);
+    // All sockets share it: what is received is read before the next is.
+    constexpr std::size_t kMost = std::size_t{256} << 10;
+    thread_local std::vector<std::uint8_t> buffer(kMost);
     while (true) {
-        const ssize_t size = recv(fd_.get(), buffer_.data(), buffer_.size(), flags | MSG_TRUNC);
+        const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), flags | MSG_TRUNC);
         if (size < 0 && errno == EINTR) {
             continue;
         }
         if (size < 0) {
             return fail_errno("receive from netlink");
         }
-        if (static_cast<std::size_t>(size) > buffer_.size()) {
+        if (static_cast<std::size_t>(size) > buffer.size()) {
             return fail(EMSGSIZE, "receive from netlink");
         }
-        return std::span<const std::uint8_t>(buffer_).first(static_cast<std::size_t>(size));
+        return std::span<const std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
     }
 }
 

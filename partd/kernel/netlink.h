@@ -149,7 +149,6 @@ private:
 
     Fd fd_;
     std::uint32_t sequence_ = 0;
-    std::vector<std::uint8_t> buffer_;
 };
 
 // What an NLMSG_ERROR says: the errno and the kernel's own words (extack); nullopt for an acknowledgement.

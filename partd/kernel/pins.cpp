@@ -47,12 +47,12 @@ std::vector<std::string> PinDirectory::names(const std::string& below) const {
 }
 
 std::optional<std::string> PinDirectory::trouble() const {
-    const auto mounts = read_mounts();
+    const auto mounts = current_mounts();
     if (!mounts) {
         return mounts.error().message;
     }
     const Mount* below = nullptr;
-    for (const Mount& mount : *mounts) {
+    for (const Mount& mount : **mounts) {
         if (mount.point != path_) {
             continue;
         }

@@ -53,7 +53,7 @@ struct Ending {
 // Ends them all at once. Returns those of each that are still there a moment after SIGKILL (in an
 // uninterruptible wait). The identity of each is held by pidfd, so that a reused number is never hit.
 // `most`: returns after that time, with those whose patience is not over yet, too.
-std::vector<std::set<pid_t>> end_processes(
-    std::span<const Ending> endings, std::optional<std::chrono::milliseconds> most = std::nullopt);
+std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
+                                           std::optional<std::chrono::milliseconds> most = std::nullopt);
 
 }  // namespace partd::kernel

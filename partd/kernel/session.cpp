@@ -22,6 +22,8 @@
 #include <cstdlib>
 #include <set>
 
+#include <fmt/format.h>
+
 namespace partd::kernel {
 
 namespace {
@@ -103,9 +105,10 @@ void close_others(const Entry& entry, const Channel& told) {
 }
 
 // In the child: everything up to the program.
-Result<> go_inside(const Cgroups& cgroups, const Entry& entry, const SessionPlan& plan, Channel& told) {
+Result<> go_inside(const Cgroups& cgroups, const Entry& entry, const Scope& scope, const SessionPlan& plan,
+                   Channel& told) {
     close_others(entry, told);
-    PARTD_TRY(enter(cgroups, entry));
+    PARTD_TRY(enter(cgroups, entry, scope));
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user takes it back
     if (entry.isolated()) {
         leave_session();
@@ -298,9 +301,11 @@ Result<Fd> await_start(Channel& channel, int signals, pid_t child) {
 }  // namespace
 
 Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan& plan) {
+    // By this process' number, which the caller knows; the child may have another one.
+    const Scope scope{.name = fmt::format("exec-{}", getpid()), .hang_up = true};
     if (!entry.isolated()) {
         // In the place of this process: nothing to relay, and a service manager sees the program itself.
-        auto entered = enter(cgroups, entry);
+        auto entered = enter(cgroups, entry, scope);
         return entered ? be_program(entry, plan) : entered.error();
     }
     auto channel = Channel::open();
@@ -324,7 +329,7 @@ Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan&
         ours.close();
         sigprocmask(SIG_SETMASK, &before, nullptr);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-        theirs.send(go_inside(cgroups, entry, plan, theirs));
+        theirs.send(go_inside(cgroups, entry, scope, plan, theirs));
         _exit(1);
     }
     theirs.close();

@@ -14,6 +14,7 @@
 #include "kinds/partition.h"
 #include "kinds/route.h"
 #include "kinds/rule.h"
+#include "kinds/service.h"
 #include "kinds/sysctl.h"
 #include "kinds/veth.h"
 
@@ -25,9 +26,9 @@ namespace partd {
 namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
-constexpr std::array kAll = {&kNamespace, &kNetns, &kCgroup, &kLimit,   &kVeth,  &kAddress,
-                             &kRoute,     &kRule,  &kSysctl, &kDnsFile, &kTable, &kNat,
-                             &kGate,      &kHost,  &kLayer,  &kInit,    &kLater, &kPartition};
+constexpr std::array kAll = {&kNamespace, &kNetns,  &kCgroup,  &kLimit,   &kVeth,     &kAddress, &kRoute,
+                             &kRule,      &kSysctl, &kDnsFile, &kTable,   &kNat,      &kGate,    &kHost,
+                             &kLayer,     &kInit,   &kLater,   &kService, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();
 

@@ -140,13 +140,14 @@ Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
     const auto take = [&](const std::string& group) {
         const std::string owner = cgroups.owner(group);
+        const bool anew = owner.empty() && cgroups.made_anew(group);
         Resource found{.key = cgroup_key(group),
                        .spec = Spec(Cgroup{group, owner}),
                        .owner = owner == "partd" ? "" : owner,
                        .half_made = true,
-                       .marked = !owner.empty(),
+                       .marked = !owner.empty() || anew,
                        .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group)),
-                       .identity = cgroups.identity(group)};
+                       .identity = anew ? "" : cgroups.identity(group)};
         if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
             found.needs.push_back(cgroup_key(group.substr(0, slash)));
         }

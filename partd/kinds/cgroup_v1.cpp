@@ -127,6 +127,12 @@ Files v1_files(std::string_view key, const std::string& value) {
     return {};
 }
 
+// io.weight 1 to 10000 as io.bfq.weight 1 to 1000, 100 being usual in both, as systemd translates them.
+std::uint64_t bfq_weight(std::uint64_t weight) {
+    constexpr std::uint64_t kUsual = 100;
+    return weight <= kUsual ? weight : kUsual + (weight - kUsual) * (1000 - kUsual) / (10000 - kUsual);
+}
+
 CgroupFiles io_max(const std::string& value, const kernel::Cgroups& cgroups) {
     CgroupFiles result{.controller = "io", .files = {}, .problem = {}};
     const auto lines = io_lines(value, result.problem);
@@ -170,7 +176,7 @@ CgroupFiles files_of(std::string_view key, const std::string& value, const kerne
             file = {.name = "io.weight",
                     .value = "default " + value,
                     .other_name = "io.bfq.weight",
-                    .other_value = "default " + std::to_string(std::min<std::uint64_t>(weight, 1000))};
+                    .other_value = "default " + std::to_string(bfq_weight(weight))};
         }
         return {.controller = controller, .files = {std::move(file)}, .problem = {}};
     }

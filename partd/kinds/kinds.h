@@ -68,7 +68,7 @@ struct LiveKind {
     Result<> (*observe)(Look& look) = nullptr;
     // Carries out one change at once, or adds it to the batch under that number.
     Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
-    // Adds the topics of events (kernel/watch.h) that may be about this resource.
+    // Adds the topics of events (kernel/topics.h) that may be about this resource.
     void (*watch)(const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) = nullptr;
 };
 

@@ -8,7 +8,6 @@ constexpr Declaration kLanguage[] = {
     {.path = "network"},
     {.path = "assert"},
     {.path = "partition.*.firewall"},
-    {.path = "partition.*.service"},
 };
 
 }  // namespace

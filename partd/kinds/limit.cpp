@@ -2,6 +2,7 @@
 #include "kernel/files.h"
 #include "kinds/cgroup.h"
 #include "kinds/cgroup_v1.h"
+#include "kinds/limit_unit.h"
 
 #include <algorithm>
 
@@ -114,14 +115,75 @@ Result<> observe(Look& look) {
     return {};
 }
 
+// The properties of the group's slice for a value; `mark` tells what is declared of the other one that shares
+// the property.
+std::optional<kernel::UnitProperties> properties_for(const kernel::Cgroups& cgroups, const Limit& limit,
+                                                     bool reset) {
+    const auto other = [&](const char* key) {
+        return kernel::get_xattr(cgroups.home(limit.group), mark_name(key));
+    };
+    const std::string own = reset ? "" : limit.value;
+    if (limit.key == "cpu.weight") {
+        return cpu_weight_properties(own, other("cpu.idle"));
+    }
+    if (limit.key == "cpu.idle") {
+        return cpu_weight_properties(other("cpu.weight"), own);
+    }
+    if (limit.key == "io.weight" && reset) {
+        return unit_properties(limit.key, "");
+    }
+    return unit_properties(limit.key, limit.value);
+}
+
+// systemd has no property for memory.oom.group of a slice, but writes 0 there along with other values.
+Result<> keep_oom_group(const kernel::Cgroups& cgroups, const std::string& group) {
+    const std::string wanted = kernel::get_xattr(cgroups.home(group), mark_name("memory.oom.group"));
+    return wanted.empty()
+               ? Result<>()
+               : kernel::write_kernel_file(cgroups.directory("memory", group) + "/memory.oom.group", wanted);
+}
+
+// Whether systemd has a property for it, which is then set. It tells nobody whether the kernel took the
+// value: `reset` or not, that has to be seen.
+Result<bool> write_property(const kernel::Cgroups& cgroups, const Limit& limit, bool reset) {
+    auto* systemd = cgroups.systemd();
+    const auto properties = systemd == nullptr ? std::nullopt : properties_for(cgroups, limit, reset);
+    if (!properties) {
+        return false;
+    }
+    const std::string unit = kernel::unit_of(limit.group);
+    PARTD_TRY(systemd->set_properties(unit, *properties));
+    PARTD_TRY(keep_oom_group(cgroups, limit.group));
+    if (const std::string found = reset ? limit.value : read_value(cgroups, limit); found != limit.value) {
+        return fail(
+            fmt::format("systemd took {} for {}, but the kernel has \"{}\" in {}: see journalctl -b _PID=1",
+                        properties->back().name, unit, found, limit.key));
+    }
+    return true;
+}
+
+// Makes the controller of a value that systemd has no property for usable: of huge pages it knows nothing and
+// leaves them alone; that of memory it enables for its own accounting.
+Result<> enable(const kernel::Cgroups& cgroups, const std::string& controller, const std::string& group) {
+    if (cgroups.systemd() != nullptr && controller == "memory") {
+        return cgroups.systemd()->set_properties(kernel::unit_of(group), {{"MemoryAccounting", true}});
+    }
+    return cgroups.enable(controller, group, cgroups.owner(group));
+}
+
 Result<> write(Doing& doing, const Limit& limit) {
     const auto& cgroups = doing.host.cgroups();
     const CgroupFiles files = files_of(limit.key, limit.value, cgroups);
     if (!files.problem.empty()) {
         return fail(files.problem);
     }
+    const auto by_systemd = write_property(cgroups, limit, false);
+    PARTD_TRY(by_systemd);
+    if (*by_systemd) {
+        return {};
+    }
     if (!files.controller.empty()) {
-        PARTD_TRY(cgroups.enable(files.controller, limit.group, cgroups.owner(limit.group)));
+        PARTD_TRY(enable(cgroups, files.controller, limit.group));
     }
     for (const CgroupFile& file : files.files) {
         const Place place = place_of(cgroups, files.controller, limit.group, file);
@@ -150,10 +212,15 @@ Result<> reset_io(const kernel::Cgroups& cgroups, const std::string& group) {
 
 Result<> reset(Doing& doing, Limit limit) {
     const auto& cgroups = doing.host.cgroups();
+    limit.value = default_of(limit.key);
+    const auto by_systemd = write_property(cgroups, limit, true);
+    PARTD_TRY(by_systemd);
+    if (*by_systemd) {
+        return {};
+    }
     if (limit.key == "io.max") {
         return reset_io(cgroups, limit.group);
     }
-    limit.value = default_of(limit.key);
     if (limit.key.starts_with("cpuset.") && cgroups.version("cpuset") == Version::V1) {
         // A v1 cpuset cannot be empty: without a limit it has what its parent has.
         limit.value = trim(

@@ -6,6 +6,7 @@
 #include "kinds/cgroup.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
+#include "kinds/service.h"
 
 #include <algorithm>
 #include <cctype>
@@ -147,9 +148,12 @@ Result<> observe(Look& look) {
         }
         Resource found{
             .key = {&kPartition.kind, name}, .spec = Spec(*partition), .owner = name, .marked = true};
-        // Its processes go before anything that they may use.
+        // Its processes go before anything that they may use, but after the services, which have a place to
+        // go back to.
         for (auto [own, last] = owned.equal_range(name); own != last; ++own) {
-            found.needs.push_back(own->second);
+            if (own->second.kind != &kService.kind) {
+                found.needs.push_back(own->second);
+            }
         }
         found.kept = partition->on_remove == OnRemove::Keep;
         look.add(std::move(found));

@@ -155,7 +155,9 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
         PARTD_TRY(stay_rolled_back(paths, options, desired));
     }
     if (options.extra) {
-        std::erase_if(desired.files, [&](const TextFile& file) { return file.path == options.extra->path; });
+        std::erase_if(desired.files, [&](const TextFile& file) {
+            return name_of(file.path) == name_of(options.extra->path);
+        });
         desired.files.push_back(*options.extra);
     }
     desired.compiled = config::compile(desired.files, pure_kinds());

@@ -42,12 +42,33 @@ Result<Scope> Engine::load(const DesiredOptions& options) {
     return adopt(std::move(*desired));
 }
 
-std::function<Result<>(const View&)> Engine::note_way_back(std::chrono::milliseconds patience) {
-    return [this, patience](const View& view) {
-        const auto last = history().last();
-        return write_confirmation(paths(),
-                                  way_back(view, last ? last->number : 0, kernel::since_boot() + patience));
-    };
+Result<> Engine::note_way_back(const View& view, const EngineApply& request) {
+    const auto last = history().last();
+    auto way = partd::way_back(view, request.options.scope, last ? last->number : 0, {});
+    if (!request.confirm) {
+        return write_way_back(paths(), way);
+    }
+    way.deadline = kernel::since_boot() + *request.confirm;
+    return write_confirmation(paths(), way);
+}
+
+std::optional<Confirmation> Engine::way_back() const {
+    const auto numbers = history().numbers();
+    auto way = read_way_back(paths());
+    const std::uint64_t before = numbers.size() < 2 ? 0 : numbers[numbers.size() - 2];
+    return way && !numbers.empty() && way->generation == before ? std::move(way) : std::nullopt;
+}
+
+Result<bool> Engine::wait_for_confirmation(std::chrono::milliseconds patience) {
+    constexpr std::chrono::minutes kRecent{10};
+    const auto last = history().last();
+    auto way = way_back();
+    if (!way || !last || std::chrono::system_clock::now() - last->time > kRecent) {
+        return false;
+    }
+    way->deadline = kernel::since_boot() + patience;
+    PARTD_TRY(write_confirmation(paths(), *way));
+    return true;
 }
 
 Result<Applied> Engine::apply(const EngineApply& request) {
@@ -55,8 +76,8 @@ Result<Applied> Engine::apply(const EngineApply& request) {
     options.parts = &parts_;
     options.paused.merge(paused(paths()));
     options.delete_limit = daemon_settings(desired_.compiled.declared).delete_limit;
-    if (request.confirm) {
-        options.before_change = note_way_back(*request.confirm);
+    if (request.confirm || generation_ == 0 || hash_of(desired_.files) != recorded_) {
+        options.before_change = [&](const View& view) { return note_way_back(view, request); };
     }
     const auto begin = std::chrono::steady_clock::now();
     auto outcome = reconciler_.apply(desired_.compiled.desired, options);
@@ -94,7 +115,9 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
     if (!desired_.rolled_back) {
         PARTD_TRY(forget_rolled_back(paths()));
     }
-    if (generation_ == 0 || files != recorded_ || outcome_text(applied.outcome) != outcome_) {
+    // A look at a part says nothing about how the whole went.
+    const bool tells = request.options.scope.all && request.options.only.empty();
+    if (generation_ == 0 || files != recorded_ || (tells && outcome_text(applied.outcome) != outcome_)) {
         PARTD_TRY(accept(paths(), desired_.files));
         auto number = record(applied.outcome, request.origin);
         PARTD_TRY(number);
@@ -143,7 +166,9 @@ Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& req
     auto view = look(desired_);
     PARTD_TRY(view);
     result.differing = differences(way, view->observed);
-    PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = way.generation}));
+    if (hash_of(desired_.files) != as_written->written) {
+        PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = way.generation}));
+    }
     PARTD_TRY(remove_confirmation(paths()));
     return result;
 }

@@ -71,6 +71,11 @@ public:
     // What waits to be confirmed, if anything does.
     [[nodiscard]] std::optional<Confirmation> waiting() const { return read_confirmation(paths()); }
     Result<> confirm() { return remove_confirmation(paths()); }
+    // The way back from the document in force, where it is known.
+    [[nodiscard]] std::optional<Confirmation> way_back() const;
+    // Has what was applied within the last minutes wait to be confirmed after all. False when it is longer
+    // ago, or the way back is not known.
+    Result<bool> wait_for_confirmation(std::chrono::milliseconds patience);
     // Makes the host as it was before the apply that waits, or as a generation said. The files stay as they
     // are, and say nothing until they change.
     Result<WentBack> go_back(const Confirmation& way, const EngineApply& request);
@@ -89,7 +94,7 @@ public:
 
 private:
     explicit Engine(kernel::Host host) : host_(std::move(host)), reconciler_(host_) {}
-    std::function<Result<>(const View&)> note_way_back(std::chrono::milliseconds patience);
+    Result<> note_way_back(const View& view, const EngineApply& request);
     void count(const Outcome& outcome, std::chrono::duration<double> took);
     Result<Applied> finish(Outcome outcome, const EngineApply& request);
     Result<std::uint64_t> record(const Outcome& outcome, const std::string& origin);

@@ -26,7 +26,7 @@ struct Execution {
     std::vector<Failed> failed = {};
     std::vector<Skipped> skipped = {};
     std::vector<Change> postponed = {};  // processes have some time left to end; what comes after is skipped
-    std::vector<Key> removed = {};                         // by a request of their own
+    std::vector<Key> removed = {};       // by a request of their own
     std::vector<std::pair<Key, std::string>> learnt = {};  // identities of what was made
 
     // Whether a change of that object neither failed nor was skipped.

@@ -111,6 +111,7 @@ std::optional<Generation> History::last() const {
 }
 
 Result<std::uint64_t> History::record(Generation generation, std::size_t most) const {
+    PARTD_TRY(kernel::make_directories(directory_.substr(0, directory_.rfind('/'))));
     PARTD_TRY(kernel::make_directories(directory_, 0700));
     auto all = numbers();
     if (generation.number == 0) {

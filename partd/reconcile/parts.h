@@ -18,6 +18,8 @@ public:
 
     // What that owner wants, but for kinds with a channel.
     [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
+    // How many there are.
+    [[nodiscard]] std::size_t owners() const { return by_owner_.size(); }
     // The scope with everyone whose objects stand on those of it.
     [[nodiscard]] Scope closed(Scope scope) const;
     // The resources of the scope and what they need, as a state of its own.

@@ -24,10 +24,10 @@ std::string line_of(const Resource& resource) {
     return resource.key.text() + " " + to_json(tabled_json(resource.spec.table(), resource.spec.data()));
 }
 
-std::vector<std::string> lines_of(const State& observed) {
+std::vector<std::string> lines_of(const State& observed, const Scope& scope) {
     std::vector<std::string> lines;
     for (const Resource& resource : observed.all()) {
-        if (resource.standing == Standing::Ours) {
+        if (resource.standing == Standing::Ours && scope.covers(*resource.key.kind, resource.owner)) {
             lines.push_back(line_of(resource));
         }
     }
@@ -71,8 +71,9 @@ const Array& list_of(const Value& object, std::string_view key) {
 
 }  // namespace
 
-Confirmation way_back(const View& view, std::uint64_t generation, milliseconds deadline) {
-    Confirmation way{.generation = generation, .boot = kernel::boot_id(), .deadline = deadline};
+Confirmation way_back(const View& view, const Scope& scope, std::uint64_t generation, milliseconds deadline) {
+    Confirmation way{
+        .generation = generation, .boot = kernel::boot_id(), .deadline = deadline, .scope = scope};
     for (const Change& change : view.plan.changes) {
         if (change.action != Action::Update) {
             continue;
@@ -82,11 +83,13 @@ Confirmation way_back(const View& view, std::uint64_t generation, milliseconds d
                                   std::string(field.field->name), field.field->json(change.found.data())});
         }
     }
-    way.before = lines_of(view.observed);
+    way.before = lines_of(view.observed, scope);
     return way;
 }
 
-Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation) {
+namespace {
+
+std::string encode(const Confirmation& confirmation) {
     Value all;
     all.set("generation", confirmation.generation);
     all.set("boot", confirmation.boot);
@@ -95,12 +98,17 @@ Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& conf
     std::ranges::for_each(confirmation.former, [&](const auto& each) { former.push(to_value(each)); });
     Value& before = all.set("before", Array());
     std::ranges::for_each(confirmation.before, [&](const std::string& line) { before.push(line); });
-    PARTD_TRY(kernel::make_directories(paths.library()));
-    return kernel::write_durably(paths.confirmation(), to_json(all) + "\n", 0600);
+    all.set("everything", confirmation.scope.all);
+    Value& owners = all.set("owners", Array());
+    std::ranges::for_each(confirmation.scope.owners, [&](const auto& owner) { owners.push(owner); });
+    Value& channels = all.set("channels", Array());
+    std::ranges::for_each(confirmation.scope.channels,
+                          [&](const auto& channel) { channels.push(std::string(channel)); });
+    return to_json(all) + "\n";
 }
 
-std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
-    const auto all = from_json(kernel::read_file(paths.confirmation()).value_or(""));
+std::optional<Confirmation> decode(const std::string& json) {
+    const auto all = from_json(json);
     if (!all) {
         return std::nullopt;
     }
@@ -117,7 +125,41 @@ std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
             found.before.push_back(*text);
         }
     }
+    const Value* everything = all->find("everything");
+    const auto* flag = everything == nullptr ? nullptr : everything->get_if<bool>();
+    found.scope.all = flag != nullptr && *flag;
+    for (const Value& owner : list_of(*all, "owners")) {
+        found.scope.owners.insert(owner.get_if<std::string>() == nullptr ? "" : *owner.get_if<std::string>());
+    }
+    for (const Kind* kind : pure_kinds()) {
+        for (const Value& channel : list_of(*all, "channels")) {
+            const auto* name = channel.get_if<std::string>();
+            if (name != nullptr && !kind->channel.empty() && kind->channel == *name) {
+                found.scope.channels.insert(kind->channel);
+            }
+        }
+    }
     return found;
+}
+
+}  // namespace
+
+Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation) {
+    PARTD_TRY(kernel::make_directories(paths.library()));
+    return kernel::write_durably(paths.confirmation(), encode(confirmation), 0600);
+}
+
+std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
+    return decode(kernel::read_file(paths.confirmation()).value_or(""));
+}
+
+Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
+    PARTD_TRY(kernel::make_directories(paths.library()));
+    return kernel::write_atomically(paths.way_back(), encode(way), 0600);
+}
+
+std::optional<Confirmation> read_way_back(const kernel::Paths& paths) {
+    return decode(kernel::read_file(paths.way_back()).value_or(""));
 }
 
 Result<> remove_confirmation(const kernel::Paths& paths) {
@@ -152,7 +194,7 @@ void want_former(const Confirmation& confirmation, State& desired) {
 std::vector<std::string> differences(const Confirmation& confirmation, const State& observed) {
     std::vector<std::string> differing;
     if (confirmation.boot == kernel::boot_id()) {
-        std::ranges::set_symmetric_difference(confirmation.before, lines_of(observed),
+        std::ranges::set_symmetric_difference(confirmation.before, lines_of(observed, confirmation.scope),
                                               std::back_inserter(differing));
     }
     return differing;

@@ -6,6 +6,7 @@
 #include "kernel/host.h"
 #include "model/plan.h"
 #include "model/resource.h"
+#include "model/scope.h"
 
 #include <chrono>
 #include <cstdint>
@@ -30,12 +31,17 @@ struct Confirmation {
         Value value = {};
     };
     std::vector<Former> former = {};
-    std::vector<std::string> before = {};  // what was ours, an object a line, sorted
+    Scope scope = {};                      // what was looked at
+    std::vector<std::string> before = {};  // what of that was ours, an object a line, sorted
 };
 
 // What the plan of this view changes, and what stands before it does.
-Confirmation way_back(const View& view, std::uint64_t generation, std::chrono::milliseconds deadline);
+Confirmation way_back(const View& view, const Scope& scope, std::uint64_t generation,
+                      std::chrono::milliseconds deadline);
 Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation);
+// The way back from the document that was applied last, which nobody asked for (yet).
+Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way);
+std::optional<Confirmation> read_way_back(const kernel::Paths& paths);
 // The one that waits; nullopt when none does.
 std::optional<Confirmation> read_confirmation(const kernel::Paths& paths);
 Result<> remove_confirmation(const kernel::Paths& paths);

@@ -51,10 +51,16 @@ void tell(Work& work, const Outcome& outcome) {
         work.say(
             fmt::format("skipped {}, which needs {}", skipped.change.key.text(), skipped.because.text()));
     }
+    for (const Change& postponed : outcome.execution.postponed) {
+        work.say(
+            fmt::format("{}: its processes have some time left to end (stop_timeout); partd goes on when "
+                        "they are gone",
+                        postponed.key.text()));
+    }
     if (work.request.legend) {
         const auto& execution = outcome.execution;
         const bool nothing =
-            execution.done == 0 && execution.failed.empty() && outcome.plan.conflicts.empty();
+            execution.done == 0 && outcome.plan.changes.empty() && outcome.plan.conflicts.empty();
         work.say(nothing ? "nothing to do"
                          : fmt::format("{} done, {} failed, {} skipped, {} in conflict", execution.done,
                                        execution.failed.size(), execution.skipped.size(),
@@ -89,7 +95,7 @@ int exit_code(const Outcome& outcome) {
     if (!outcome.plan.conflicts.empty()) {
         return kRefused;
     }
-    return outcome.converged ? kDone : kNotConverged;
+    return outcome.converged && outcome.execution.postponed.empty() ? kDone : kNotConverged;
 }
 
 EngineApply request_of(const Request& request) {
@@ -122,7 +128,7 @@ Answer apply(Engine& engine, const Request& request) {
     if (!work.judge(work.desired, false) || !work.knows_name(engine) || !may_apply(work)) {
         return std::move(work.answer);
     }
-    if (request.confirm && engine.waiting()) {
+    if (engine.waiting()) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
@@ -132,6 +138,15 @@ Answer apply(Engine& engine, const Request& request) {
         return work.failed(applied.error());
     }
     report(work, *applied);
+    if (request.confirm && !engine.waiting()) {
+        auto waits = engine.wait_for_confirmation(*request.confirm);
+        if (!waits) {
+            return work.failed(waits.error());
+        }
+        if (!*waits) {
+            work.say("there is nothing to confirm");
+        }
+    }
     if (request.confirm && engine.waiting()) {
         work.say(fmt::format("waits for partctl confirm; goes back in {} s otherwise",
                              std::chrono::ceil<std::chrono::seconds>(*request.confirm).count()));

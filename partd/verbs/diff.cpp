@@ -5,7 +5,7 @@ namespace partd::verbs {
 
 Answer diff(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
-    if (!work.load(false) || !work.knows_name(engine)) {
+    if (!work.load(false, true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }
     auto view = engine.look(work.desired, request.name);

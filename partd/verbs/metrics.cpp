@@ -129,7 +129,14 @@ Answer metrics(Engine& engine, const Request& request) {
     for (const Summary& summary : summarize(engine, work.desired, *view)) {
         states.emplace(summary.name, summary.state);
     }
-    work.print("{}", metrics_text(engine, states));
+    const std::string text = metrics_text(engine, states);
+    if (request.json) {
+        Value value;
+        value.set("prometheus", text);
+        work.print_json(std::move(value));
+    } else {
+        work.print("{}", text);
+    }
     return work.done();
 }
 

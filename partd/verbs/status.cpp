@@ -109,8 +109,17 @@ Answer status(Engine& engine, const Request& request) {
     std::erase_if(
         all, [&](const Summary& summary) { return !request.name.empty() && summary.name != request.name; });
     if (all.empty() && !request.name.empty()) {
-        work.complain(fmt::format("there is no partition \"{}\"", printable(request.name)));
-        return work.done(kUsage);
+        if (!work.knows_name(engine)) {
+            return std::move(work.answer);
+        }
+        Summary slice;
+        slice.name = request.name;
+        slice.state = view->plan.empty() ? "active" : "degraded";
+        all.push_back(std::move(slice));
+    }
+    if (const auto waiting = engine.waiting()) {
+        work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
+                                  std::chrono::ceil<std::chrono::seconds>(time_left(*waiting)).count()));
     }
     if (request.json) {
         Value partitions = Array();
@@ -123,7 +132,8 @@ Answer status(Engine& engine, const Request& request) {
     } else {
         print_whole(work, all.front(), *view);
     }
-    const bool differs = !view->plan.empty() || !work.desired.good();
+    const bool invalid = request.name.empty() ? !work.desired.good() : all.front().state == "invalid";
+    const bool differs = !view->plan.empty() || invalid;
     return work.done(request.check && differs ? kDifferences : kDone);
 }
 

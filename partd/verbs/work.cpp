@@ -54,9 +54,10 @@ bool Work::judge(const Desired& loaded, bool tolerant) {
     return true;
 }
 
-bool Work::load(bool tolerant) {
+bool Work::load(bool tolerant, bool as_written) {
     auto loaded = load_desired(paths, {.extra = request.extra,
                                        .keep_going = tolerant || request.keep_going,
+                                       .as_written = as_written,
                                        .generation = request.generation});
     if (!loaded) {
         complain(loaded.error().message);

@@ -40,8 +40,9 @@ struct Work {
     Answer failed(const Error& error, int code = kSomeFailed);
 
     // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.
-    // `tolerant`: files that are wrong are told, but do not end it.
-    bool load(bool tolerant);
+    // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled
+    // back.
+    bool load(bool tolerant, bool as_written = false);
     // What a loaded document has to say about itself; false when there is no going on.
     bool judge(const Desired& loaded, bool tolerant);
     // Whether there is such a partition or slice; says so when not.

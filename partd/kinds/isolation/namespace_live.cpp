@@ -220,7 +220,7 @@ Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
                                                        wanted.boottime.value_or(milliseconds(0))});
         case NamespaceKind::Cgroup:
             return kernel::make_namespace(
-                wanted.type, owner, [&] { return host.cgroups().join(host.group_of(wanted.partition)); });
+                wanted.type, owner, [&] { return host.cgroups().touch(host.group_of(wanted.partition)); });
         case NamespaceKind::Mnt: {
             auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
             PARTD_TRY(root);

@@ -4,6 +4,7 @@
 #include "kinds/nat/layout.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
@@ -95,6 +96,9 @@ Result<std::vector<std::string>> sets_to_tell(kernel::nft::Nftables& nftables,
 
 Result<> observe(Look& look) {
     auto nftables = look.host.nftables();
+    if (!nftables && nftables.error().code == EPROTONOSUPPORT) {
+        return {};  // this kernel has none: nothing is there, and who wants a table is told so
+    }
     PARTD_TRY(nftables);
     auto view = (*nftables)->look(kTableName);
     PARTD_TRY(view);

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partd {
+
+// Files of units that partd writes (systemd.unit(5), systemd.syntax(7)).
+
+// What a service runs in, and whose it is.
+struct UnitPlace {
+    std::string service;           // "web/nginx"
+    std::string file;              // that declares it
+    std::string slice;             // "partd-web.slice"
+    std::string netns;             // path of its network namespace; "" for the host's
+    std::vector<std::string> etc;  // paths that stand in for those of the same name in /etc
+};
+
+// What a unit of partd's runs.
+struct UnitCommand {
+    std::string description;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> environment;
+    std::string restart;   // "on-failure"
+    std::string user;      // "": root
+    bool relayed = false;  // by a process that passes signals on
+};
+
+// Text that systemd reads as this one word, whatever is in it but control characters, which no file of
+// configuration can have: quoted, with '%', '"' and '\' escaped.
+std::string quoted_word(std::string_view text);
+
+// The file that makes an existing unit run there.
+std::string drop_in(const UnitPlace& place);
+// A unit of its own.
+std::string unit_file(const UnitPlace& place, const UnitCommand& command);
+
+// The service that a file was written for, from its first line; nullopt for a file of somebody else's.
+std::optional<std::string> service_of(std::string_view text);
+// "nginx.service.d/50-partd-web.conf".
+std::string drop_in_name(std::string_view unit, std::string_view partition);
+// "partd-web-app.service".
+std::string own_unit_name(std::string_view partition, std::string_view name);
+
+}  // namespace partd
