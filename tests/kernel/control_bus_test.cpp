@@ -136,7 +136,7 @@ TEST_CASE("bus: signals reach whoever listens", "[control][bus]") {
         const auto heard = [&] { return listener.written(); };
         INFO(heard());
     }
-    Background script(Arguments{"python3", "-c", R"(
+    Background script(Arguments{"/usr/bin/python3", "-c", R"(
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect("/run/partd/bus")
 s.sendall(b"\0AUTH EXTERNAL 30\r\n"); s.recv(200)
@@ -149,6 +149,20 @@ print("both", flush=True)
     host.sandbox.write_config("p1.toml", numbered_partition(1));
     CHECK(eventually([&] { return script.written().find("both") != std::string::npos; }));
     INFO(script.written());
+}
+
+TEST_CASE("bus: libdbus gets along with it", "[control][bus]") {
+    Served host;
+    // It sends its first call together with the end of the handshake.
+    for (int i = 0; i < 20; ++i) {
+        const auto asked =
+            run({"dbus-send", "--bus=unix:path=/run/partd/bus", "--print-reply", "--reply-timeout=2000",
+                 "--dest=org.partd1", "/org/partd1", "org.freedesktop.DBus.Properties.Get",
+                 "string:org.partd1.Manager", "string:Partitions"});
+        INFO(asked.text());
+        REQUIRE(asked.code == 0);
+        CHECK(asked.out.find("string \"web\"") != std::string::npos);
+    }
 }
 
 TEST_CASE("bus: every method answers", "[control][bus]") {
@@ -226,7 +240,10 @@ TEST_CASE("bus: nonsense is an error, and the daemon lives", "[control][bus]") {
 TEST_CASE("bus: wrong values of right types are refused by name", "[control][bus]") {
     Served host;
     for (const std::string name : {"../../etc/passwd", "", "web/../web", "\x01", "nobody"}) {
-        for (const char* method : {"Pause", "Resume", "Show", "Freeze", "Kill"}) {
+        for (const std::string method : {"Pause", "Resume", "Show", "Freeze", "Kill"}) {
+            if (method == "Show" && name.empty()) {
+                continue;  // what belongs to nobody alone
+            }
             const auto answer = call(method, {"a{sv}", "1", "name", "s", name});
             INFO(method << " \"" << name << "\": " << answer.text());
             REQUIRE(answer.code == 0);

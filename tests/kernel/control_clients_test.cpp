@@ -303,7 +303,7 @@ TEST_CASE("clients: a member of group partd may look, and no more", "[control][c
     }
     // so many of them that they fill what is theirs: root still gets in
     Background crowd(Arguments{"setpriv", "--reuid", "65534", "--regid", "65534", "--groups", "64999", "--",
-                               "python3", "-c", R"(
+                               "/usr/bin/python3", "-c", R"(
 import socket, time
 kept = []
 for i in range(100):

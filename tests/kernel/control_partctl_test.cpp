@@ -52,7 +52,7 @@ TEST_CASE("control: partctl has the daemon work, and says so", "[control][partct
 
 TEST_CASE("control: --no-daemon works beside a daemon", "[control][partctl]") {
     Sandbox sandbox;
-    sandbox.write_config("base.toml", "[daemon]\nsettle = \"5s\"\n");
+    sandbox.write_config("base.toml", "[daemon]\nsettle = \"1s\"\n");
     Daemon daemon;
     REQUIRE(eventually([&] { return answers(sandbox); }));
     REQUIRE(sandbox.partctl({"apply"}).code == 0);  // so that the daemon knows of its settle time

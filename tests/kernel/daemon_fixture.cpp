@@ -91,6 +91,10 @@ bool converged(const Sandbox& sandbox, Milliseconds within) {
     return eventually([&] { return sandbox.diff() == 0; }, within);
 }
 
+bool as_in_force(const Sandbox& sandbox, Milliseconds within) {
+    return eventually([&] { return sandbox.partctl({"status", "--check"}).code == 0; }, within);
+}
+
 bool answers(const Sandbox& sandbox) {
     const auto asked = sandbox.partctl({"-v", "status"}, {.input = {}, .timeout = 2s});
     return asked.code == 0 && asked.err.find("asking partd") != std::string::npos;

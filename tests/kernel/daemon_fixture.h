@@ -57,6 +57,8 @@ private:
 std::size_t occurrences(const std::string& text, const std::string& words);
 /// Whether the host becomes as declared within the time.
 bool converged(const Sandbox& sandbox, Milliseconds within = 5s);
+/// Whether the host becomes as what is in force says, also where files were rolled back.
+bool as_in_force(const Sandbox& sandbox, Milliseconds within = 5s);
 /// Whether partd answers `partctl status` within 2 s, itself and not partctl's own process.
 bool answers(const Sandbox& sandbox);
 /// Whether a network namespace has that name.
