@@ -23,6 +23,8 @@ namespace {
 // Those of the entry that is being logged: spdlog's messages carry none.
 const LogFields* current_fields = nullptr;
 
+bool verbose_asked = false;
+
 class JournalSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
@@ -61,13 +63,14 @@ void start_log(std::string_view program, bool verbose) {
                      : spdlog::stderr_logger_st(std::string(program));
     logger->set_pattern("%n: %v");
     spdlog::set_default_logger(std::move(logger));
-    set_log_level(verbose ? LogLeast::Detail : LogLeast::Info);
+    verbose_asked = verbose;
+    set_log_level(LogLeast::Info);
 }
 
 void set_log_level(LogLeast least) {
-    spdlog::set_level(least == LogLeast::Error  ? spdlog::level::err
-                      : least == LogLeast::Info ? spdlog::level::info
-                                                : spdlog::level::debug);
+    spdlog::set_level(verbose_asked || least == LogLeast::Detail ? spdlog::level::debug
+                      : least == LogLeast::Error                 ? spdlog::level::err
+                                                                 : spdlog::level::info);
 }
 
 void log_info(std::string_view text) {

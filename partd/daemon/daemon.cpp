@@ -177,6 +177,7 @@ void Daemon::reload() {
     sd_event_now(loop_->event(), CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(now));
     stale_files_ = true;
+    settle_->disarm();
     pending_.all = true;
     refused_.clear();
     backoff_.forget();
@@ -184,13 +185,18 @@ void Daemon::reload() {
     sd_notify(0, "READY=1");
 }
 
+// While files are being changed nobody knows what is wanted: what else there is to do waits for them. When
+// they cannot be read at all, what was read last is kept.
 void Daemon::converge() {
-    settle_->disarm();
     soon_->disarm();
+    if (stale_files_ && settle_->armed()) {
+        return;
+    }
     if (stale_files_ && !read_files()) {
         settle_->arm(std::max(settings_.settle, milliseconds(1000)));
-        blind_ = true;
         notify();  // whoever waits for the start does not wait for this
+    }
+    if (!loaded_) {
         return;
     }
     pending_.add(backoff_.due(Clock::now(), drift_));
@@ -201,10 +207,11 @@ bool Daemon::read_files() {
     const std::uint64_t before = hash_of(engine_->desired().files);
     auto changed = engine_->load({.keep_going = true});
     if (!changed) {
-        say({.what = "files", .message = changed.error().message, .bad = true});
+        complain({changed.error().message});
         return false;
     }
     stale_files_ = false;
+    loaded_ = true;
     const Desired& desired = engine_->desired();
     if (hash_of(desired.files) != before) {
         drift_ = false;  // what is done now is what the files say anew
@@ -216,13 +223,17 @@ bool Daemon::read_files() {
     for (const Problem& problem : desired.problems) {
         complaints.push_back(place_text(problem.at) + problem.message);
     }
-    if (complaints != told_) {
-        for (const std::string& complaint : complaints) {
+    complain(std::move(complaints));
+    return true;
+}
+
+void Daemon::complain(std::vector<std::string> about_files) {
+    if (about_files != told_) {
+        for (const std::string& complaint : about_files) {
             say({.what = "files", .message = complaint, .bad = true});
         }
-        told_ = std::move(complaints);
+        told_ = std::move(about_files);
     }
-    return true;
 }
 
 void Daemon::carry_out(Scope scope) {
@@ -290,10 +301,9 @@ void Daemon::applied(const Applied& done) {
     }
     generation_ = done.generation;
     refused_.clear();
-    const auto held = backoff_.held(now);
     std::uint64_t repairs = 0;
     for (const Change& change : outcome.plan.changes) {
-        if (!held.contains(change.key.text()) && outcome.execution.did(change.key)) {
+        if (!outcome.left.contains(change.key.text()) && outcome.execution.did(change.key)) {
             tell_change(change, repairing_, now);
             repairs += repairing_ ? 1 : 0;
         }
@@ -325,6 +335,11 @@ void Daemon::note_states(const Applied& done) {
     }
     for (const auto& skipped : done.outcome.execution.skipped) {
         note(skipped.change.owner, "degraded");
+    }
+    for (const Change& change : done.outcome.plan.changes) {
+        if (done.outcome.left.contains(change.key.text())) {
+            note(change.owner, "degraded");
+        }
     }
     for (const Conflict& conflict : done.outcome.plan.conflicts) {
         note(conflict.owner, "conflict");
@@ -428,11 +443,16 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
         engine_->host().forget_all();
         return answer;
     }
+    if (answer.generation > 0 && engine_->desired().good()) {
+        stale_files_ = false;  // it has just read them
+        loaded_ = true;
+        settle_->disarm();
+    }
     // Whatever it did: everything may be different now.
     settle_in({});
     plan_next(Clock::now());
     if (verb.name == "resume" || verb.name == "pause") {
-        pending_.owners.insert(request.name);
+        pending_.all = true;  // files may have stopped to declare it meanwhile: no part of them is its own
         look_soon();
     }
     return answer;

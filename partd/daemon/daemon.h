@@ -50,6 +50,7 @@ private:
     void converge();
     // False when it could not be read at all.
     bool read_files();
+    void complain(std::vector<std::string> about_files);
     void carry_out(Scope scope);
     // What happened up to now: those of the scope are about to be looked at, the others have their turn
     // later.
@@ -85,6 +86,7 @@ private:
     Backoff backoff_;
     Scope pending_ = {};        // who has to be looked at
     bool stale_files_ = true;   // they have to be read again
+    bool loaded_ = false;       // they were read, once at least
     bool drift_ = false;        // what is done next puts back what somebody else changed
     std::string culprit_;       // who did, as far as the kernel tells
     bool repairing_ = false;    // what is being done does

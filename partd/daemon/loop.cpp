@@ -86,11 +86,15 @@ void Loop::Timer::arm(std::chrono::milliseconds after) {
 }
 
 void Loop::Timer::arm_once(std::chrono::milliseconds after) {
-    int enabled = SD_EVENT_OFF;
-    sd_event_source_get_enabled(source_, &enabled);
-    if (enabled == SD_EVENT_OFF) {
+    if (!armed()) {
         arm(after);
     }
+}
+
+bool Loop::Timer::armed() const {
+    int enabled = SD_EVENT_OFF;
+    sd_event_source_get_enabled(source_, &enabled);
+    return enabled != SD_EVENT_OFF;
 }
 
 void Loop::Timer::disarm() {

@@ -31,6 +31,7 @@ public:
         // The same, unless it is armed already.
         void arm_once(std::chrono::milliseconds after);
         void disarm();
+        [[nodiscard]] bool armed() const;
 
     private:
         friend class Loop;

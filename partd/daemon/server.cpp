@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bus/names.h"
+#include "kernel/survey.h"
 
 #include <sys/epoll.h>
 
@@ -16,9 +17,9 @@ namespace partd::daemon {
 
 namespace {
 
-// Connections at a time, and how many of them may be others' than root's.
+// Connections at a time; half of them may be others' than root's. Descriptors are for the host first.
 constexpr std::size_t kMostClients = 128;
-constexpr std::size_t kMostOthers = 64;
+constexpr std::size_t kClientsShare = 4;
 // Messages that a client lets lie before it is told goodbye.
 constexpr std::uint64_t kMostUnread = 512;
 
@@ -150,6 +151,7 @@ void Server::check_system_bus() {
 Server::~Server() {
     sd_event_source_unref(source_);
     for (Client& client : clients_) {
+        sd_event_source_disable_unref(client.rest);
         sd_bus_flush_close_unref(client.bus);
     }
 }
@@ -161,6 +163,7 @@ Result<> Server::listen(const std::string& path) {
         PARTD_TRY(fd);
         listener_ = std::move(*fd);
     }
+    spare_ = kernel::spare_descriptor();
     const int result = sd_event_add_io(event_, &source_, listener_.get(), EPOLLIN, on_connection, this);
     return result < 0 ? Result<>(fail(-result, "listen at " + path)) : Result<>();
 }
@@ -195,11 +198,21 @@ int Server::on_connection(sd_event_source*, int, std::uint32_t, void* server) {
 
 void Server::accept() {
     sweep();
-    while (auto connection = kernel::accept_connection(listener_.get())) {
+    const std::size_t most = std::min<std::size_t>(kMostClients, kernel::most_descriptors() / kClientsShare);
+    while (true) {
+        auto connection = kernel::accept_connection(listener_.get());
+        if (!connection) {
+            const int code = connection.error().code;
+            // One that nobody takes would wake us again and again.
+            if ((code == EMFILE || code == ENFILE) && kernel::turn_away(listener_.get(), spare_)) {
+                continue;
+            }
+            break;
+        }
         const bool root = kernel::peer_of(*connection) == 0;
         const auto others = std::ranges::count_if(
             clients_, [](const Client& client) { return !client.root && !client.system; });
-        if (clients_.size() >= kMostClients || (!root && static_cast<std::size_t>(others) >= kMostOthers)) {
+        if (clients_.size() >= most || (!root && static_cast<std::size_t>(others) >= most / 2)) {
             const Fd closed(*connection);
             continue;
         }
@@ -222,8 +235,10 @@ int Server::add(Client& client, int connection) {
     result = sd_id128_randomize(&id);
     result = result < 0 ? result : sd_bus_set_server(client.bus, 1, id);
     result = result < 0 ? result : sd_bus_set_sender(client.bus, bus::kService);
+    result = result < 0 ? result : sd_bus_set_connected_signal(client.bus, 1);
     result = result < 0 ? result : sd_bus_start(client.bus);
     result = result < 0 ? result : match_disconnected(client);
+    result = result < 0 ? result : match_connected(client);
     result = result < 0 ? result
                         : sd_bus_add_object_vtable(client.bus, nullptr, bus::kPath, bus::kInterface,
                                                    vtable().data(), &client);
@@ -238,6 +253,32 @@ int Server::match_disconnected(Client& client) {
                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, &client);
 }
 
+// What a client sends along with the end of its handshake, sd-bus has read but does not look at until more
+// comes: libdbus and GDBus send their first call so.
+int Server::match_connected(Client& client) {
+    return sd_bus_match_signal(client.bus, nullptr, nullptr, "/org/freedesktop/DBus/Local",
+                               "org.freedesktop.DBus.Local", "Connected", on_connected, &client);
+}
+
+int Server::on_connected(sd_bus_message*, void* data, sd_bus_error*) {
+    auto& client = *static_cast<Client*>(data);
+    return std::min(0, sd_event_add_defer(client.server->event_, &client.rest, on_rest, &client));
+}
+
+int Server::on_rest(sd_event_source*, void* data) {
+    constexpr int kMost = 64;  // what a handshake is read with holds no more
+    sd_bus* const bus = sd_bus_ref(static_cast<Client*>(data)->bus);
+    int result = 1;
+    for (int i = 0; i < kMost && result > 0; ++i) {
+        result = sd_bus_process(bus, nullptr);
+    }
+    if (result < 0) {
+        sd_bus_close(bus);
+    }
+    sd_bus_unref(bus);
+    return 0;
+}
+
 void Server::drop(Client& client) {
     client.dead = true;
 }
@@ -245,7 +286,9 @@ void Server::drop(Client& client) {
 // What is dead is taken away when nobody works with it.
 void Server::sweep() {
     std::erase_if(clients_, [](Client& client) {
+        client.dead |= !client.system && sd_bus_is_open(client.bus) <= 0;
         if (client.dead) {
+            sd_event_source_disable_unref(client.rest);
             sd_bus_close_unref(client.bus);
         }
         return client.dead;

@@ -53,7 +53,8 @@ public:
 private:
     struct Client {
         sd_bus* bus = nullptr;
-        bool root = false;  // on the own socket: may do all
+        sd_event_source* rest = nullptr;  // what came along with the handshake
+        bool root = false;                // on the own socket: may do all
         bool system = false;
         Server* server = nullptr;
         bool dead = false;
@@ -66,6 +67,7 @@ private:
     void accept();
     int add(Client& client, int connection);
     int match_disconnected(Client& client);
+    int match_connected(Client& client);
     void drop(Client& client);
     void sweep();
     template <class Each>
@@ -76,6 +78,8 @@ private:
     static int on_reload(sd_bus_message* message, void* client, sd_bus_error* error);
     static int on_polkit(sd_bus_message* reply, void* pending, sd_bus_error* error);
     static int on_disconnected(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_connected(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_rest(sd_event_source* source, void* client);
     static int on_bus_method(sd_bus_message* message, void* client, sd_bus_error* error);
     static int get_property(sd_bus* bus, const char* path, const char* interface, const char* property,
                             sd_bus_message* reply, void* client, sd_bus_error* error);
@@ -88,6 +92,7 @@ private:
     sd_event* event_;
     Service& service_;
     Fd listener_;
+    Fd spare_;
     sd_event_source* source_ = nullptr;
     bool wants_system_bus_ = false;
     std::list<Client> clients_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 
 namespace partd::kernel {
 
@@ -29,10 +30,10 @@ Result<DirectoryWatch> DirectoryWatch::open() {
 }
 
 void DirectoryWatch::follow(const std::set<std::string>& directories) {
-    for (const std::string& directory : followed_) {
-        if (!directories.contains(directory)) {
-            forget(directory);
-        }
+    std::set<std::string> dropped;
+    std::ranges::set_difference(followed_, directories, std::inserter(dropped, dropped.end()));
+    if (!dropped.empty()) {
+        forget(dropped);
     }
     for (const std::string& directory : directories) {
         if (!followed_.contains(directory)) {
@@ -42,9 +43,10 @@ void DirectoryWatch::follow(const std::set<std::string>& directories) {
     followed_ = directories;
 }
 
-void DirectoryWatch::forget(const std::string& followed) {
+void DirectoryWatch::forget(const std::set<std::string>& followed) {
     for (auto at = watches_.begin(); at != watches_.end();) {
-        std::erase_if(at->second, [&](const Purpose& purpose) { return purpose.followed == followed; });
+        std::erase_if(at->second,
+                      [&](const Purpose& purpose) { return followed.contains(purpose.followed); });
         if (at->second.empty()) {
             inotify_rm_watch(fd_.get(), at->first);
             at = watches_.erase(at);
@@ -55,8 +57,11 @@ void DirectoryWatch::forget(const std::string& followed) {
 }
 
 void DirectoryWatch::watch_again(const std::set<std::string>& followed) {
+    if (followed.empty()) {
+        return;
+    }
+    forget(followed);
     for (const std::string& directory : followed) {
-        forget(directory);
         watch(directory);
     }
 }
@@ -69,11 +74,7 @@ void DirectoryWatch::watch(const std::string& followed) {
         const int number = inotify_add_watch(fd_.get(), at.empty() ? "/" : at.c_str(),
                                              IN_MASK_ADD | (awaited.empty() ? kInside : kAbove));
         if (number >= 0) {
-            auto& purposes = watches_[number];
-            if (const Purpose purpose{followed, awaited};
-                std::ranges::find(purposes, purpose) == purposes.end()) {
-                purposes.push_back(purpose);
-            }
+            watches_[number].insert({followed, awaited});
             if (awaited.empty() || retried || !exists(at + "/" + awaited)) {
                 return;
             }
@@ -112,6 +113,13 @@ void DirectoryWatch::take(int number, std::uint32_t mask, std::string_view name,
         }
         if (gone || arrives) {
             moved.insert(purpose.followed);
+        }
+        // Of a control group that goes only the one above it tells.
+        const bool entry = (mask & IN_ISDIR) != 0 && (mask & (IN_CREATE | IN_DELETE | IN_MOVE)) != 0;
+        const std::string inner = purpose.followed + "/" + std::string(name);
+        if (entry && purpose.awaited.empty() && followed_.contains(inner)) {
+            topics.insert(directory_topic(inner));
+            moved.insert(inner);
         }
     }
 }

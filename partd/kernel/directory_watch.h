@@ -4,12 +4,12 @@
 #include "base/fd.h"
 #include "kernel/topics.h"
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace partd::kernel {
 
@@ -33,17 +33,17 @@ private:
     struct Purpose {
         std::string followed;
         std::string awaited;  // the name in it that the missing one begins with; "" for itself
-        bool operator==(const Purpose&) const = default;
+        auto operator<=>(const Purpose&) const = default;
     };
     void watch(const std::string& followed);
     void watch_again(const std::set<std::string>& followed);
-    void forget(const std::string& followed);
+    void forget(const std::set<std::string>& followed);
     void take(int number, std::uint32_t mask, std::string_view name, bool (*counts)(std::string_view name),
               Topics& topics, std::set<std::string>& moved) const;
 
     Fd fd_;
     std::set<std::string> followed_;
-    std::map<int, std::vector<Purpose>> watches_;  // one directory may be watched for several
+    std::map<int, std::set<Purpose>> watches_;  // one directory may be watched for several
 };
 
 }  // namespace partd::kernel

@@ -26,7 +26,7 @@ Result<> write_atomically(const std::string& path, std::string_view text, unsign
 Result<> write_durably(const std::string& path, std::string_view text, unsigned mode = 0644);
 // Adds to the end of an existing file with one write(2).
 Result<> append_file(const std::string& path, std::string_view text);
-// Changes whenever the file does: "" when there is none.
+// Changes whenever the file does: its device, inode, size and time of change; "" when there is none.
 std::string file_stamp(const std::string& path);
 // Makes the directory and those above it.
 Result<> make_directories(const std::string& path, unsigned mode = 0755);

@@ -74,6 +74,17 @@ Result<int> accept_connection(int listener) {
     return fd < 0 ? Result<int>(fail_errno("accept a connection")) : fd;
 }
 
+Fd spare_descriptor() {
+    return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+bool turn_away(int listener, Fd& spare) {
+    spare = Fd();
+    const bool taken = bool(Fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)));
+    spare = spare_descriptor();
+    return taken;
+}
+
 uid_t peer_of(int connection) {
     ucred credentials{};
     socklen_t size = sizeof credentials;

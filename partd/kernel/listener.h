@@ -16,6 +16,10 @@ Result<Fd> listen_at(const std::string& path, const std::string& group);
 Fd inherited_listener();
 // The next connection that waits, non-blocking and now the caller's to close; EAGAIN when none does.
 Result<int> accept_connection(int listener);
+// Kept for the moment when there are no others left: with it connections can at least be turned away.
+Fd spare_descriptor();
+// Takes the next connection and closes it, in the place of the spare one. False when none waits.
+bool turn_away(int listener, Fd& spare);
 // Who connected (SO_PEERCRED); root's id is 0, nobody's the highest when that cannot be told.
 uid_t peer_of(int connection);
 

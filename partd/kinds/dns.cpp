@@ -89,6 +89,13 @@ std::string path_of(const kernel::Host& host, const Key& key) {
     return host.paths().etc_netns() + "/" + key.name;
 }
 
+// An editor that empties the file first takes the mark off for a moment: it is the same file all the same.
+std::string identity_of(const std::string& path) {
+    const auto stamp = kernel::file_stamp(path);
+    const auto parts = words(stamp);
+    return parts.size() > 1 ? std::string(parts[1]) : "";
+}
+
 void observe_one(Look& look, const Key& key) {
     const std::string path = path_of(look.host, key);
     const auto text = kernel::read_file(path);
@@ -101,7 +108,8 @@ void observe_one(Look& look, const Key& key) {
               .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), *text}),
               .owner = partition,
               .marked = text->starts_with(mark_line(partition)),
-              .holder = path + " was made by somebody else"});
+              .holder = path + " was made by somebody else",
+              .identity = identity_of(path)});
 }
 
 // Without a ledger only the files themselves tell which are ours.
@@ -138,7 +146,9 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     }
     if (change.action == Action::Create) {
         PARTD_TRY(kernel::make_directories(directory));
-        return kernel::write_atomically(path, change.wanted.as<DnsFile>().content);
+        PARTD_TRY(kernel::write_atomically(path, change.wanted.as<DnsFile>().content));
+        doing.learnt.emplace_back(change.key, identity_of(path));
+        return {};
     }
     PARTD_TRY(kernel::remove_file(path));
     kernel::remove_empty_directory(directory);  // it stays when somebody else has a file in it

@@ -13,7 +13,8 @@ namespace partd {
 namespace {
 
 std::string outcome_text(const Outcome& outcome) {
-    const std::size_t failed = outcome.execution.failed.size() + outcome.execution.skipped.size();
+    const std::size_t failed =
+        std::max(outcome.execution.failed.size() + outcome.execution.skipped.size(), outcome.left.size());
     const std::size_t conflicts = outcome.plan.conflicts.size();
     std::string text = failed > 0          ? fmt::format("{} changes failed", failed)
                        : outcome.converged ? "converged"
@@ -69,6 +70,11 @@ Result<bool> Engine::wait_for_confirmation(std::chrono::milliseconds patience) {
     way->deadline = kernel::since_boot() + patience;
     PARTD_TRY(write_confirmation(paths(), *way));
     return true;
+}
+
+Result<> Engine::confirm() {
+    PARTD_TRY(remove_confirmation(paths()));
+    return forget_way_back(paths());
 }
 
 Result<Applied> Engine::apply(const EngineApply& request) {
@@ -167,7 +173,10 @@ Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& req
     PARTD_TRY(view);
     result.differing = differences(way, view->observed);
     if (hash_of(desired_.files) != as_written->written) {
-        PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = way.generation}));
+        // The one that it became: the earlier one may be dropped from the history any time.
+        const std::uint64_t in_force =
+            result.applied.generation == 0 ? way.generation : result.applied.generation;
+        PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = in_force}));
     }
     PARTD_TRY(remove_confirmation(paths()));
     return result;

@@ -70,7 +70,8 @@ public:
 
     // What waits to be confirmed, if anything does.
     [[nodiscard]] std::optional<Confirmation> waiting() const { return read_confirmation(paths()); }
-    Result<> confirm() { return remove_confirmation(paths()); }
+    // What is confirmed is not waited for again.
+    Result<> confirm();
     // The way back from the document in force, where it is known.
     [[nodiscard]] std::optional<Confirmation> way_back() const;
     // Has what was applied within the last minutes wait to be confirmed after all. False when it is longer

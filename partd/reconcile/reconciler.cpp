@@ -97,7 +97,7 @@ std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const Stat
 }
 
 // Puts into the ledger what is known for certain after a look: our objects that are there, since when.
-void confirm(const View& view, const State& desired, const Scope& scope, LedgerFile& file) {
+void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& file) {
     std::set<Name> seen;
     const auto time = std::chrono::system_clock::now();
     for (const Resource& found : view.observed.all()) {
@@ -105,6 +105,9 @@ void confirm(const View& view, const State& desired, const Scope& scope, LedgerF
         const LedgerEntry* old = file.get().find(name.first, name.second);
         if (found.standing == Standing::Ours) {
             seen.insert(name);
+            if (old == nullptr && !file.get().lost) {
+                view.taken.insert(name);
+            }
             file.set(name, {.identity = found.identity,
                             .owner = found.owner,
                             .since = old != nullptr ? old->since : time});
@@ -233,6 +236,7 @@ public:
             outcome_.plan.conflicts = view->plan.conflicts;
             outcome_.plan.blocked = view->plan.blocked;
             forget_what_was_done(outcome_.execution, view->plan);
+            note_left(view->plan);
             Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
@@ -251,6 +255,15 @@ private:
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
                    ? options_.before_change(view)
                    : Result<>();
+    }
+
+    void note_left(const Plan& plan) {
+        outcome_.left.clear();
+        for (const Change& change : given_up_.empty() ? std::vector<Change>() : plan.changes) {
+            if (!options_.paused.contains(change.owner)) {
+                outcome_.left.insert(change.key.text());
+            }
+        }
     }
 
     Result<View> observe_and_plan() {

@@ -21,6 +21,8 @@ struct View {
     Ledger ledger;
     Plan plan;
     bool hidden = false;  // the network namespaces cannot be seen now
+    // Of what was found to be ours, what the ledger did not know before: a value that is about to be set.
+    std::set<Ledger::Name> taken = {};
 };
 
 struct ApplyOptions {
@@ -42,6 +44,9 @@ struct Outcome {
     std::string refused;     // why nothing was done; "" when something was
     std::size_t rounds = 0;  // of looking and carrying out
     bool converged = false;  // the last look found nothing left to do but conflicts
+    // Texts of the keys that it found still to be changed, where something failed or is held, and what comes
+    // after.
+    std::set<std::string> left = {};
 };
 
 // Compares the host with what is wanted, and makes it so: observe, plan, apply, verify. One at a time on a

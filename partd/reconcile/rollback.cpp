@@ -24,10 +24,13 @@ std::string line_of(const Resource& resource) {
     return resource.key.text() + " " + to_json(tabled_json(resource.spec.table(), resource.spec.data()));
 }
 
-std::vector<std::string> lines_of(const State& observed, const Scope& scope) {
+std::vector<std::string> lines_of(const State& observed, const Scope& scope,
+                                  const std::set<Ledger::Name>& taken = {}) {
     std::vector<std::string> lines;
     for (const Resource& resource : observed.all()) {
-        if (resource.standing == Standing::Ours && scope.covers(*resource.key.kind, resource.owner)) {
+        const bool ours = resource.standing == Standing::Ours &&
+                          !taken.contains({std::string(resource.key.kind->name), resource.key.name});
+        if (ours && scope.covers(*resource.key.kind, resource.owner)) {
             lines.push_back(line_of(resource));
         }
     }
@@ -83,7 +86,7 @@ Confirmation way_back(const View& view, const Scope& scope, std::uint64_t genera
                                   std::string(field.field->name), field.field->json(change.found.data())});
         }
     }
-    way.before = lines_of(view.observed, scope);
+    way.before = lines_of(view.observed, scope, view.taken);
     return way;
 }
 
@@ -161,6 +164,10 @@ Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
 
 std::optional<Confirmation> read_way_back(const kernel::Paths& paths) {
     return decode(kernel::read_file(paths.way_back()).value_or(""));
+}
+
+Result<> forget_way_back(const kernel::Paths& paths) {
+    return kernel::remove_file(paths.way_back());
 }
 
 Result<> remove_confirmation(const kernel::Paths& paths) {

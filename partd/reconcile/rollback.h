@@ -42,6 +42,7 @@ Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& conf
 // The way back from the document that was applied last, which nobody asked for (yet).
 Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way);
 std::optional<Confirmation> read_way_back(const kernel::Paths& paths);
+Result<> forget_way_back(const kernel::Paths& paths);
 // The one that waits; nullopt when none does.
 std::optional<Confirmation> read_confirmation(const kernel::Paths& paths);
 Result<> remove_confirmation(const kernel::Paths& paths);

@@ -11,6 +11,10 @@ Answer pause(Engine& engine, const Request& request) {
     if (!work.load(true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }
+    if (request.name.empty()) {  // partctl does not ask so, but others on the bus may
+        work.complain("pause needs the name of a partition or slice");
+        return work.done(kUsage);
+    }
     if (auto done = partd::pause(engine.paths(), request.name); !done) {
         return work.failed(done.error());
     }

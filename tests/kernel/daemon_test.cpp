@@ -1,6 +1,7 @@
 // partd in the foreground: what it does when files or the host change, and that it leaves everything when it
 // goes.
 
+#include "daemon_fixture.h"
 #include "host_view.h"
 #include "machine.h"
 
@@ -12,39 +13,6 @@
 
 using namespace partd::test;
 namespace fs = std::filesystem;
-
-namespace {
-
-constexpr const char* kWeb = R"([partition.web.link.eth0]
-address = ["10.1.1.1/24"]
-peer = { name = "web0", address = ["10.1.1.2/24"] }
-)";
-
-class Daemon {
-public:
-    Daemon() : process_(Arguments{PARTD}) {}
-    [[nodiscard]] std::string log() const { return process_.written(); }
-    [[nodiscard]] bool said(const std::string& words) const {
-        return eventually([&] { return log().find(words) != std::string::npos; });
-    }
-    void signal(int number) const { process_.signal(number); }
-    int wait() { return process_.wait(); }
-    bool running() { return process_.running(); }
-
-private:
-    Background process_;
-};
-
-// The host is as declared, and stays so for a moment.
-bool converged(Sandbox& sandbox) {
-    return eventually([&] { return sandbox.diff() == 0; });
-}
-
-bool exists(const std::string& netns) {
-    return fs::exists("/run/netns/" + netns);
-}
-
-}  // namespace
 
 TEST_CASE("daemon: a file that is dropped, edited and removed", "[daemon]") {
     Sandbox sandbox;

@@ -152,8 +152,8 @@ class Files(Installed):
         configuration = self.find("partd.conf", "tmpfiles.d")
         with tempfile.TemporaryDirectory() as root:
             self.must("systemd-tmpfiles", f"--root={root}", "--create", configuration)
-            for path in ("etc/partd", "run/partd", "var/lib/partd"):
-                self.assertEqual((pathlib.Path(root) / path).stat().st_mode & 0o7777, 0o755)
+            for path, mode in (("etc/partd", 0o755), ("run/partd", 0o755), ("var/lib/partd", 0o711)):
+                self.assertEqual((pathlib.Path(root) / path).stat().st_mode & 0o7777, mode)
 
     def test_sysusers(self):
         with tempfile.TemporaryDirectory() as root:
