@@ -75,7 +75,7 @@ Findings declared_limits(const Patient& patient) {
     return found;
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kCgroupChecks[] = {
     {"control groups of version 2", hierarchy},
     {"the controllers cpu, cpuset, io, memory and pids are there", missing_controllers},
     {"every declared limit can be had", declared_limits},
@@ -84,7 +84,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> cgroup_checks() {
-    return kChecks;
+    return kCgroupChecks;
 }
 
 }  // namespace partd::doctor

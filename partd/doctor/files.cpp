@@ -124,7 +124,7 @@ Findings subordinate_ids(const Patient& patient) {
     return found;
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kFileChecks[] = {
     {"the configuration is well", configuration},
     {"/run/netns and /run/partd/ns can be believed", names},
     {"partd sees the mounts of the host", daemon_mounts},
@@ -134,7 +134,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> file_checks() {
-    return kChecks;
+    return kFileChecks;
 }
 
 }  // namespace partd::doctor

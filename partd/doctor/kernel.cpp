@@ -190,7 +190,7 @@ Findings modules(const Patient& patient) {
     return found;
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kKernelChecks[] = {
     {"the kernel is new enough for what is declared", age},
     {"so many namespaces may be made", namespaces},
     {"programs in user namespaces may make more of them", nested_users},
@@ -202,7 +202,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> kernel_checks() {
-    return kChecks;
+    return kKernelChecks;
 }
 
 }  // namespace partd::doctor

@@ -182,7 +182,7 @@ Findings bridged(const Patient&) {
                      "Kubernetes)"}};
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kNetworkChecks[] = {
     {"no other firewall in nftables drops forwarded packets", forward_firewalls},
     {"no iptables-legacy filter table", legacy_firewalls},
     {"the host forwards, or need not", forwarding},
@@ -193,7 +193,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> network_checks() {
-    return kChecks;
+    return kNetworkChecks;
 }
 
 }  // namespace partd::doctor

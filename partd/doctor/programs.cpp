@@ -157,7 +157,7 @@ Findings bus(const Patient&) {
     return {};
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kProgramChecks[] = {
     {"no other manager of networks claims partd's links", managers},
     {"neither firewalld nor Docker runs", firewalls},
     {"systemd is there and new enough", service_manager},
@@ -167,7 +167,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> program_checks() {
-    return kChecks;
+    return kProgramChecks;
 }
 
 }  // namespace partd::doctor

@@ -82,7 +82,7 @@ Findings narrow_uplinks(const Patient& patient) {
     return found;
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kTrafficChecks[] = {
     {"the table of tracked connections has room", conntrack},
     {"the neighbour table has room for the declared links", neighbours},
     {"no link is wider than the host's way out", narrow_uplinks},
@@ -91,7 +91,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 std::span<const Check> traffic_checks() {
-    return kChecks;
+    return kTrafficChecks;
 }
 
 }  // namespace partd::doctor

@@ -16,7 +16,7 @@ namespace partd::kernel {
 namespace {
 
 // Longer than mounting anything takes.
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kEnterPatience{60};
 
 Result<> run_safely(const std::function<Result<>()>& work) {
     try {
@@ -47,7 +47,7 @@ Result<> in_child(const std::function<Result<>()>& work,
         _exit(0);
     }
     theirs.close();
-    ours.set_patience(kPatience);
+    ours.set_patience(kEnterPatience);
     Result<> result;
     if (auto told = ours.expect(); !told) {
         result = std::unexpected(std::move(told).error());

@@ -28,7 +28,7 @@ namespace partd::kernel {
 
 namespace {
 
-Result<Fd> listen(int protocol, const std::vector<int>& groups) {
+Result<Fd> open_listener(int protocol, const std::vector<int>& groups) {
     Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
@@ -127,14 +127,14 @@ bool is_below(const std::string& point, const std::string& place) {
 
 Result<HostWatch> HostWatch::open(std::vector<std::string> places) {
     auto links =
-        listen(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+        open_listener(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
                                RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NSID});
     PARTD_TRY(links);
     const int on = 1;
     if (setsockopt(links->get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) != 0) {
         return fail_errno("listen to the events of all network namespaces");
     }
-    auto nftables = listen(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
+    auto nftables = open_listener(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
     PARTD_TRY(nftables);
     Fd mounts(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
     if (!mounts) {

@@ -10,7 +10,7 @@ namespace partd {
 
 namespace {
 
-constexpr std::string_view kHeader = "partd-ledger 2 ";
+constexpr std::string_view kLedgerHeader = "partd-ledger 2 ";
 constexpr std::string_view kEnd = "end ";
 // How long the file is at least.
 constexpr char kSizeMark[] = "trusted.partd.size";
@@ -21,7 +21,7 @@ constexpr std::size_t kSmall = 16384;
 using Milliseconds = std::chrono::milliseconds;
 
 std::string header(std::string_view boot_id) {
-    return fmt::format("{}{}\n", kHeader, boot_id);
+    return fmt::format("{}{}\n", kLedgerHeader, boot_id);
 }
 
 std::string check_of(std::string_view before, std::string_view body) {
