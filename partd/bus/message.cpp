@@ -20,7 +20,7 @@ constexpr std::uint64_t kMostMilliseconds = 366ULL * 24 * 3600 * 1000;
 
 std::string take_text(sd_bus_message* message) {
     const char* text = nullptr;
-    return sd_bus_message_read_basic(message, 's', &text) > 0 ? text : "";
+    return sd_bus_message_read_basic(message, 's', static_cast<void*>(&text)) > 0 ? text : "";
 }
 
 bool take_flag(sd_bus_message* message) {

@@ -106,9 +106,8 @@ Result<Answer> Remote::ask(const Verb& verb, const Request& request) {
     sd_bus_message* call = nullptr;
     sd_bus_message* reply = nullptr;
     sd_bus_error error = SD_BUS_ERROR_NULL;
-    int result =
-        sd_bus_message_new_method_call(bus_, &call, own_socket_ ? nullptr : bus::kService, bus::kPath,
-                                       bus::kInterface, std::string(verb.method).c_str());
+    int result = sd_bus_message_new_method_call(bus_, &call, own_socket_ ? nullptr : bus::kService,
+                                                bus::kPath, bus::kInterface, verb.method);
     result = result < 0 ? result : bus::append(call, request);
     result = result < 0 ? result : sd_bus_call_async(bus_, nullptr, call, keep_reply, &reply, kPatience);
     result = result < 0 ? result : wait_for(bus_, reply);

@@ -199,8 +199,22 @@ void Daemon::converge() {
     if (!loaded_) {
         return;
     }
+    if (drift_ && host_goes_down()) {
+        return;
+    }
     pending_.add(backoff_.due(Clock::now(), drift_));
     carry_out(std::exchange(pending_, Scope::nothing()));
+}
+
+// Then what systemd stops is no drift, and would only be started to be stopped again.
+bool Daemon::host_goes_down() {
+    auto* systemd = engine_->host().cgroups().systemd();
+    const bool goes_down = systemd != nullptr && systemd->state() == "stopping";
+    if (goes_down && !goes_down_) {
+        say({.what = "resting", .message = "The host is going down: nothing is put back any more"});
+    }
+    goes_down_ = goes_down;
+    return goes_down;
 }
 
 bool Daemon::read_files() {

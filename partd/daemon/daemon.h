@@ -48,6 +48,7 @@ private:
     void confirm_time_is_over();
     // Makes the host as the files say: the files first when they changed, then whoever has to be looked at.
     void converge();
+    bool host_goes_down();
     // False when it could not be read at all.
     bool read_files();
     void complain(std::vector<std::string> about_files);
@@ -92,7 +93,8 @@ private:
     bool repairing_ = false;    // what is being done does
     std::string figures_path_;  // of the file of metrics that was written last
     bool ready_ = false;
-    bool blind_ = false;   // the last look failed
+    bool blind_ = false;  // the last look failed
+    bool goes_down_ = false;
     bool ending_ = false;  // processes of a partition that goes have some time left
     std::uint64_t generation_ = 0;
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told

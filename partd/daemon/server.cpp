@@ -96,7 +96,7 @@ const std::vector<sd_bus_vtable>& Server::vtable() {
         std::vector<sd_bus_vtable> table = {SD_BUS_VTABLE_START(0)};
         for (const verbs::Verb& verb : verbs::all_verbs()) {
             table.push_back(SD_BUS_METHOD_WITH_NAMES(
-                verb.method.data(), bus::kAsked, SD_BUS_PARAM(options), bus::kAnswered,
+                verb.method, bus::kAsked, SD_BUS_PARAM(options), bus::kAnswered,
                 SD_BUS_PARAM(output) SD_BUS_PARAM(messages) SD_BUS_PARAM(exit_code) SD_BUS_PARAM(generation),
                 on_method, SD_BUS_VTABLE_UNPRIVILEGED));
         }
@@ -228,7 +228,8 @@ void Server::accept() {
 int Server::add(Client& client, int connection) {
     sd_id128_t id{};
     int result = sd_bus_new(&client.bus);
-    if (result < 0 || (result = sd_bus_set_fd(client.bus, connection, connection)) < 0) {
+    result = result < 0 ? result : sd_bus_set_fd(client.bus, connection, connection);
+    if (result < 0) {
         const Fd closed(connection);
         return result;
     }

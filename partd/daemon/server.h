@@ -74,15 +74,15 @@ private:
     void for_clients(Each each);
 
     static int on_connection(sd_event_source* source, int fd, std::uint32_t events, void* server);
-    static int on_method(sd_bus_message* message, void* client, sd_bus_error* error);
-    static int on_reload(sd_bus_message* message, void* client, sd_bus_error* error);
-    static int on_polkit(sd_bus_message* reply, void* pending, sd_bus_error* error);
-    static int on_disconnected(sd_bus_message* message, void* client, sd_bus_error* error);
-    static int on_connected(sd_bus_message* message, void* client, sd_bus_error* error);
+    static int on_method(sd_bus_message* message, void* data, sd_bus_error* error);
+    static int on_reload(sd_bus_message* message, void* data, sd_bus_error* error);
+    static int on_polkit(sd_bus_message* reply, void* data, sd_bus_error* error);
+    static int on_disconnected(sd_bus_message* message, void* data, sd_bus_error* error);
+    static int on_connected(sd_bus_message* message, void* data, sd_bus_error* error);
     static int on_rest(sd_event_source* source, void* client);
     static int on_bus_method(sd_bus_message* message, void* client, sd_bus_error* error);
     static int get_property(sd_bus* bus, const char* path, const char* interface, const char* property,
-                            sd_bus_message* reply, void* client, sd_bus_error* error);
+                            sd_bus_message* reply, void* data, sd_bus_error* error);
     static const std::vector<sd_bus_vtable>& vtable();
     static const sd_bus_vtable kBusVtable[];
 

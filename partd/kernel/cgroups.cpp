@@ -1,6 +1,7 @@
 #include "kernel/cgroups.h"
 
 #include "base/text.h"
+#include "kernel/delegation.h"
 #include "kernel/files.h"
 #include "kernel/mounts.h"
 
@@ -93,6 +94,18 @@ Result<> inherit_cpuset(const std::string& path) {
         PARTD_TRY(write_kernel_file(path + file, *parent));
     }
     return {};
+}
+
+// Removes the groups that those who lived in it made below.
+void remove_below(const std::string& path) {
+    for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
+        const std::string inner = fmt::format("{}/{}", path, name);
+        struct stat st{};
+        if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && get_xattr(inner, kCgroupMark).empty()) {
+            remove_below(inner);
+            rmdir(inner.c_str());
+        }
+    }
 }
 
 }  // namespace
@@ -234,6 +247,7 @@ Result<> Cgroups::remove(const std::string& group) const {
         if (get_xattr(path, kCgroupMark).empty()) {
             continue;
         }
+        remove_below(path);
         // A killed process leaves its group a moment after it is gone for its parent.
         for (int attempt = 0; rmdir(path.c_str()) != 0 && errno != ENOENT; ++attempt) {
             if (errno != EBUSY || attempt == 50) {
@@ -285,6 +299,21 @@ Result<> move_here(const std::vector<std::string>& directories) {
     return {};
 }
 
+// The same, also where those whom the group was delegated to have controllers in the groups below: then it
+// has no processes itself ("no internal processes", cgroups(7)), and one beside theirs takes those that
+// enter.
+Result<> enter_group(std::vector<std::string> directories) {
+    auto moved = move_here(directories);
+    if (moved || moved.error().code != EBUSY) {
+        return moved;
+    }
+    directories.front() += "/partd-exec";
+    if (mkdir(directories.front().c_str(), 0755) != 0 && errno != EEXIST) {
+        return fail_errno("create " + directories.front());
+    }
+    return move_here(directories);
+}
+
 }  // namespace
 
 std::vector<std::string> Cgroups::marked() const {
@@ -311,11 +340,15 @@ Result<> Cgroups::join(const std::string& group, const Scope& scope) const {
         return fail("it is frozen, and so would be what enters it: partctl thaw it first");
     }
     if (systemd_ == nullptr) {
-        return move_here(directories(group));
+        return enter_group(directories(group));
     }
     // The caller may be a child of the process that has the connection.
     Systemd systemd(root_);
-    return enter_scope(systemd, group, scope);
+    const auto ids = delegation_of(*this, group);
+    Scope wanted = scope;
+    wanted.delegated = scope.delegated || ids;
+    PARTD_TRY(enter_scope(systemd, group, wanted));
+    return ids ? delegate(*this, group, *ids) : Result<>();
 }
 
 Result<> Cgroups::touch(const std::string& group) const {

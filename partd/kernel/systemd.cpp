@@ -162,15 +162,14 @@ Result<> Systemd::process(milliseconds longest) {
     return result < 0 && result != -EINTR ? Result<>(fail(-result, "wait for systemd")) : Result<>();
 }
 
-bool Systemd::is_coming_up() {
+std::string Systemd::state() {
     if (bus_ == nullptr && !open()) {
-        return false;
+        return {};
     }
     BusError error;
     char* value = nullptr;
     sd_bus_get_property_string(bus_, kService, kObject, kManager, "SystemState", &error.error, &value);
-    const std::string state = taken(value);
-    return state == "initializing" || state == "starting";
+    return taken(value);
 }
 
 std::optional<std::string> Systemd::text(const std::string& unit, const char* interface, const char* name) {

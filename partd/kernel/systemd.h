@@ -70,6 +70,10 @@ public:
     };
     Result<Unit> look(const std::string& unit);
 
+    // Its SystemState (org.freedesktop.systemd1(5)): "starting", "running", "stopping", …; "" when it does
+    // not answer.
+    std::string state();
+
     // Signals come in as long as the connection is open: between two runs it is closed.
     void close();
 
@@ -86,7 +90,6 @@ private:
     Result<Job> run_service_job(const char* method, const std::string& unit);
     Result<std::string> wait(const std::string& unit, const std::string& job,
                              std::chrono::milliseconds patience);
-    bool is_coming_up();
     Result<> process(std::chrono::milliseconds longest);
     [[nodiscard]] Result<bool> has_job(const std::string& unit);
     [[nodiscard]] std::optional<std::string> text(const std::string& unit, const char* interface,

@@ -121,7 +121,9 @@ Result<> Systemd::stop(const std::string& unit) {
 }
 
 Result<Systemd::Job> Systemd::run_service_job(const char* method, const std::string& unit) {
-    const milliseconds patience = is_coming_up() ? milliseconds(0) : milliseconds(kServicePatience);
+    const std::string now = state();
+    const bool coming_up = now == "initializing" || now == "starting";
+    const milliseconds patience = coming_up ? milliseconds(0) : milliseconds(kServicePatience);
     return run_job(method, unit, job_arguments(unit), patience);
 }
 

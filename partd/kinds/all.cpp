@@ -26,9 +26,9 @@ namespace partd {
 namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
-constexpr std::array kAll = {&kNamespace, &kNetns,  &kCgroup,  &kLimit,   &kVeth,     &kAddress, &kRoute,
-                             &kRule,      &kSysctl, &kDnsFile, &kTable,   &kNat,      &kGate,    &kHost,
-                             &kLayer,     &kInit,   &kLater,   &kService, &kPartition};
+constexpr std::array kAll = {&kNamespace, &kNetns,  &kCgroup,     &kLimit, &kVeth,    &kAddress,  &kRoute,
+                             &kRule,      &kSysctl, &kDnsFile,    &kTable, &kNat,     &kGate,     &kHost,
+                             &kLayer,     &kInit,   &kDelegation, &kLater, &kService, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();
 

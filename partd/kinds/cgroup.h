@@ -49,6 +49,7 @@ struct Limits {
     std::optional<std::int64_t> cpu_weight, io_weight;
     std::optional<CpuMax> cpu_max;
     std::optional<Switch> cpu_idle, memory_oom_group, freeze;
+    std::optional<bool> delegate;
     std::optional<CpuList> cpuset_cpus, cpuset_mems;
     std::optional<MemoryLimit> memory_min, memory_low, memory_high, memory_max, memory_swap_max;
     std::vector<Sourced<IoMax>> io_max;
@@ -74,6 +75,7 @@ struct Limit {
 
 extern const LiveKind kCgroup;
 extern const LiveKind kLimit;
+extern const LiveKind kDelegation;
 
 // Whether a limit is the switch that stops all in the group.
 bool is_freeze(const Key& limit);

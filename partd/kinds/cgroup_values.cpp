@@ -166,9 +166,9 @@ constexpr Field kLimitsFields[] = {
     field<&Limits::hugetlb_1g>("hugetlb.1GB.max", "most memory in huge pages of 1 GiB", kPlain),
     field<&Limits::hugetlb_16g>("hugetlb.16GB.max", "most memory in huge pages of 16 GiB", kPlain),
     field<&Limits::freeze>("freeze", "its processes stand still", kPlain),
+    field<&Limits::delegate>("delegate", "its root, or that of its users, may make groups below it", kPlain),
     later("devices"),
     later("net.priority"),
-    later("delegate"),
     later("match"),
 };
 

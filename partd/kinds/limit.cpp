@@ -40,8 +40,8 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
         const std::string group = group_of(declared, object->owner);
         const Key cgroup{&kCgroup.kind, group};
         for (const Field& field : Limits::table.fields) {
-            const std::string value =
-                field.text == nullptr || field.name == "parent" ? "" : field.text(object->spec.data());
+            const bool limits = field.text != nullptr && field.name != "parent" && field.name != "delegate";
+            const std::string value = limits ? field.text(object->spec.data()) : "";
             if (!value.empty()) {
                 desired.add({.key = limit_key(group, field.name),
                              .spec = Spec(Limit{group, std::string(field.name), value}),

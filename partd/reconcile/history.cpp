@@ -4,6 +4,7 @@
 #include "kernel/files.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -102,8 +103,8 @@ std::optional<Generation> History::find(std::uint64_t number) const {
 
 std::optional<Generation> History::last() const {
     const auto all = numbers();
-    for (auto number = all.rbegin(); number != all.rend(); ++number) {
-        if (auto found = find(*number)) {
+    for (const std::uint64_t number : std::views::reverse(all)) {
+        if (auto found = find(number)) {
             return found;
         }
     }

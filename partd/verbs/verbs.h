@@ -56,8 +56,8 @@ struct Answer {
 enum class Right : std::uint8_t { Read, Apply, Manage };
 
 struct Verb {
-    std::string_view name;    // "diff"
-    std::string_view method;  // on the bus: "Diff"
+    std::string_view name;  // "diff"
+    const char* method;     // on the bus: "Diff"
     Right right = Right::Read;
     Answer (*run)(Engine& engine, const Request& request) = nullptr;
     // Of verbs that do not look at the host, and need no rights.
