@@ -44,9 +44,10 @@ std::string Ip::text() const {
 
 Ip Ip::masked(unsigned length) const {
     Ip result = *this;
-    for (unsigned i = 0; i < 16; ++i) {
-        const unsigned kept = std::clamp(static_cast<int>(length) - static_cast<int>(i) * 8, 0, 8);
-        result.bytes_.at(i) = static_cast<std::uint8_t>(bytes_.at(i) & (0xff00U >> kept));
+    const std::size_t whole = length / 8;
+    if (whole < result.bytes_.size()) {
+        result.bytes_[whole] = static_cast<std::uint8_t>(bytes_[whole] & (0xff00U >> (length % 8)));
+        std::fill(result.bytes_.begin() + static_cast<std::ptrdiff_t>(whole) + 1, result.bytes_.end(), 0);
     }
     return result;
 }

@@ -31,8 +31,7 @@ void check_claims(const State& desired, Diagnostics& problems) {
         for (const std::string& claim : resource.claims) {
             const auto [entry, first] = holders.try_emplace(claim, &resource);
             // Two links of one name want much in common: once is enough.
-            const std::pair places(resource.source.text(), entry->second->source.text());
-            if (!first && told.insert(places).second) {
+            if (!first && told.emplace(resource.source.text(), entry->second->source.text()).second) {
                 problems.error(resource.source,
                                fmt::format("{} and {} both want {}", resource.key.text(),
                                            entry->second->key.text(), claim),

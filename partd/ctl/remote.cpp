@@ -109,7 +109,9 @@ Result<Answer> Remote::ask(const Verb& verb, const Request& request) {
     int result = sd_bus_message_new_method_call(bus_, &call, own_socket_ ? nullptr : bus::kService,
                                                 bus::kPath, bus::kInterface, verb.method);
     result = result < 0 ? result : bus::append(call, request);
-    result = result < 0 ? result : sd_bus_call_async(bus_, nullptr, call, keep_reply, &reply, kPatience);
+    result = result < 0
+                 ? result
+                 : sd_bus_call_async(bus_, nullptr, call, keep_reply, static_cast<void*>(&reply), kPatience);
     result = result < 0 ? result : wait_for(bus_, reply);
     Result<Answer> answer = result < 0 ? fail_bus(result, "ask partd") : Result<Answer>(Answer());
     if (result >= 0 && sd_bus_message_is_method_error(reply, nullptr) > 0) {

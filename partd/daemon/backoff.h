@@ -19,7 +19,7 @@ public:
     // It failed at that time; `scope` is what has to be looked at to try again.
     void failed(const std::string& object, Scope scope, Clock::time_point now);
     // It was mended at that time. True when that happens so often that it is contested.
-    bool repaired(const std::string& object, Scope scope, Clock::time_point now);
+    bool repaired(const std::string& name, Scope scope, Clock::time_point now);
     // The files changed: everything has a new chance.
     void forget() { objects_.clear(); }
 

@@ -314,7 +314,9 @@ void Daemon::applied(const Applied& done) {
         return;
     }
     generation_ = done.generation;
-    refused_.clear();
+    if (done.scope.all) {
+        refused_.clear();
+    }
     std::uint64_t repairs = 0;
     for (const Change& change : outcome.plan.changes) {
         if (!outcome.left.contains(change.key.text()) && outcome.execution.did(change.key)) {

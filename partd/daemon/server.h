@@ -79,7 +79,7 @@ private:
     static int on_polkit(sd_bus_message* reply, void* data, sd_bus_error* error);
     static int on_disconnected(sd_bus_message* message, void* data, sd_bus_error* error);
     static int on_connected(sd_bus_message* message, void* data, sd_bus_error* error);
-    static int on_rest(sd_event_source* source, void* client);
+    static int on_rest(sd_event_source* source, void* data);
     static int on_bus_method(sd_bus_message* message, void* client, sd_bus_error* error);
     static int get_property(sd_bus* bus, const char* path, const char* interface, const char* property,
                             sd_bus_message* reply, void* data, sd_bus_error* error);

@@ -96,7 +96,7 @@ Result<> inherit_cpuset(const std::string& path) {
     return {};
 }
 
-// Removes the groups that those who lived in it made below.
+// Removes the groups that those made below to whom it was delegated.
 void remove_below(const std::string& path) {
     for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
         const std::string inner = fmt::format("{}/{}", path, name);
@@ -247,7 +247,9 @@ Result<> Cgroups::remove(const std::string& group) const {
         if (get_xattr(path, kCgroupMark).empty()) {
             continue;
         }
-        remove_below(path);
+        if (!get_xattr(path, kDelegationMark).empty()) {
+            remove_below(path);
+        }
         // A killed process leaves its group a moment after it is gone for its parent.
         for (int attempt = 0; rmdir(path.c_str()) != 0 && errno != ENOENT; ++attempt) {
             if (errno != EBUSY || attempt == 50) {
@@ -265,12 +267,25 @@ std::string Cgroups::owner(const std::string& group) const {
 
 namespace {
 
-void collect_marked(const std::string& root, const std::string& group, std::vector<std::string>& found) {
-    found.push_back(group);
-    for (const std::string& name : list_directory(root + "/" + group).value_or(std::vector<std::string>())) {
-        const std::string inner = group + "/" + name;
-        if (name.ends_with(".slice") && !get_xattr(root + "/" + inner, kCgroupMark).empty()) {
-            collect_marked(root, inner, found);
+// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
+bool has_inner(const std::string& directory) {
+    struct stat st{};
+    return stat(directory.c_str(), &st) == 0 && st.st_nlink > 2;
+}
+
+void collect_marked(const Cgroups& cgroups, const std::string& group, std::vector<MarkedGroup>& found) {
+    auto marked = cgroups.look(group);
+    if (!marked) {
+        return;
+    }
+    found.push_back(std::move(*marked));
+    const std::string directory = cgroups.home(group);
+    if (!has_inner(directory)) {
+        return;
+    }
+    for (const std::string& name : list_directory(directory).value_or(std::vector<std::string>())) {
+        if (name.ends_with(".slice")) {
+            collect_marked(cgroups, fmt::format("{}/{}", group, name), found);
         }
     }
 }
@@ -316,12 +331,16 @@ Result<> enter_group(std::vector<std::string> directories) {
 
 }  // namespace
 
-std::vector<std::string> Cgroups::marked() const {
-    std::vector<std::string> found;
-    const std::string top = "partd.slice";
-    if (!owner(top).empty()) {
-        collect_marked(home(""), top, found);
-    }
+std::optional<MarkedGroup> Cgroups::look(const std::string& group) const {
+    std::string owner = this->owner(group);
+    return owner.empty() ? std::nullopt
+                         : std::optional(MarkedGroup{group, std::move(owner), identity(group),
+                                                     list_xattrs(home(group))});
+}
+
+std::vector<MarkedGroup> Cgroups::marked() const {
+    std::vector<MarkedGroup> found;
+    collect_marked(*this, "partd.slice", found);
     return found;
 }
 

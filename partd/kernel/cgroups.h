@@ -21,6 +21,14 @@ struct CgroupUse {
     std::optional<std::uint64_t> processes = {};
 };
 
+// A group that bears our mark.
+struct MarkedGroup {
+    std::string path = {};                     // below the hierarchy's root
+    std::string owner = {};                    // what the mark says
+    std::string identity = {};                 // the kernel's number for this very group
+    std::vector<std::string> attributes = {};  // names of all that is kept with it
+};
+
 // The control group hierarchies of this host (cgroups(7)): one cgroup2, v1 controllers each on a mount of its
 // own, or both (hybrid). Groups are named by their path below a hierarchy's root:
 // "partd.slice/partd-web.slice".
@@ -61,8 +69,10 @@ public:
     [[nodiscard]] std::string owner(const std::string& group) const;
     // Whether a group without a mark is a slice of ours that somebody had systemd make anew.
     [[nodiscard]] bool made_anew(const std::string& group) const;
-    // Our groups, from their marks.
-    [[nodiscard]] std::vector<std::string> marked() const;
+    // A group of ours; nullopt without a mark.
+    [[nodiscard]] std::optional<MarkedGroup> look(const std::string& group) const;
+    // Our groups, from their marks; those above first.
+    [[nodiscard]] std::vector<MarkedGroup> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own

@@ -14,10 +14,6 @@ namespace partd::kernel {
 
 namespace {
 
-std::string mark_name() {
-    return std::string(kCgroupMark) + ".delegate";
-}
-
 // The directories that change hands. Of a scope that systemd would write to itself, it says nothing.
 std::vector<std::string> places(const Cgroups& cgroups, const std::string& group) {
     const std::string home = cgroups.home(group);
@@ -80,18 +76,18 @@ Result<> delegate(const Cgroups& cgroups, const std::string& group, const Ids& i
             "cgroup v1 gives whoever may make groups all of its controller: mount cgroup2, or leave "
             "delegate out");
     }
-    PARTD_TRY(set_xattr(cgroups.home(group), mark_name(), ids.text()));
+    PARTD_TRY(set_xattr(cgroups.home(group), kDelegationMark, ids.text()));
     return hand_over(cgroups, group, ids);
 }
 
 Result<> end_delegation(const Cgroups& cgroups, const std::string& group) {
     PARTD_TRY(hand_over(cgroups, group, {}));
-    remove_xattr(cgroups.home(group), mark_name());
+    remove_xattr(cgroups.home(group), kDelegationMark);
     return {};
 }
 
 std::optional<Ids> delegation_of(const Cgroups& cgroups, const std::string& group) {
-    return Ids::parse(get_xattr(cgroups.home(group), mark_name()));
+    return Ids::parse(get_xattr(cgroups.home(group), kDelegationMark));
 }
 
 std::optional<Ids> delegated_to(const Cgroups& cgroups, const std::string& group) {

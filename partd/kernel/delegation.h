@@ -16,6 +16,9 @@ struct Ids {
     static std::optional<Ids> parse(std::string_view text);
 };
 
+// The attribute of a control group that says to whom it was handed.
+inline constexpr char kDelegationMark[] = "trusted.partd.delegate";
+
 // Hands a control group to somebody, who may then make groups below it and move processes between those, but
 // not change its limits (Documentation/admin-guide/cgroup-v2.rst, "Delegation"; cgroup2 only). Where systemd
 // is the writer, slices stay its own, and the delegated scopes below are handed over: those that are there,

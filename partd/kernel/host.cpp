@@ -33,8 +33,8 @@ std::string Host::group_of(std::string_view owner) {
         return known->second;
     }
     groups_.clear();
-    for (const std::string& group : cgroups_.marked()) {
-        groups_.emplace(cgroups_.owner(group), group);
+    for (MarkedGroup& group : cgroups_.marked()) {
+        groups_.emplace(std::move(group.owner), std::move(group.path));
     }
     const auto found = groups_.find(owner);
     return found == groups_.end() ? std::string() : found->second;

@@ -99,7 +99,7 @@ std::optional<int> namespace_id(NetlinkSocket& socket, int netns) {
         (void)socket.request(message(RTM_GETNSID, 0), [&](const Reply& reply) {
             id = reply.attributes<rtgenmsg>().number<std::int32_t>(NETNSA_NSID);
         });
-        return id && *id >= 0 ? std::optional<int>(*id) : std::nullopt;
+        return id && *id >= 0 ? id : std::nullopt;
     };
     if (const auto id = ask()) {
         return id;

@@ -2,6 +2,7 @@
 
 #include "kernel/files.h"
 #include "kernel/mounts.h"
+#include "kernel/netns_supply.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -89,29 +90,35 @@ Result<std::uint64_t> read_cookie(int socket) {
 
 }  // namespace
 
+Result<Netns> Netns::here(Fd fd) {
+    auto route = NetlinkSocket::open(NETLINK_ROUTE);
+    PARTD_TRY(route);
+    auto cookie = read_cookie(route->fd());
+    PARTD_TRY(cookie);
+    struct stat st{};
+    fstat(fd.get(), &st);
+    return Netns(std::move(fd), std::move(*route), *cookie, st.st_ino);
+}
+
 Result<Netns> Netns::from(Fd fd) {
     if (!is_netns(fd.get())) {
         return fail(EINVAL, "not a network namespace");
     }
-    struct stat st{};
-    fstat(fd.get(), &st);
-    std::optional<NetlinkSocket> route;
-    {
-        auto visit = Visit::enter(fd.get());
-        PARTD_TRY(visit);
-        auto socket = NetlinkSocket::open(NETLINK_ROUTE);
-        PARTD_TRY(socket);
-        route = std::move(*socket);
-    }
-    auto cookie = read_cookie(route->fd());
-    PARTD_TRY(cookie);
-    return Netns(std::move(fd), std::move(*route), *cookie, st.st_ino);
+    auto visit = Visit::enter(fd.get());
+    PARTD_TRY(visit);
+    return here(std::move(fd));
 }
 
 Result<Netns> Netns::current() {
     auto fd = open_own();
     PARTD_TRY(fd);
-    return from(std::move(*fd));
+    return here(std::move(*fd));
+}
+
+Result<Netns> Netns::make() {
+    auto visit = Visit::unshare_new();
+    PARTD_TRY(visit);
+    return current();
 }
 
 Result<> Netns::inside(const std::function<Result<>()>& work) const {
@@ -133,15 +140,10 @@ NetnsDirectory::Entry NetnsDirectory::look(const std::string& name) const {
 
 namespace {
 
-Result<Netns> make_netns(const Namespace* user) {
-    if (user != nullptr) {
-        auto made = make_namespace(NamespaceType::Net, user);
-        PARTD_TRY(made);
-        return Netns::from(std::move(*made).release());
-    }
-    auto visit = Visit::unshare_new();
-    PARTD_TRY(visit);
-    return Netns::current();
+Result<Netns> make_owned(const Namespace& user) {
+    auto made = make_namespace(NamespaceType::Net, &user);
+    PARTD_TRY(made);
+    return Netns::from(std::move(*made).release());
 }
 
 }  // namespace
@@ -149,11 +151,15 @@ Result<Netns> make_netns(const Namespace* user) {
 Result<Netns> NetnsDirectory::create(const std::string& name, const Namespace* user,
                                      const std::function<Result<>(Netns&)>& prepare) {
     PARTD_TRY(make_ready());
-    auto netns = make_netns(user);
+    auto netns = user != nullptr ? make_owned(*user) : supply_ ? supply_->take() : Netns::make();
     PARTD_TRY(netns);
     PARTD_TRY(prepare(*netns));
     PARTD_TRY(pin(name, netns->fd()));
     return netns;
+}
+
+void NetnsDirectory::expect(std::size_t count) {
+    supply_ = count == 0 ? nullptr : std::make_shared<NetnsSupply>(count);
 }
 
 }  // namespace partd::kernel

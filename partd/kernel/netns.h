@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ namespace partd::kernel {
 // An open network namespace with a routing socket in it (network_namespaces(7)).
 class Netns {
 public:
+    // A new, empty one; the calling thread stays where it is.
+    static Result<Netns> make();
     // The calling thread's.
     static Result<Netns> current();
     // The one that a descriptor of nsfs stands for; EINVAL for any other file.
@@ -33,6 +36,8 @@ public:
     Result<> inside(const std::function<Result<>()>& work) const;
 
 private:
+    // The calling thread's, which the descriptor stands for.
+    static Result<Netns> here(Fd fd);
     Netns(Fd fd, NetlinkSocket route, std::uint64_t cookie, ino_t inode)
         : fd_(std::move(fd)), route_(std::move(route)), cookie_(cookie), inode_(inode) {}
 
@@ -41,6 +46,8 @@ private:
     std::uint64_t cookie_;
     ino_t inode_;
 };
+
+class NetnsSupply;
 
 // /run/netns, the network namespaces by name as ip-netns(8) keeps them.
 class NetnsDirectory : public PinDirectory {
@@ -53,6 +60,11 @@ public:
     // anybody can see it, and gives it the name.
     Result<Netns> create(const std::string& name, const Namespace* user,
                          const std::function<Result<>(Netns&)>& prepare);
+    // So many are to be created soon that no other user namespace owns: they are made ahead. 0: that is over.
+    void expect(std::size_t count);
+
+private:
+    std::shared_ptr<NetnsSupply> supply_;
 };
 
 }  // namespace partd::kernel

@@ -9,7 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
+#include <numeric>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -35,26 +38,65 @@ struct Placed {
     const Sourced<Address>* address;
 };
 
+// A network, and the link that it means alone when it is a link-local one.
+struct Reach {
+    std::string_view link;
+    Prefix network;
+
+    explicit Reach(const Placed& placed) : network(placed.address->value.prefix()) {
+        constexpr std::uint8_t kLinkLocalV4 = 16;
+        constexpr std::uint8_t kLinkLocalV6 = 10;
+        const bool local =
+            network.ip.is_link_local() && network.length >= (network.ip.v6() ? kLinkLocalV6 : kLinkLocalV4);
+        link = local ? std::string_view(placed.interface->name) : "";
+    }
+    [[nodiscard]] bool contains(const Reach& other) const {
+        return link == other.link && network.contains(other.network.ip);
+    }
+    [[nodiscard]] auto rank() const { return std::tuple(link, network.ip, network.length); }
+};
+
+// The pairs whose networks overlap, each and all in the order of the files. Networks lie side by side or one
+// in the other, so that sorted, those around one are the ones before it that have not ended yet.
+std::vector<std::pair<std::size_t, std::size_t>> overlapping(const std::vector<Placed>& placed) {
+    const std::vector<Reach> reaches(placed.begin(), placed.end());
+    std::vector<std::size_t> order(placed.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, {}, [&](std::size_t i) { return reaches[i].rank(); });
+    std::vector<std::pair<std::size_t, std::size_t>> pairs;
+    std::vector<std::size_t> around;
+    for (const std::size_t each : order) {
+        while (!around.empty() && !reaches[around.back()].contains(reaches[each])) {
+            around.pop_back();
+        }
+        for (const std::size_t outer : around) {
+            pairs.emplace_back(std::min(outer, each), std::max(outer, each));
+        }
+        around.push_back(each);
+    }
+    std::ranges::sort(pairs);
+    return pairs;
+}
+
 // An address that two interfaces of a namespace have, or a network that two reach, sends packets to only one
 // of them.
 void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
-    for (auto a = placed.begin(); a != placed.end(); ++a) {
-        for (auto b = std::next(a); b != placed.end(); ++b) {
-            const Address& one = a->address->value;
-            const Address& two = b->address->value;
-            const bool other_links = a->interface->name != b->interface->name;
-            const bool loopback = !a->interface->link || !b->interface->link;
-            if (other_links && one.ip.is_link_local() && two.ip.is_link_local()) {
-                continue;  // those mean their own link only
-            }
-            const bool overlap = other_links && !loopback && one.prefix().overlaps(two.prefix());
-            if (one.ip == two.ip || overlap) {
-                problems.error(b->address->at,
-                               fmt::format("{} of {} overlaps with {} of {}", two.text(),
-                                           place_text(b->interface->netns, b->interface->name), one.text(),
-                                           place_text(a->interface->netns, a->interface->name)),
-                               a->address->at, "the other address");
-            }
+    for (const auto& [first, second] : overlapping(placed)) {
+        const Placed& a = placed[first];
+        const Placed& b = placed[second];
+        const Address& one = a.address->value;
+        const Address& two = b.address->value;
+        const bool other_links = a.interface->name != b.interface->name;
+        const bool loopback = !a.interface->link || !b.interface->link;
+        if (other_links && one.ip.is_link_local() && two.ip.is_link_local()) {
+            continue;  // those mean their own link only
+        }
+        if (one.ip == two.ip || (other_links && !loopback)) {
+            problems.error(b.address->at,
+                           fmt::format("{} of {} overlaps with {} of {}", two.text(),
+                                       place_text(b.interface->netns, b.interface->name), one.text(),
+                                       place_text(a.interface->netns, a.interface->name)),
+                           a.address->at, "the other address");
         }
     }
 }

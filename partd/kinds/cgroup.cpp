@@ -138,8 +138,8 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    const auto take = [&](const std::string& group) {
-        const std::string owner = cgroups.owner(group);
+    const auto take = [&](const kernel::MarkedGroup& seen) {
+        const auto& [group, owner, identity, attributes] = seen;
         const bool anew = owner.empty() && cgroups.made_anew(group);
         Resource found{.key = cgroup_key(group),
                        .spec = Spec(Cgroup{group, owner}),
@@ -147,18 +147,18 @@ Result<> observe(Look& look) {
                        .half_made = true,
                        .marked = !owner.empty() || anew,
                        .holder = fmt::format("{} exists and was not made by partd", cgroups.home(group)),
-                       .identity = anew ? "" : cgroups.identity(group)};
+                       .identity = anew ? "" : identity};
         if (const std::size_t slash = group.rfind('/'); slash != std::string::npos) {
             found.needs.push_back(cgroup_key(group.substr(0, slash)));
         }
         look.add(std::move(found));
     };
-    for (const std::string& group : look.groups()) {
+    for (const kernel::MarkedGroup& group : look.groups()) {
         take(group);
     }
     look.for_wanted(kCgroup.kind, [&](const Resource& wanted) {
         if (look.observed.find(wanted.key) == nullptr && cgroups.present(wanted.key.name)) {
-            take(wanted.key.name);
+            take({.path = wanted.key.name, .identity = cgroups.identity(wanted.key.name)});
         }
     });
     return {};

@@ -222,7 +222,7 @@ std::vector<CgroupFile> io_reset_files(bool v2) {
 
 bool is_limit_key(std::string_view key) {
     return std::ranges::any_of(Limits::table.fields, [&](const Field& field) {
-        return field.name == key && field.options.role != Role::Later && key != "parent";
+        return field.name == key && field.options.role != Role::Later && key != "parent" && key != "delegate";
     });
 }
 

@@ -3,6 +3,8 @@
 #include "kinds/cgroup.h"
 #include "kinds/isolation/membership.h"
 
+#include <algorithm>
+
 namespace partd {
 
 namespace {
@@ -75,11 +77,10 @@ std::string words_for(kernel::Host& host, const std::string& owner, const std::o
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : look.groups()) {
-        if (!kernel::delegation_of(cgroups, group)) {
+    for (const auto& [group, owner, identity, attributes] : look.groups()) {
+        if (std::ranges::find(attributes, kernel::kDelegationMark) == attributes.end()) {
             continue;
         }
-        const std::string owner = cgroups.owner(group);
         const Key cgroup{&kCgroup.kind, group};
         look.add({.key = {&kDelegation.kind, group},
                   .spec = Spec(

@@ -26,6 +26,7 @@ struct Look {
     std::vector<std::string> netns = {};  // our network namespaces that are there; found by their kind
     bool hidden = false;                  // the namespaces cannot be seen now: nothing is believed to be gone
     std::optional<kernel::nft::TableView> nftables = {};  // our table; found by its kind
+    std::optional<std::vector<kernel::MarkedGroup>> listed_groups = {};
 
     // Adds what was found, and tells whose it is: ours when the kernel has our mark on it and the ledger
     // knows this very object; a mark alone is enough when the ledger was lost, and the ledger alone for an
@@ -37,8 +38,8 @@ struct Look {
     void add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why);
     // The names of that kind that are wanted, or that partd made.
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
-    // The control groups that bear our mark.
-    [[nodiscard]] std::vector<std::string> groups() const;
+    // The control groups that bear our mark; listed once.
+    [[nodiscard]] const std::vector<kernel::MarkedGroup>& groups();
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {
@@ -68,6 +69,8 @@ struct LiveKind {
     Result<> (*observe)(Look& look) = nullptr;
     // Carries out one change at once, or adds it to the batch under that number.
     Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
+    // Told of all changes of a wave before the first of them is carried out.
+    void (*begin)(Doing& doing, std::span<const Change> wave) = nullptr;
     // Adds the topics of events (kernel/topics.h) that may be about this resource.
     void (*watch)(const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) = nullptr;
 };

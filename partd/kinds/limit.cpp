@@ -40,8 +40,7 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
         const std::string group = group_of(declared, object->owner);
         const Key cgroup{&kCgroup.kind, group};
         for (const Field& field : Limits::table.fields) {
-            const bool limits = field.text != nullptr && field.name != "parent" && field.name != "delegate";
-            const std::string value = limits ? field.text(object->spec.data()) : "";
+            const std::string value = is_limit_key(field.name) ? field.text(object->spec.data()) : "";
             if (!value.empty()) {
                 desired.add({.key = limit_key(group, field.name),
                              .spec = Spec(Limit{group, std::string(field.name), value}),
@@ -88,9 +87,9 @@ std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : look.groups()) {
-        for (const std::string& attribute : kernel::list_xattrs(cgroups.home(group))) {
-            const std::string prefix = mark_name("");
+    const std::string prefix = mark_name("");
+    for (const auto& [group, owner, identity, attributes] : look.groups()) {
+        for (const std::string& attribute : attributes) {
             const std::string key = attribute.substr(std::min(prefix.size(), attribute.size()));
             if (!attribute.starts_with(prefix) || !is_limit_key(key)) {
                 continue;
@@ -102,7 +101,6 @@ Result<> observe(Look& look) {
             const std::string value = wanted != nullptr ? read_value(cgroups, asked)
                                                         : kernel::get_xattr(cgroups.home(group), attribute);
             const Key cgroup{&kCgroup.kind, group};
-            const std::string owner = cgroups.owner(group);
             look.add({.key = limit_key(group, key),
                       .spec = Spec(Limit{group, key, value}),
                       .owner = owner == "partd" ? "" : owner,

@@ -53,14 +53,17 @@ std::set<std::string> Look::names_of(const Kind& kind) const {
     return names;
 }
 
-std::vector<std::string> Look::groups() const {
-    if (scope.all) {
-        return host.cgroups().marked();
+const std::vector<kernel::MarkedGroup>& Look::groups() {
+    if (listed_groups) {
+        return *listed_groups;
     }
-    std::vector<std::string> found;
-    for (const std::string& group : names_of(kCgroup.kind)) {
-        if (!host.cgroups().owner(group).empty()) {
-            found.push_back(group);
+    if (scope.all) {
+        return listed_groups.emplace(host.cgroups().marked());
+    }
+    auto& found = listed_groups.emplace();
+    for (const std::string& name : names_of(kCgroup.kind)) {
+        if (auto group = host.cgroups().look(name)) {
+            found.push_back(std::move(*group));
         }
     }
     return found;

@@ -180,6 +180,18 @@ Result<> create(Doing& doing, const NetworkNamespace& wanted) {
     return {};
 }
 
+void begin(Doing& doing, std::span<const Change> wave) {
+    constexpr std::ptrdiff_t kMany = 16;  // a thread costs as much as half a namespace
+    const auto count = std::ranges::count_if(wave, [](const Change& change) {
+        return change.key.kind == &kNetns.kind && change.action == Action::Create && !change.implied &&
+               change.wanted.as<NetworkNamespace>().owner == "host";
+    });
+    if (count >= kMany) {
+        doing.host.directory().expect(static_cast<std::size_t>(count));
+        doing.batch.at_end([&host = doing.host] { host.directory().expect(0); });
+    }
+}
+
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const std::string& name = change.key.name;
     switch (change.action) {
@@ -221,6 +233,7 @@ constinit const LiveKind kNetns = {
     .kind = {.name = "netns", .table = &NetworkNamespace::table, .expand = expand},
     .observe = observe,
     .apply = apply,
+    .begin = begin,
     .watch =
         [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
             const std::string& name = wanted.key.name;

@@ -140,8 +140,7 @@ Result<> observe(Look& look) {
             owned.emplace(resource.owner, resource.key);
         }
     }
-    for (const std::string& group : look.groups()) {
-        const std::string name = look.host.cgroups().owner(group);
+    for (const auto& [group, name, identity, attributes] : look.groups()) {
         const auto partition = decode(name, group, policy_mark(look.host, group));
         if (!partition) {
             continue;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -130,8 +131,21 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
               .holder = "the same rule was added by somebody else"});
 }
 
+// The namespaces that have rules of ours, or are to have some.
+std::set<std::string> with_rules(const Look& look) {
+    std::set<std::string> all;
+    look.for_wanted(kRule.kind, [&](const Resource& wanted) { all.insert(wanted.owner); });
+    look.ledger.for_kind(kRule.kind.name,
+                         [&](const std::string&, const LedgerEntry& entry) { all.insert(entry.owner); });
+    return all;
+}
+
 Result<> observe(Look& look) {
+    const auto concerned = with_rules(look);
     for (const std::string& name : look.netns) {
+        if (!concerned.contains(name) && !look.ledger.lost) {
+            continue;
+        }
         auto netns = look.host.netns(name);
         PARTD_TRY(netns);
         for (const int family : {AF_INET, AF_INET6}) {

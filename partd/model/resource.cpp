@@ -3,6 +3,9 @@
 #include "base/diagnostics.h"
 #include "model/kind.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace partd {
 
 std::string Key::text() const {
@@ -19,17 +22,53 @@ Spec Spec::with(const Field& field, const Value& value) const {
     return changed;
 }
 
-Resource& State::add(Resource resource) {
-    const auto [entry, added] = index_.try_emplace(resource.key, resources_.size());
-    if (added) {
-        resources_.push_back(std::move(resource));
+namespace {
+
+std::uint32_t hash_of(const Key& key) {
+    return static_cast<std::uint32_t>(KeyHash()(key));
+}
+
+}  // namespace
+
+// The slot with that key, or the free one where it belongs; there is one.
+std::size_t State::slot_of(const Key& key, std::uint32_t hash) const {
+    std::size_t at = hash & (slots_.size() - 1);
+    while (slots_[at].place != 0 &&
+           (slots_[at].hash != hash || resources_[slots_[at].place - 1].key != key)) {
+        at = (at + 1) & (slots_.size() - 1);
     }
-    return resources_[entry->second];
+    return at;
+}
+
+void State::grow() {
+    constexpr std::size_t kFirst = 64;
+    const auto old = std::exchange(slots_, std::vector<Slot>(std::max(kFirst, slots_.size() * 2)));
+    for (const Slot& slot : old) {
+        if (slot.place != 0) {
+            slots_[slot_of(resources_[slot.place - 1].key, slot.hash)] = slot;
+        }
+    }
+}
+
+Resource& State::add(Resource resource) {
+    if (resources_.size() * 2 >= slots_.size()) {
+        grow();
+    }
+    const std::uint32_t hash = hash_of(resource.key);
+    Slot& slot = slots_[slot_of(resource.key, hash)];
+    if (slot.place == 0) {
+        resources_.push_back(std::move(resource));
+        slot = {.hash = hash, .place = static_cast<std::uint32_t>(resources_.size())};
+    }
+    return resources_[slot.place - 1];
 }
 
 const Resource* State::find(const Key& key) const {
-    const auto entry = index_.find(key);
-    return entry == index_.end() ? nullptr : &resources_[entry->second];
+    if (slots_.empty()) {
+        return nullptr;
+    }
+    const Slot& slot = slots_[slot_of(key, hash_of(key))];
+    return slot.place == 0 ? nullptr : &resources_[slot.place - 1];
 }
 
 Resource* State::find(const Key& key) {

@@ -25,7 +25,7 @@ struct Key {
 };
 
 struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept {
+    std::size_t operator()(const Key& key) const {
         return std::hash<std::string>()(key.name) ^ std::hash<const void*>()(key.kind);
     }
 };
@@ -103,8 +103,18 @@ public:
     std::deque<Resource>& all() { return resources_; }
 
 private:
+    // Where a resource stands, found by its key's hash: open addressing, a power of two of slots, at most
+    // half of them taken. A look asks for hundreds of thousands of keys.
+    struct Slot {
+        std::uint32_t hash = 0;
+        std::uint32_t place = 0;  // in resources_, from 1; 0 is a free slot
+    };
+
+    [[nodiscard]] std::size_t slot_of(const Key& key, std::uint32_t hash) const;
+    void grow();
+
     std::deque<Resource> resources_;
-    std::unordered_map<Key, std::size_t, KeyHash> index_;
+    std::vector<Slot> slots_;
 };
 
 }  // namespace partd

@@ -28,9 +28,17 @@ public:
     Execution run() && {
         const auto& changes = plan_.changes;
         for (std::size_t begin = 0; begin < changes.size();) {
-            std::size_t end = begin;
-            while (end < changes.size() && changes[end].wave == changes[begin].wave) {
-                start(end++);
+            const auto other = std::ranges::find_if(
+                changes.begin() + static_cast<std::ptrdiff_t>(begin), changes.end(),
+                [&](const Change& change) { return change.wave != changes[begin].wave; });
+            const auto end = static_cast<std::size_t>(other - changes.begin());
+            for (const LiveKind* kind : live_kinds()) {
+                if (kind->begin != nullptr) {
+                    kind->begin(doing_, std::span(changes).subspan(begin, end - begin));
+                }
+            }
+            for (std::size_t number = begin; number < end; ++number) {
+                start(number);
             }
             for (const auto& failure : batch_.flush()) {
                 fail_change(failure.change, failure.error);

@@ -60,8 +60,8 @@ State Parts::part(const State& desired, const Scope& scope) const {
         take(of_channel(channel));
     }
     State part;
-    for (std::size_t at = 0; at < open.size(); ++at) {
-        const Resource* wanted = desired.find(open[at]);
+    for (std::size_t at = 0; at < open.size();) {
+        const Resource* wanted = desired.find(open[at++]);
         if (wanted == nullptr || !scope.covers(*wanted->key.kind) || part.find(wanted->key) != nullptr) {
             continue;
         }

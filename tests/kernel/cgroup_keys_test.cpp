@@ -163,8 +163,8 @@ TEST_CASE("cgroup keys: hugetlb", "[cgroup][keys]") {
 TEST_CASE("cgroup keys: what is not built yet is refused by name", "[cgroup][keys]") {
     Sandbox sandbox;
     const auto before = snapshot(sandbox);
-    for (const std::string line : {"devices = [\"/dev/null rwm\"]", "net.priority = 3", "delegate = true",
-                                   "match = [{ user = \"www-data\" }]"}) {
+    for (const std::string line :
+         {"devices = [\"/dev/null rwm\"]", "net.priority = 3", "match = [{ user = \"www-data\" }]"}) {
         sandbox.write_config("k.toml", "[slice.k]\npids.max = 5\n" + line + "\n");
         const auto applied = sandbox.partctl({"apply"});
         INFO(applied.text());

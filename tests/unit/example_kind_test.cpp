@@ -69,10 +69,10 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 // Whether it is ours, Look::add finds out: the mark (here the attribute's own name) and the ledger tell.
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : cgroups.marked()) {
-        const std::string text = kernel::get_xattr(cgroups.home(group), kAttribute);
+    for (const kernel::MarkedGroup& group : look.groups()) {
+        const std::string text = kernel::get_xattr(cgroups.home(group.path), kAttribute);
         if (!text.empty()) {
-            Resource motto = motto_of(cgroups.owner(group), group, text);
+            Resource motto = motto_of(group.owner, group.path, text);
             motto.marked = true;
             look.add(std::move(motto));
         }

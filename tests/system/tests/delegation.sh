@@ -11,11 +11,15 @@ uid_map = [{ inside = 0, outside = 1000000, count = 65536 }]
 delegate = true
 pids.max = 40
 END
-partctl check 2>&1 | grep -q 'not supported yet' && cannot_run "this partctl knows no delegation yet"
 apply
-check "root inside makes a group" inside own mkdir /sys/fs/cgroup/below
-check "with a limit of its own" inside own sh -c 'echo +pids >/sys/fs/cgroup/cgroup.subtree_control; echo 5 >/sys/fs/cgroup/below/pids.max'
-check_fails "but does not change the partition's" 1 inside own sh -c 'echo max >/sys/fs/cgroup/pids.max'
+# systemd keeps the slice; the scopes of PID 1 and of what partctl runs are those that are delegated.
+# Without a root of its own it has the host's /sys.
+here='here=/sys/fs/cgroup/partd.slice/partd-own.slice$(sed -n "s/^0:://p" /proc/self/cgroup)'
+check "root inside makes a group" inside own sh -ec "$here"'; mkdir $here/below; ls -ld $here/below'
+check "with a limit of its own" inside own sh -ec "$here"'; mkdir $here/below; echo $$ >$here/below/cgroup.procs
+    echo +pids >$here/cgroup.subtree_control; echo 5 >$here/below/pids.max; grep -x 5 $here/below/pids.max'
+check_fails "but does not change the partition's" 2 inside own sh -c 'echo max >/sys/fs/cgroup/partd.slice/partd-own.slice/pids.max'
 expect "pids.max" 40 "$(attribute own pids.max)"
+check "PID 1 makes a group" inside own sh -ec 'mkdir /sys/fs/cgroup/partd.slice/partd-own.slice/partd-own-init.scope/below'
 check "systemctl daemon-reload" systemctl daemon-reload
 check "nothing differs" partctl diff
