@@ -1,0 +1,134 @@
+"""The command line of tests/bench/run."""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import types
+
+from . import cycle, machine, report, state
+from .contender import OPERATIONS, Floor, Partd
+from .measure import summary
+
+SOURCE = pathlib.Path(__file__).resolve().parents[3]
+CONTENDERS = {contender.name: contender for contender in (Floor, Partd)}
+# System calls are counted under strace, which is slow: only up to so many, and for those with a peer's pace less.
+MOST_COUNTED = {"floor": 1000, "partd": 1000}
+
+
+def say(*words, sep=" "):
+    print(time.strftime("%H:%M:%S"), *words, sep=sep, file=sys.stderr, flush=True)
+
+
+def arguments():
+    def numbers(text):
+        return [int(number) for number in text.split(",")]
+
+    def words(text):
+        return [word for word in text.split(",") if word]
+
+    parser = argparse.ArgumentParser(description="Measures partd against the floor and against what others do.")
+    parser.add_argument("--sizes", type=numbers, default=[1, 10, 100, 1000, 4000], help="how many partitions")
+    parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
+    parser.add_argument("--only", type=words, default=None, help=f"of {', '.join(CONTENDERS)}")
+    parser.add_argument("--ops", type=words, default=list(OPERATIONS), help=f"of {', '.join(OPERATIONS)}")
+    parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
+    parser.add_argument("--check", action="store_true",
+                        help="compare the states that floor and partd leave, before anything is measured")
+    parser.add_argument("--build", default=SOURCE / "build/release", type=pathlib.Path)
+    parser.add_argument("--results", default=SOURCE / "tests/bench/results", type=pathlib.Path)
+    options = parser.parse_args()
+    for name in options.only or []:
+        if name not in CONTENDERS:
+            parser.error(f"--only: {name} is none of {', '.join(CONTENDERS)}")
+    for name in options.ops:
+        if name not in OPERATIONS:
+            parser.error(f"--ops: {name} is none of {', '.join(OPERATIONS)}")
+    return options
+
+
+def find_programs(build):
+    paths = types.SimpleNamespace(partctl=str(build / "partctl"), partd=str(build / "partd"),
+                                  floor=str(build / "tests/bench/partd_bench_floor"),
+                                  probe=str(build / "tests/bench/partd_bench_probe"))
+    missing = [path for path in vars(paths).values() if not os.access(path, os.X_OK)]
+    if missing:
+        sys.exit(f"tests/bench/run: not built: {', '.join(missing)}")
+    return paths
+
+
+def turns(options):
+    """Who has a turn at which size, in one run; the contenders of one size one behind the other."""
+    for count in options.sizes:
+        for name, contender in CONTENDERS.items():
+            if (options.only is None or name in options.only) and count <= contender.most:
+                yield contender, count
+
+
+def measure_operations(options, paths):
+    samples = {}
+    for run in range(options.runs):
+        for contender, count in turns(options):
+            started = time.monotonic()
+            taken = cycle.take_turn(paths, contender, count, options.ops)
+            for operation, sample in taken.items():
+                samples.setdefault((contender.name, operation, str(count)), []).append(sample)
+            say(f"run {run + 1}: {contender.name} {count}: create {taken['create']['wall'] * 1000:.1f} ms;",
+                f"{time.monotonic() - started:.1f} s in all")
+    measured = {}
+    for (name, operation, count), found in samples.items():
+        measured.setdefault(name, {}).setdefault(operation, {})[count] = {
+            what: summary([sample[what] for sample in found]) for what in found[0]}
+    return measured
+
+
+def count_calls(options, paths):
+    counted = {}
+    for contender, count in turns(options):
+        if count <= MOST_COUNTED.get(contender.name, 100):
+            for operation, taken in cycle.take_turn(paths, contender, count, options.ops, counting=True).items():
+                counted.setdefault(contender.name, {}).setdefault(operation, {})[str(count)] = taken["calls"]
+            say(f"system calls: {contender.name} {count}")
+    return counted
+
+
+def same_work(paths):
+    """Whether floor and partd leave the same host: else their times say nothing about each other."""
+    lines = state.differences(paths, Floor, Partd, 3)
+    if lines:
+        say("floor and partd do not leave the same host:", *lines, sep="\n")
+    else:
+        say("floor and partd leave the same host")
+    return not lines
+
+
+def revision():
+    done = subprocess.run(["git", "-c", f"safe.directory={SOURCE}", "-C", SOURCE, "describe", "--always", "--dirty"],
+                          capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def main():
+    options = arguments()
+    if os.geteuid() != 0:
+        print("tests/bench/run makes network namespaces and cgroups: please run it as root.", file=sys.stderr)
+        return 5
+    paths = find_programs(options.build)
+    if options.check and not same_work(paths):
+        return 1
+    results = {"version": 1, "date": datetime.date.today().isoformat(), "revision": revision(),
+               "machine": machine.description(), "sizes": options.sizes,
+               "titles": {name: contender.title for name, contender in CONTENDERS.items()}}
+    results["operations"] = measure_operations(options, paths)
+    if not options.no_calls:
+        results["calls"] = count_calls(options, paths)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = report.markdown(results)
+    (options.results / "results.md").write_text(text)
+    print(text)
+    return 0

@@ -1,0 +1,78 @@
+"""Tables in Markdown from the results."""
+
+from .contender import OPERATIONS
+
+
+def milliseconds(seconds):
+    value = seconds * 1000
+    return f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(results, contender, operation, count, what):
+    return results["operations"].get(contender, {}).get(operation, {}).get(str(count), {}).get(what)
+
+
+def _time_and_ratio(results, contender, operation, count, what):
+    found = _cell(results, contender, operation, count, what)
+    if found is None:
+        return "–"
+    floor = _cell(results, "floor", operation, count, what)
+    text = milliseconds(found["median"])
+    return text if contender == "floor" or floor is None else f"{text} (×{found['median'] / floor['median']:.2f})"
+
+
+def _operation_tables(results):
+    text = ""
+    sizes = results["sizes"]
+    for operation in OPERATIONS:
+        for what in ("wall", "gone"):
+            rows = []
+            for contender, title in results["titles"].items():
+                cells = [_time_and_ratio(results, contender, operation, count, what) for count in sizes]
+                if any(cell != "–" for cell in cells):
+                    rows.append([title, *cells])
+            if rows:
+                words = "until all links have gone" if what == "gone" else "wall time"
+                text += f"\n### {operation}, {words}, ms\n\n"
+                text += table(["", *(f"N = {count:,}" for count in sizes)], rows)
+    return text
+
+
+def _details(results):
+    rows = []
+    for contender, title in results["titles"].items():
+        for operation in OPERATIONS:
+            for count in results["sizes"]:
+                wall = _cell(results, contender, operation, count, "wall")
+                if wall is None:
+                    continue
+                user, system, rss = (_cell(results, contender, operation, count, what)
+                                     for what in ("user", "system", "rss"))
+                calls = results.get("calls", {}).get(contender, {}).get(operation, {}).get(str(count), "–")
+                rows.append([title, operation, f"{count:,}", *(milliseconds(wall[k]) for k in ("median", "min", "max")),
+                             milliseconds(user["median"]), milliseconds(system["median"]),
+                             f"{rss['median'] / 1024:.1f}", calls, wall["runs"]])
+    head = ["", "operation", "N", "median ms", "min", "max", "user ms", "system ms", "peak MiB", "system calls", "runs"]
+    return "\n## Everything that was measured\n\n" + table(head, rows)
+
+
+def _machine(results):
+    machine = results["machine"]
+    return (f"{machine['system']}, Linux {machine['kernel']}, {machine['cores']} × {machine['cpu']}, "
+            f"{machine['memory_gib']} GiB; load at the start {machine['load_at_start']}. {results['date']}, "
+            f"revision {results['revision']}.\n")
+
+
+def markdown(results):
+    text = "# Benchmark of partd\n\n" + _machine(results) + """
+Written by `tests/bench/run`. Medians of the runs; in brackets how many times the floor's. All contenders took turns on
+throw-away hosts. tests/README.md says what each does.
+"""
+    text += "\n## Operations\n" + _operation_tables(results)
+    return text + _details(results)
