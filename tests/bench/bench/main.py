@@ -10,13 +10,15 @@ import sys
 import time
 import types
 
-from . import cycle, machine, report, state
+from . import cycle, daemon, machine, report, state
 from .contender import OPERATIONS, Floor, Partd
 from .measure import summary
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 CONTENDERS = {contender.name: contender for contender in (Floor, Partd)}
+PARTS = (*CONTENDERS, "daemon")
 # System calls are counted under strace, which is slow: only up to so many, and for those with a peer's pace less.
+DAEMON_SIZES = (1, 10, 100, 1000)
 MOST_COUNTED = {"floor": 1000, "partd": 1000}
 
 
@@ -34,8 +36,9 @@ def arguments():
     parser = argparse.ArgumentParser(description="Measures partd against the floor and against what others do.")
     parser.add_argument("--sizes", type=numbers, default=[1, 10, 100, 1000, 4000], help="how many partitions")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--only", type=words, default=None, help=f"of {', '.join(CONTENDERS)}")
+    parser.add_argument("--only", type=words, default=None, help=f"of {', '.join(PARTS)}")
     parser.add_argument("--ops", type=words, default=list(OPERATIONS), help=f"of {', '.join(OPERATIONS)}")
+    parser.add_argument("--idle", type=int, default=10, help="seconds in which the idle daemon is watched")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
     parser.add_argument("--check", action="store_true",
                         help="compare the states that floor and partd leave, before anything is measured")
@@ -43,8 +46,8 @@ def arguments():
     parser.add_argument("--results", default=SOURCE / "tests/bench/results", type=pathlib.Path)
     options = parser.parse_args()
     for name in options.only or []:
-        if name not in CONTENDERS:
-            parser.error(f"--only: {name} is none of {', '.join(CONTENDERS)}")
+        if name not in PARTS:
+            parser.error(f"--only: {name} is none of {', '.join(PARTS)}")
     for name in options.ops:
         if name not in OPERATIONS:
             parser.error(f"--ops: {name} is none of {', '.join(OPERATIONS)}")
@@ -65,7 +68,7 @@ def turns(options):
     """Who has a turn at which size, in one run; the contenders of one size one behind the other."""
     for count in options.sizes:
         for name, contender in CONTENDERS.items():
-            if (options.only is None or name in options.only) and count <= contender.most:
+            if wants(options, name) and count <= contender.most:
                 yield contender, count
 
 
@@ -84,6 +87,24 @@ def measure_operations(options, paths):
         measured.setdefault(name, {}).setdefault(operation, {})[count] = {
             what: summary([sample[what] for sample in found]) for what in found[0]}
     return measured
+
+
+def wants(options, name):
+    return options.only is None or name in options.only
+
+
+def measure_daemon(options, paths):
+    """What takes a running daemon; each run gives medians, of which the median is told."""
+    samples = {}
+    for run in range(options.runs):
+        for count in [count for count in options.sizes if count in DAEMON_SIZES]:
+            found = daemon.take_turn(paths, count, options.idle)
+            for what, value in found.items():
+                samples.setdefault(str(count), {}).setdefault(what, []).append(value)
+            say(f"run {run + 1}: daemon {count}: an edit {found['edit']['median'] * 1000:.1f} ms, drift",
+                f"{found['drift_repaired']['median'] * 1000:.1f} ms")
+    return {count: {what: daemon.over_runs(values) for what, values in found.items()}
+            for count, found in samples.items()}
 
 
 def count_calls(options, paths):
@@ -124,6 +145,8 @@ def main():
                "machine": machine.description(), "sizes": options.sizes,
                "titles": {name: contender.title for name, contender in CONTENDERS.items()}}
     results["operations"] = measure_operations(options, paths)
+    if wants(options, "daemon"):
+        results["daemon"] = measure_daemon(options, paths)
     if not options.no_calls:
         results["calls"] = count_calls(options, paths)
     options.results.mkdir(parents=True, exist_ok=True)

@@ -62,6 +62,36 @@ def _details(results):
     return "\n## Everything that was measured\n\n" + table(head, rows)
 
 
+DAEMON_ROWS = (
+    ("create", "start with an empty host, until READY", "median"),
+    ("restart", "start with nothing to do, until READY", "median"),
+    ("edit", "one file edited, from its close until both ends have the MTU", "median"),
+    ("add", "one file more, from its close until the routes are there", "median"),
+    ("drop", "one file less, until the namespace has lost its name", "median"),
+    ("drift_down", "setting a link down, by itself", "median"),
+    ("drift_first", "link set down by others: until it is up", "median"),
+    ("drift_repaired", "link set down by others: until address and routes are there", "median"),
+    ("drift_repaired", "the same, 99th percentile", "p99"),
+)
+
+
+def _daemon(results):
+    found = results.get("daemon")
+    if not found:
+        return ""
+    rows = [[title, *(milliseconds(found[count][what][key]) for count in found)] for what, title, key in DAEMON_ROWS]
+    for what, title in (("memory_at_start", "memory after the start"), ("memory", "memory at the end")):
+        for key in ("rss", "pss", "peak_rss"):
+            rows.append([f"{title}, {key.replace('_', ' ').upper()}, MB",
+                         *(f"{found[count][what][key] * 1024 / 1e6:.1f}" for count in found)])
+    rows.append(["idle: times it woke up in 10 s",
+                 *(f"{value['idle']['wakeups'] * 10 / value['idle']['seconds']:.0f}" for value in found.values())])
+    rows.append(["idle: processor time in 10 s, ms",
+                 *(milliseconds(value["idle"]["cpu"] * 10 / value["idle"]["seconds"]) for value in found.values())])
+    return ("\n## The daemon\n\nms unless the line says otherwise; a file for each partition; settle = 0 ms, "
+            "so that no waiting is in the times.\n\n" + table(["", *(f"N = {int(count):,}" for count in found)], rows))
+
+
 def _machine(results):
     machine = results["machine"]
     return (f"{machine['system']}, Linux {machine['kernel']}, {machine['cores']} × {machine['cpu']}, "
@@ -75,4 +105,5 @@ Written by `tests/bench/run`. Medians of the runs; in brackets how many times th
 throw-away hosts. tests/README.md says what each does.
 """
     text += "\n## Operations\n" + _operation_tables(results)
+    text += _daemon(results)
     return text + _details(results)

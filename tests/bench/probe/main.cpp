@@ -49,6 +49,12 @@ int main(int argc, char** argv) {
     if (what == "rest") {
         return bench::rest();
     }
+    if (what == "drift") {
+        return bench::drift(argc - 2, argv + 2);
+    }
+    if (what == "edit") {
+        return bench::edit(argc - 2, argv + 2);
+    }
     ::fputs("probe run …: see tests/bench/probe/probe.h\n", stderr);
     return 2;
 }

@@ -24,4 +24,16 @@ int run(int argc, char** argv);
 // after the other, and ours is the last.
 int rest();
 
+// drift PAUSE NAME…: sets eth0 of one namespace after the other down, with a pause in ms between, and waits
+// until it is up again with its IPv6 address and default routes. A line of JSON for each, in seconds: how
+// long setting it down took, and from then until it was up, and until all was there again.
+int drift(int argc, char** argv);
+
+// Changes a file of the configuration and waits until the kernel has what follows from it; prints the seconds
+// between.
+//   edit mtu FILE DRAFT HOST_END MTU   writes the draft's text into the file; until both ends have the MTU
+//   edit add FILE DRAFT HOST_END       the same; until the host's end is up and both default routes are there
+//   edit drop FILE NAME                removes the file; until the namespace has lost its name
+int edit(int argc, char** argv);
+
 }  // namespace bench
