@@ -21,6 +21,9 @@ class Contender:
     # The most that is asked of it unless all is asked: it would take minutes.
     most = 100
 
+    # Whether it makes partd's own table of nftables.
+    table = False
+
     def __init__(self, paths):
         self.paths = paths
         self.count = 0
@@ -48,6 +51,7 @@ class Contender:
 class Floor(Contender):
     name = "floor"
     title = "floor"
+    table = True
     most = 4000
 
     def _floor(self, *arguments):
@@ -80,6 +84,7 @@ class Partd(Contender):
 
     name = "partd"
     title = "partd (partctl)"
+    table = True
     most = 4000
 
     def prepare(self, count):

@@ -17,6 +17,12 @@ def rest(probe):
     subprocess.run([probe, "rest"], check=True)
 
 
+def time_element(paths, contender):
+    """The median time in µs of a transaction that adds or deletes one element of the contender's table."""
+    command = [paths.floor, contender.marks, contender.limits or "-", "elements", "100"]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def take_turn(paths, contender_class, count, operations, counting=False):
     """What each operation took; with `counting` the number of its system calls instead."""
 
@@ -43,6 +49,8 @@ def take_turn(paths, contender_class, count, operations, counting=False):
                 taken[operation] = meter.run(command, gone=gone)
             if not gone:
                 time.sleep(0.05)  # work that the kernel does afterwards is not the next one's
+            if operation == "create" and contender.table and not counting:
+                taken["elements"] = time_element(paths, contender)
         _wait_for_links(before)
         return taken
 

@@ -10,13 +10,15 @@ import sys
 import time
 import types
 
-from . import cycle, daemon, machine, report, state
+from . import cycle, daemon, machine, packets, plot, report, state
 from .contender import OPERATIONS, Floor, Partd
 from .measure import summary
+from .peers import PEERS
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
-CONTENDERS = {contender.name: contender for contender in (Floor, Partd)}
-PARTS = (*CONTENDERS, "daemon")
+CONTENDERS = {contender.name: contender for contender in (Floor, Partd, *PEERS)}
+PACKET_SIZES = (1, 1000)
+PARTS = (*CONTENDERS, "daemon", "packets")
 # System calls are counted under strace, which is slow: only up to so many, and for those with a peer's pace less.
 DAEMON_SIZES = (1, 10, 100, 1000)
 MOST_COUNTED = {"floor": 1000, "partd": 1000}
@@ -37,6 +39,8 @@ def arguments():
     parser.add_argument("--sizes", type=numbers, default=[1, 10, 100, 1000, 4000], help="how many partitions")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
     parser.add_argument("--only", type=words, default=None, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--all", action="store_true",
+                        help="also what takes minutes: the peers at N = 1,000, once")
     parser.add_argument("--ops", type=words, default=list(OPERATIONS), help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--idle", type=int, default=10, help="seconds in which the idle daemon is watched")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
@@ -57,28 +61,34 @@ def arguments():
 def find_programs(build):
     paths = types.SimpleNamespace(partctl=str(build / "partctl"), partd=str(build / "partd"),
                                   floor=str(build / "tests/bench/partd_bench_floor"),
-                                  probe=str(build / "tests/bench/partd_bench_probe"))
+                                  probe=str(build / "tests/bench/partd_bench_probe"),
+                                  traffic=str(build / "tests/bench/partd_bench_traffic"))
     missing = [path for path in vars(paths).values() if not os.access(path, os.X_OK)]
     if missing:
         sys.exit(f"tests/bench/run: not built: {', '.join(missing)}")
     return paths
 
 
-def turns(options):
+def turns(options, run=0):
     """Who has a turn at which size, in one run; the contenders of one size one behind the other."""
     for count in options.sizes:
         for name, contender in CONTENDERS.items():
-            if wants(options, name) and count <= contender.most:
+            if not wants(options, name):
+                continue
+            if count <= contender.most or (options.all and count <= 1000 and run == 0):
                 yield contender, count
 
 
 def measure_operations(options, paths):
-    samples = {}
+    samples, elements = {}, {}
     for run in range(options.runs):
-        for contender, count in turns(options):
+        for contender, count in turns(options, run):
             started = time.monotonic()
             taken = cycle.take_turn(paths, contender, count, options.ops)
             for operation, sample in taken.items():
+                if operation == "elements":
+                    elements.setdefault(contender.name, {}).setdefault(str(count), []).append(sample)
+                    continue
                 samples.setdefault((contender.name, operation, str(count)), []).append(sample)
             say(f"run {run + 1}: {contender.name} {count}: create {taken['create']['wall'] * 1000:.1f} ms;",
                 f"{time.monotonic() - started:.1f} s in all")
@@ -86,7 +96,8 @@ def measure_operations(options, paths):
     for (name, operation, count), found in samples.items():
         measured.setdefault(name, {}).setdefault(operation, {})[count] = {
             what: summary([sample[what] for sample in found]) for what in found[0]}
-    return measured
+    return measured, {name: {count: summary(values) for count, values in counts.items()}
+                      for name, counts in elements.items()}
 
 
 def wants(options, name):
@@ -105,6 +116,15 @@ def measure_daemon(options, paths):
                 f"{found['drift_repaired']['median'] * 1000:.1f} ms")
     return {count: {what: daemon.over_runs(values) for what, values in found.items()}
             for count, found in samples.items()}
+
+
+def measure_packets(options, paths):
+    found = {}
+    for run in range(options.runs):
+        for count in [count for count in options.sizes if count in PACKET_SIZES]:
+            found.setdefault(str(count), []).append(packets.take_turn(paths, count))
+            say(f"run {run + 1}: packets {count}")
+    return {count: packets.over_runs(samples) for count, samples in found.items()}
 
 
 def count_calls(options, paths):
@@ -133,6 +153,22 @@ def revision():
     return done.stdout.strip() or "unknown"
 
 
+def write(place, results):
+    """results.json, results.md and a plot of each operation; returns the text."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    text = report.markdown(results)
+    for operation in OPERATIONS:
+        for what in ("wall", "gone"):
+            picture = plot.of_operation(results, operation, what)
+            if picture:
+                name = operation if what == "wall" else f"{operation}-gone"
+                (place / f"{name}.svg").write_text(picture, encoding="utf-8")
+                text += f"\n![{name}]({name}.svg)\n"
+    (place / "results.md").write_text(text, encoding="utf-8")
+    return text
+
+
 def main():
     options = arguments()
     if os.geteuid() != 0:
@@ -144,14 +180,13 @@ def main():
     results = {"version": 1, "date": datetime.date.today().isoformat(), "revision": revision(),
                "machine": machine.description(), "sizes": options.sizes,
                "titles": {name: contender.title for name, contender in CONTENDERS.items()}}
-    results["operations"] = measure_operations(options, paths)
+    results["operations"], results["elements"] = measure_operations(options, paths)
     if wants(options, "daemon"):
         results["daemon"] = measure_daemon(options, paths)
+    if wants(options, "packets"):
+        results["packets"] = measure_packets(options, paths)
     if not options.no_calls:
         results["calls"] = count_calls(options, paths)
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = report.markdown(results)
-    (options.results / "results.md").write_text(text)
+    text = write(options.results, results)
     print(text)
     return 0

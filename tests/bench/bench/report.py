@@ -1,5 +1,6 @@
 """Tables in Markdown from the results."""
 
+from . import budgets, packets
 from .contender import OPERATIONS
 
 
@@ -82,7 +83,8 @@ def _daemon(results):
     rows = [[title, *(milliseconds(found[count][what][key]) for count in found)] for what, title, key in DAEMON_ROWS]
     for what, title in (("memory_at_start", "memory after the start"), ("memory", "memory at the end")):
         for key in ("rss", "pss", "peak_rss"):
-            rows.append([f"{title}, {key.replace('_', ' ').upper()}, MB",
+            words = {"rss": "RSS", "pss": "PSS", "peak_rss": "most RSS so far"}[key]
+            rows.append([f"{title}, {words}, MB",
                          *(f"{found[count][what][key] * 1024 / 1e6:.1f}" for count in found)])
     rows.append(["idle: times it woke up in 10 s",
                  *(f"{value['idle']['wakeups'] * 10 / value['idle']['seconds']:.0f}" for value in found.values())])
@@ -90,6 +92,40 @@ def _daemon(results):
                  *(milliseconds(value["idle"]["cpu"] * 10 / value["idle"]["seconds"]) for value in found.values())])
     return ("\n## The daemon\n\nms unless the line says otherwise; a file for each partition; settle = 0 ms, "
             "so that no waiting is in the times.\n\n" + table(["", *(f"N = {int(count):,}" for count in found)], rows))
+
+
+def _packets(results):
+    found = results.get("packets")
+    if not found:
+        return ""
+    text = ("\n## Packets through NAT\n\nFrom the partition in the middle to the outside, UDP; "
+            "2 s of a stream, 1,000 round trips.\n\n")
+    rows = []
+    for rules, title in packets.RULES.items():
+        for count, kinds in found.items():
+            measured = kinds[rules]
+            rows.append([title, f"{int(count):,}", f"{measured['stream']['packets_per_s']['median']:,.0f}",
+                         f"{measured['stream']['mbit_per_s']['median']:,.0f}",
+                         *(f"{measured[what][figure]['median']:.2f}" for what in ("echo", "fresh")
+                           for figure in ("median_us", "p99_us"))])
+    head = ["rules", "N", "packets/s", "Mbit/s", "round trip µs", "p99", "new connection µs", "p99"]
+    return text + table(head, rows)
+
+
+def _budgets(results):
+    rows = list(budgets.rows(results))
+    return "\n## Budgets\n\n" + table(["what", "measured", "budget", "kept"], rows) if rows else ""
+
+
+def _elements(results):
+    found = results.get("elements")
+    if not found:
+        return ""
+    rows = [[results["titles"][name], *(f"{values['median']:.1f}" for values in counts.values())]
+            for name, counts in found.items()]
+    counts = next(iter(found.values()))
+    return ("\n### one NAT element more or less, one transaction, µs\n\n" +
+            table(["in the table of", *(f"N = {int(count):,}" for count in counts)], rows))
 
 
 def _machine(results):
@@ -104,6 +140,7 @@ def markdown(results):
 Written by `tests/bench/run`. Medians of the runs; in brackets how many times the floor's. All contenders took turns on
 throw-away hosts. tests/README.md says what each does.
 """
-    text += "\n## Operations\n" + _operation_tables(results)
-    text += _daemon(results)
+    text += _budgets(results)
+    text += "\n## Operations\n" + _operation_tables(results) + _elements(results)
+    text += _daemon(results) + _packets(results)
     return text + _details(results)
