@@ -1,5 +1,6 @@
 """What a contender is: how it does each of the operations. Each returns a command that is measured."""
 
+import shutil
 import subprocess
 
 from . import sandbox
@@ -16,10 +17,11 @@ class Contender:
     # As tables call it.
     title = ""
     operations = OPERATIONS
-    # Debian packages that it takes beyond the tests' own.
-    packages = ()
-    # The most that is asked of it unless all is asked: it would take minutes.
+    # Programs that it takes beyond the tests' own, by the Debian package that has them (bench_packages).
+    programs = {}
+    # The most partitions that it makes in each run, and the most in the first run alone; up to 1,000 there with --all.
     most = 100
+    most_once = 100
 
     # Whether it makes partd's own table of nftables.
     table = False
@@ -38,6 +40,11 @@ class Contender:
     def command(self, operation):
         """What is to be run and measured; what has to stand before, like an edited file, is made here."""
         return getattr(self, operation)()
+
+    @classmethod
+    def missing(cls):
+        """Debian packages of programs that are not there."""
+        return [package for package, program in cls.programs.items() if shutil.which(program) is None]
 
     @property
     def middle(self):

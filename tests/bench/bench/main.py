@@ -72,10 +72,11 @@ def find_programs(build):
 def turns(options, run=0):
     """Who has a turn at which size, in one run; the contenders of one size one behind the other."""
     for count in options.sizes:
-        for name, contender in CONTENDERS.items():
-            if not wants(options, name):
-                continue
-            if count <= contender.most or (options.all and count <= 1000 and run == 0):
+        for contender in CONTENDERS.values():
+            most = contender.most
+            if run == 0:
+                most = max(most, 1000 if options.all else contender.most_once)
+            if wants(options, contender.name) and not contender.missing() and count <= most:
                 yield contender, count
 
 
@@ -175,6 +176,9 @@ def main():
         print("tests/bench/run makes network namespaces and cgroups: please run it as root.", file=sys.stderr)
         return 5
     paths = find_programs(options.build)
+    for contender in CONTENDERS.values():
+        if wants(options, contender.name) and contender.missing():
+            say(f"{contender.name} CANNOT RUN HERE: not installed: {' '.join(contender.missing())}")
     if options.check and not same_work(paths):
         return 1
     results = {"version": 1, "date": datetime.date.today().isoformat(), "revision": revision(),

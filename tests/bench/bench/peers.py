@@ -13,7 +13,7 @@ PLACE = pathlib.Path("/run/bench")
 class Script(Contender):
     """A contender whose operations are shell scripts."""
 
-    packages = ("iptables",)
+    programs = {"iptables": "iptables"}
 
     def command(self, operation):
         path = PLACE / f"{operation}.sh"
@@ -124,7 +124,8 @@ class Batch(Script):
 
     name = "batch"
     title = "ip -batch and nft -f"
-    packages = ()
+    most_once = 1000
+    programs = {}
     change, repair = Shell.change, Shell.repair
     inside = staticmethod(Shell.inside)
 
@@ -197,8 +198,8 @@ class Cni(Script):
     name = "cni"
     title = "CNI plugin ptp (IPv4 only)"
     operations = ("create", "look", "add", "drop", "remove")
-    packages = ("iptables", "containernetworking-plugins")
     plugins = "/usr/lib/cni"
+    programs = {"iptables": "iptables", "containernetworking-plugins": "/usr/lib/cni/ptp"}
 
     def prepare(self, count):
         super().prepare(count)
@@ -236,8 +237,8 @@ class Netavark(Script):
     name = "netavark"
     title = "netavark (bridge)"
     operations = ("create", "add", "drop", "remove")
-    packages = ("iptables", "netavark")
     program = "/usr/lib/podman/netavark"
+    programs = {"iptables": "iptables", "netavark": program}
 
     def _options(self, p):
         four, six = f"10.88.{p.number // 200}.{p.number % 200 + 10}", f"fd00:88::{p.number + 16:x}"
@@ -267,7 +268,7 @@ class Pyroute2(Contender):
 
     name = "pyroute2"
     title = "pyroute2 and nft -f"
-    packages = ("python3-pyroute2",)
+    programs = {"python3-pyroute2": "pyroute2-cli"}
     program = str(pathlib.Path(__file__).with_name("with_pyroute2.py"))
 
     def command(self, operation):

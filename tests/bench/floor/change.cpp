@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace bench {
@@ -16,6 +17,13 @@ Socket socket_inside(const Partition& p) {
     require(netns >= 0 && ::setns(netns, CLONE_NEWNET) == 0, p.pin().c_str());
     ::close(netns);
     return Socket(NETLINK_ROUTE);
+}
+
+void raise_file_limit() {
+    rlimit files = {};
+    require(::getrlimit(RLIMIT_NOFILE, &files) == 0, "RLIMIT_NOFILE");
+    files.rlim_cur = files.rlim_max;
+    require(::setrlimit(RLIMIT_NOFILE, &files) == 0, "RLIMIT_NOFILE");
 }
 
 void remove_slice(const std::string& directory) {
@@ -53,8 +61,15 @@ void repair(int number) {
     inside.send(m, "repair eth0");
 }
 
-// The kernel takes a namespace's links along, all those that have no name any more in one go.
+// The kernel takes a namespace's links along, all those that nothing holds any more in one go. It begins when
+// the first is let go of, and each umount waits for it then: so all are held until the last has lost its
+// name.
 void remove(int first, int count, bool all, const Cgroups& cgroups) {
+    raise_file_limit();
+    for (int i = first; i < first + count; ++i) {
+        // Held by descriptors, which the end of the program closes.
+        require(::open(Partition{i}.pin().c_str(), O_RDONLY | O_CLOEXEC) >= 0, "hold a namespace");
+    }
     for (int i = first; i < first + count; ++i) {
         const std::string pin = Partition{i}.pin();
         require(::umount2(pin.c_str(), MNT_DETACH) == 0 && ::unlink(pin.c_str()) == 0, pin.c_str());
