@@ -152,7 +152,7 @@ def over_runs(values):
     return merged
 
 
-def take_turn(paths, count, idle_seconds, times=20):
+def take_turn(paths, count, idle_seconds, times):
     """Everything about the daemon with so many partitions."""
 
     def work():

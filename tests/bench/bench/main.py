@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def arguments():
                         help="also what takes minutes: the peers at N = 1,000, once")
     parser.add_argument("--ops", type=words, default=list(OPERATIONS), help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--idle", type=int, default=10, help="seconds in which the idle daemon is watched")
+    parser.add_argument("--edits", type=int, default=20, help="how many files are edited, added and removed in each run")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
     parser.add_argument("--check", action="store_true",
                         help="compare the states that floor and partd leave, before anything is measured")
@@ -110,7 +112,7 @@ def measure_daemon(options, paths):
     samples = {}
     for run in range(options.runs):
         for count in [count for count in options.sizes if count in DAEMON_SIZES]:
-            found = daemon.take_turn(paths, count, options.idle)
+            found = daemon.take_turn(paths, count, options.idle, options.edits)
             for what, value in found.items():
                 samples.setdefault(str(count), {}).setdefault(what, []).append(value)
             say(f"run {run + 1}: daemon {count}: an edit {found['edit']['median'] * 1000:.1f} ms, drift",
@@ -176,6 +178,8 @@ def main():
         print("tests/bench/run makes network namespaces and cgroups: please run it as root.", file=sys.stderr)
         return 5
     paths = find_programs(options.build)
+    # Ended from outside, it cleans up as well: sandbox.inside() does so on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for contender in CONTENDERS.values():
         if wants(options, contender.name) and contender.missing():
             say(f"{contender.name} CANNOT RUN HERE: not installed: {' '.join(contender.missing())}")

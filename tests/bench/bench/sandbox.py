@@ -93,6 +93,7 @@ def _isolate(roots):
 def _child(roots, work, pipe):
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.umask(0o022)
         _isolate(roots)
         answer = {"result": work()}
