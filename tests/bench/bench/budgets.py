@@ -67,11 +67,12 @@ def _wanted(figures):
     yield "drift at 1,000 repaired", figures.daemon("drift_repaired", 1000), _milliseconds(3)
     yield "drift at 1,000 repaired, p99", figures.daemon("drift_repaired", 1000, "p99"), _milliseconds(10)
     for count in (1, 1000, 4000):
-        yield f"one NAT element more or less among {count:,}", figures.elements(count), _microseconds(50)
+        yield (f"one NAT element more or less among {count:,} in partd's table, bare", figures.elements(count),
+               _microseconds(50))
     for count in (1, 1000):
         most = 15e6 + 8e3 * count
         yield (f"memory of partd with {count:,}", figures.daemon("memory", count, "peak_rss"),
-               lambda value, most=most: (f"{value * 1024 / 1e6:.1f} MB", f"≤ {most / 1e6:.1f} MB", value * 1024 <= most))
+               lambda kib, most=most: (f"{kib * 1024 / 1e6:.1f} MB", f"≤ {most / 1e6:.1f} MB", kib * 1024 <= most))
     for what, figure, words in (("stream", "packets_per_s", "throughput"), ("echo", "median_us", "latency"),
                                 ("fresh", "median_us", "latency of a new connection")):
         yield f"packets: {words} at 1,000 against 1", figures.packets(what, figure), _within(0.05)

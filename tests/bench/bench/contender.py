@@ -1,5 +1,6 @@
 """What a contender is: how it does each of the operations. Each returns a command that is measured."""
 
+import pathlib
 import shutil
 import subprocess
 
@@ -99,8 +100,10 @@ class Partd(Contender):
         self.declared = partitions(count)
 
     def _write(self):
-        with open("/etc/partd/bench.toml", "w", encoding="utf-8") as file:
-            file.write(document(self.declared, bool(self.limits)))
+        """A file for each thousand: partd reads none over 1 MiB."""
+        for part in range(len(self.declared) // 1000 + 1):
+            with open(f"/etc/partd/bench{part}.toml", "w", encoding="utf-8") as file:
+                file.write(document(self.declared[part * 1000:(part + 1) * 1000], bool(self.limits)))
 
     def _partctl(self, *arguments):
         return [self.paths.partctl, "--no-daemon", *arguments]
@@ -131,5 +134,7 @@ class Partd(Contender):
         return self._apply()
 
     def remove(self):
+        for file in pathlib.Path("/etc/partd").glob("bench*.toml"):
+            file.unlink()
         self.declared = []
         return self._apply()

@@ -44,7 +44,8 @@ def arguments():
                         help="also what takes minutes: the peers at N = 1,000, once")
     parser.add_argument("--ops", type=words, default=list(OPERATIONS), help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--idle", type=int, default=10, help="seconds in which the idle daemon is watched")
-    parser.add_argument("--edits", type=int, default=20, help="how many files are edited, added and removed in each run")
+    parser.add_argument("--edits", type=int, default=20,
+                        help="how many files are edited, added and removed in each run")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
     parser.add_argument("--check", action="store_true",
                         help="compare the states that floor and partd leave, before anything is measured")
@@ -82,12 +83,25 @@ def turns(options, run=0):
                 yield contender, count
 
 
-def measure_operations(options, paths):
+def attempt(failures, name, work):
+    """work()'s result, or None: what fails is told at the end, and does not cost the results of the others."""
+    try:
+        return work()
+    except (RuntimeError, TimeoutError, subprocess.SubprocessError) as failure:
+        say(f"{name} FAILED: {failure}")
+        failures.append(f"{name}: {str(failure).strip().splitlines()[-1]}")
+        return None
+
+
+def measure_operations(options, paths, failures):
     samples, elements = {}, {}
     for run in range(options.runs):
         for contender, count in turns(options, run):
             started = time.monotonic()
-            taken = cycle.take_turn(paths, contender, count, options.ops)
+            taken = attempt(failures, f"{contender.name} {count}",
+                            lambda: cycle.take_turn(paths, contender, count, options.ops))
+            if taken is None:
+                continue
             for operation, sample in taken.items():
                 if operation == "elements":
                     elements.setdefault(contender.name, {}).setdefault(str(count), []).append(sample)
@@ -107,12 +121,15 @@ def wants(options, name):
     return options.only is None or name in options.only
 
 
-def measure_daemon(options, paths):
+def measure_daemon(options, paths, failures):
     """What takes a running daemon; each run gives medians, of which the median is told."""
     samples = {}
     for run in range(options.runs):
         for count in [count for count in options.sizes if count in DAEMON_SIZES]:
-            found = daemon.take_turn(paths, count, options.idle, options.edits)
+            found = attempt(failures, f"daemon {count}",
+                            lambda: daemon.take_turn(paths, count, options.idle, options.edits))
+            if found is None:
+                continue
             for what, value in found.items():
                 samples.setdefault(str(count), {}).setdefault(what, []).append(value)
             say(f"run {run + 1}: daemon {count}: an edit {found['edit']['median'] * 1000:.1f} ms, drift",
@@ -121,20 +138,24 @@ def measure_daemon(options, paths):
             for count, found in samples.items()}
 
 
-def measure_packets(options, paths):
+def measure_packets(options, paths, failures):
     found = {}
     for run in range(options.runs):
         for count in [count for count in options.sizes if count in PACKET_SIZES]:
-            found.setdefault(str(count), []).append(packets.take_turn(paths, count))
-            say(f"run {run + 1}: packets {count}")
+            sample = attempt(failures, f"packets {count}", lambda: packets.take_turn(paths, count))
+            if sample is not None:
+                found.setdefault(str(count), []).append(sample)
+                say(f"run {run + 1}: packets {count}")
     return {count: packets.over_runs(samples) for count, samples in found.items()}
 
 
-def count_calls(options, paths):
+def count_calls(options, paths, failures):
     counted = {}
     for contender, count in turns(options):
         if count <= MOST_COUNTED.get(contender.name, 100):
-            for operation, taken in cycle.take_turn(paths, contender, count, options.ops, counting=True).items():
+            found = attempt(failures, f"system calls of {contender.name} {count}",
+                            lambda: cycle.take_turn(paths, contender, count, options.ops, counting=True))
+            for operation, taken in (found or {}).items():
                 counted.setdefault(contender.name, {}).setdefault(operation, {})[str(count)] = taken["calls"]
             say(f"system calls: {contender.name} {count}")
     return counted
@@ -188,13 +209,14 @@ def main():
     results = {"version": 1, "date": datetime.date.today().isoformat(), "revision": revision(),
                "machine": machine.description(), "sizes": options.sizes,
                "titles": {name: contender.title for name, contender in CONTENDERS.items()}}
-    results["operations"], results["elements"] = measure_operations(options, paths)
+    failures = results["failures"] = []
+    results["operations"], results["elements"] = measure_operations(options, paths, failures)
     if wants(options, "daemon"):
-        results["daemon"] = measure_daemon(options, paths)
+        results["daemon"] = measure_daemon(options, paths, failures)
     if wants(options, "packets"):
-        results["packets"] = measure_packets(options, paths)
+        results["packets"] = measure_packets(options, paths, failures)
     if not options.no_calls:
-        results["calls"] = count_calls(options, paths)
+        results["calls"] = count_calls(options, paths, failures)
     text = write(options.results, results)
     print(text)
-    return 0
+    return 1 if failures else 0

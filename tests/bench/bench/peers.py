@@ -1,4 +1,4 @@
-"""What users have today. Each makes the same partitions, as well as it can, with scripts written before the clock runs."""
+"""What users have today. Each makes the same partitions as well as it can, by scripts written before the clock runs."""
 
 import json
 import os

@@ -124,7 +124,7 @@ def _elements(results):
     rows = [[results["titles"][name], *(f"{values['median']:.1f}" for values in counts.values())]
             for name, counts in found.items()]
     counts = next(iter(found.values()))
-    return ("\n### one NAT element more or less, one transaction, µs\n\n" +
+    return ("\n### one NAT element more or less, by a bare transaction, µs\n\n" +
             table(["in the table of", *(f"N = {int(count):,}" for count in counts)], rows))
 
 
@@ -140,6 +140,8 @@ def markdown(results):
 Written by `tests/bench/run`. Medians of the runs; in brackets how many times the floor's. All contenders took turns on
 throw-away hosts. tests/README.md says what each does.
 """
+    if results["failures"]:
+        text += "\n## What failed\n\n" + "".join(f"- {failure}\n" for failure in results["failures"])
     text += _budgets(results)
     text += "\n## Operations\n" + _operation_tables(results) + _elements(results)
     text += _daemon(results) + _packets(results)
