@@ -14,6 +14,8 @@ test_packages=(
     "${run_packages[@]}" busybox-static catch2 conntrack strace util-linux procps python3 python3-jsonschema
     dbus-daemon libcap2-bin libxml2-utils systemd
 )
+# What tests/bench/run compares partd with.
+bench_packages=(iptables containernetworking-plugins netavark python3-pyroute2)
 # What makes and runs the machine of the system tests.
 system_packages=(mmdebstrap qemu-system-x86 e2fsprogs)
 check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck scdoc)

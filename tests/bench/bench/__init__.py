@@ -1,0 +1,1 @@
+"""The benchmark of tests/bench/run: contenders do the same work on throw-away hosts, and are measured."""
