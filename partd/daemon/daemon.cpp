@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
+#include "kinds/marks.h"
 #include "kinds/partition.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
@@ -70,7 +71,7 @@ Result<std::unique_ptr<Daemon>> Daemon::make(kernel::Paths paths) {
     PARTD_TRY(files);
     auto places = kernel::DirectoryWatch::open();
     PARTD_TRY(places);
-    auto host = kernel::HostWatch::open({paths.netns(), paths.pins()});
+    auto host = kernel::HostWatch::open({paths.netns(), paths.pins()}, kProtocolMark);
     PARTD_TRY(host);
     auto engine = Engine::open(std::move(paths));
     PARTD_TRY(engine);

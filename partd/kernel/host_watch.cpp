@@ -125,10 +125,10 @@ bool is_below(const std::string& point, const std::string& place) {
 
 }  // namespace
 
-Result<HostWatch> HostWatch::open(std::vector<std::string> places) {
-    auto links =
-        open_listener(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-                               RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NSID});
+Result<HostWatch> HostWatch::open(std::vector<std::string> places, std::uint8_t mark) {
+    auto links = open_listener(NETLINK_ROUTE,
+                               {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                                RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NSID});
     PARTD_TRY(links);
     const int on = 1;
     if (setsockopt(links->get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) != 0) {
@@ -143,9 +143,27 @@ Result<HostWatch> HostWatch::open(std::vector<std::string> places) {
     auto names = NetlinkSocket::open(NETLINK_ROUTE);
     PARTD_TRY(names);
     HostWatch watch(std::move(*links), std::move(*nftables), std::move(mounts), std::move(*names),
-                    std::move(places));
+                    std::move(places), mark);
     watch.points_ = watch.mounted();
     return watch;
+}
+
+// What the kernel adds and removes by itself (IFA_PROTO 1 to 3, RTPROT_KERNEL) follows from something else
+// that is told as well: a link-local address that was probed, say, a second after each link came up.
+bool HostWatch::is_news(const Reply& reply) const {
+    constexpr std::uint16_t kIfaProto = 11;     // Linux 5.18
+    constexpr std::uint8_t kKernelAddress = 3;  // IFAPROT_KERNEL_LL
+    std::uint8_t protocol = 0;
+    bool by_kernel = false;
+    if (reply.type == RTM_NEWADDR || reply.type == RTM_DELADDR) {
+        protocol = reply.attributes<ifaddrmsg>().number<std::uint8_t>(kIfaProto).value_or(0);
+        by_kernel = protocol != 0 && protocol <= kKernelAddress;
+    } else if (reply.type == RTM_NEWROUTE || reply.type == RTM_DELROUTE) {
+        protocol = reply.head<rtmsg>().rtm_protocol;
+        by_kernel = protocol == RTPROT_KERNEL;
+    }
+    const bool comes = reply.type == RTM_NEWADDR || reply.type == RTM_NEWROUTE;
+    return !by_kernel && !(comes && protocol == mark_);
 }
 
 // An address of the host's tells the interface's index only. Routes and rules of the host's are nobody's.
@@ -171,12 +189,16 @@ void HostWatch::drain_links(Topics& topics) {
     for_datagrams(links_.get(), topics, [&](Datagram& datagram) {
         const std::string culprit = sender_of(datagram);
         Topics heard;
-        if (datagram.nsid) {
-            heard.insert(namespace_topic(*datagram.nsid));
-        }
         std::uint32_t sequence = 0;
-        while (const auto reply = datagram.nsid ? std::nullopt : next_message(datagram.data, sequence)) {
-            take_host_event(*reply, heard);
+        while (const auto reply = next_message(datagram.data, sequence)) {
+            if (!is_news(*reply)) {
+                continue;
+            }
+            if (datagram.nsid) {
+                heard.insert(namespace_topic(*datagram.nsid));
+            } else {
+                take_host_event(*reply, heard);
+            }
         }
         blame(heard, culprit, topics);
     });

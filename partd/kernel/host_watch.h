@@ -17,8 +17,9 @@ namespace partd::kernel {
 // below some directories may have changed.
 class HostWatch {
 public:
-    // `places`: directories whose mounts count.
-    static Result<HostWatch> open(std::vector<std::string> places);
+    // `places`: directories whose mounts count. `mark`: the protocol number of addresses, routes and rules
+    // that the caller makes: that one of them is there again is no news for it.
+    static Result<HostWatch> open(std::vector<std::string> places, std::uint8_t mark);
 
     // Descriptors to wait for, with EPOLLIN; that of the mounts with EPOLLPRI, and when it wakes,
     // mounts_changed() has to be called: waiting takes the event.
@@ -32,23 +33,27 @@ public:
     [[nodiscard]] std::string culprit(const std::string& topic) const;
 
 private:
-    HostWatch(Fd links, Fd nftables, Fd mounts, NetlinkSocket names, std::vector<std::string> places)
+    HostWatch(Fd links, Fd nftables, Fd mounts, NetlinkSocket names, std::vector<std::string> places,
+              std::uint8_t mark)
         : links_(std::move(links)),
           nftables_(std::move(nftables)),
           mounts_(std::move(mounts)),
           names_(std::move(names)),
-          places_(std::move(places)) {}
+          places_(std::move(places)),
+          mark_(mark) {}
 
     void blame(const Topics& heard, const std::string& culprit, Topics& topics);
     void drain_links(Topics& topics);
     void drain_nftables(Topics& topics);
     void drain_mounts(Topics& topics);
+    [[nodiscard]] bool is_news(const Reply& reply) const;
     void take_host_event(const Reply& reply, Topics& topics);
     [[nodiscard]] std::set<std::string> mounted() const;
 
     Fd links_, nftables_, mounts_;
     NetlinkSocket names_;  // asks for interfaces' names
     std::vector<std::string> places_;
+    std::uint8_t mark_;
     std::set<std::string> points_;  // below the places, as last seen
     bool look_at_mounts_ = false;
     std::map<std::string, std::string> culprits_;  // by topic

@@ -146,21 +146,6 @@ Message set_lo(const std::string& mark) {
     return message;
 }
 
-// The interfaces of the host's whose other ends go with the namespace: the kernel takes them a moment later.
-void wait_for_links(Doing& doing, const std::string& name) {
-    std::set<int> indexes;
-    const auto links = doing.host.links("");
-    for (const kernel::Link& link : links ? **links : std::vector<kernel::Link>()) {
-        const auto mark = parse_link_mark(link.alias);
-        if (mark && mark->partition == name) {
-            indexes.insert(link.index);
-        }
-    }
-    if (!indexes.empty()) {
-        doing.batch.at_end([&host = doing.host, indexes] { host.wait_until_gone(indexes); });
-    }
-}
-
 Result<> create(Doing& doing, const NetworkNamespace& wanted) {
     const auto prepare = [&](kernel::Netns& netns) -> Result<> {
         std::array messages = {set_lo(wanted.mark)};
@@ -180,7 +165,7 @@ Result<> create(Doing& doing, const NetworkNamespace& wanted) {
     return {};
 }
 
-void begin(Doing& doing, std::span<const Change> wave) {
+void make_ahead(Doing& doing, std::span<const Change> wave) {
     constexpr std::ptrdiff_t kMany = 16;  // a thread costs as much as half a namespace
     const auto count = std::ranges::count_if(wave, [](const Change& change) {
         return change.key.kind == &kNetns.kind && change.action == Action::Create && !change.implied &&
@@ -190,6 +175,32 @@ void begin(Doing& doing, std::span<const Change> wave) {
         doing.host.directory().expect(static_cast<std::size_t>(count));
         doing.batch.at_end([&host = doing.host] { host.directory().expect(0); });
     }
+}
+
+// The interfaces of the host's whose other ends go with the namespaces: the kernel takes them a moment later.
+void wait_for_links(Doing& doing, std::span<const Change> wave) {
+    std::set<std::string> leaving;
+    for (const Change& change : wave) {
+        if (change.key.kind == &kNetns.kind && change.action == Action::Remove) {
+            leaving.insert(change.key.name);
+        }
+    }
+    const auto links = leaving.empty() ? nullptr : doing.host.links("").value_or(nullptr);
+    std::set<int> indexes;
+    for (const kernel::Link& link : links == nullptr ? std::vector<kernel::Link>() : *links) {
+        const auto mark = parse_link_mark(link.alias);
+        if (mark && leaving.contains(mark->partition)) {
+            indexes.insert(link.index);
+        }
+    }
+    if (!indexes.empty()) {
+        doing.batch.at_end([&host = doing.host, indexes] { host.wait_until_gone(indexes); });
+    }
+}
+
+void begin(Doing& doing, std::span<const Change> wave) {
+    make_ahead(doing, wave);
+    wait_for_links(doing, wave);
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
@@ -208,7 +219,6 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
             return {};
         }
         case Action::Remove:
-            wait_for_links(doing, name);
             if (change.found.as<NetworkNamespace>().owner != "host") {
                 PARTD_TRY(end_residents(doing, name, NamespaceKind::Net));
             }

@@ -44,18 +44,22 @@ TEST_CASE("blue-green: half a processor is half a processor", "[blue-green][cgro
     Sandbox sandbox;
     sandbox.example("blue-green");
     sandbox.apply();
-    const auto done = sandbox.partctl({"exec", "blue", "--", this_program(), "--burn", "700"});
-    INFO(done.text());
-    CHECK(done.code == 0);
     const auto* hierarchy = sandbox.cgroups().of("cpu");
     if (hierarchy == nullptr) {
         PARTD_CANNOT_RUN("no hierarchy has the cpu controller");
     }
-    const auto stat = read_file(hierarchy->mount_point + "/partd.slice/partd-blue.slice/cpu.stat");
-    INFO(stat);
-    const auto at = stat.find("nr_throttled ");
-    REQUIRE(at != std::string::npos);
-    CHECK(std::stoi(stat.substr(at + 13)) > 0);
+    // On a busy machine it may not get its half at first.
+    int throttled = 0;
+    for (int attempt = 0; attempt < 5 && throttled == 0; ++attempt) {
+        const auto done = sandbox.partctl({"exec", "blue", "--", this_program(), "--burn", "700"});
+        INFO(done.text());
+        REQUIRE(done.code == 0);
+        const auto stat = read_file(hierarchy->mount_point + "/partd.slice/partd-blue.slice/cpu.stat");
+        const auto at = stat.find("nr_throttled ");
+        REQUIRE(at != std::string::npos);
+        throttled = std::stoi(stat.substr(at + 13));
+    }
+    CHECK(throttled > 0);
 }
 
 TEST_CASE("blue-green: one side removed from the files, the link goes, the other stays",
