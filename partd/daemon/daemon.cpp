@@ -219,7 +219,7 @@ bool Daemon::host_goes_down() {
 }
 
 bool Daemon::read_files() {
-    const std::uint64_t before = hash_of(engine_->desired().files);
+    const std::uint64_t before = engine_->files();
     auto changed = engine_->load({.keep_going = true});
     if (!changed) {
         complain({changed.error().message});
@@ -228,7 +228,7 @@ bool Daemon::read_files() {
     stale_files_ = false;
     loaded_ = true;
     const Desired& desired = engine_->desired();
-    if (hash_of(desired.files) != before) {
+    if (engine_->files() != before) {
         drift_ = false;  // what is done now is what the files say anew
         refused_.clear();
         backoff_.forget();
@@ -336,11 +336,16 @@ void Daemon::applied(const Applied& done) {
 
 // What a partial look did not see is as it was.
 void Daemon::note_states(const Applied& done) {
-    std::map<std::string, std::string> now;
-    for (const std::string& name : partitions()) {
-        const auto known = states_.find(name);
-        const bool seen = done.scope.all || done.scope.owners.contains(name) || known == states_.end();
-        now[name] = seen ? "active" : known->second;
+    const auto& declared = engine_->desired().compiled.declared;
+    auto now = done.scope.all ? std::map<std::string, std::string>() : std::move(states_);
+    const auto names = partitions();
+    const auto& seen = done.scope.all ? std::set(names.begin(), names.end()) : done.scope.owners;
+    for (const std::string& name : seen) {
+        if (find_partition(declared, name) != nullptr) {
+            now[name] = "active";
+        } else {
+            now.erase(name);
+        }
     }
     const auto note = [&](const std::string& owner, const char* state) {
         if (const auto found = now.find(owner); found != now.end()) {
@@ -361,9 +366,10 @@ void Daemon::note_states(const Applied& done) {
     for (const Conflict& conflict : done.outcome.plan.conflicts) {
         note(conflict.owner, "conflict");
     }
-    for (const DeclaredObject* object : engine_->desired().compiled.declared.all<Partition>()) {
-        if (engine_->desired().stale.contains(*object->source.file)) {
-            note(object->owner, "invalid");
+    for (const std::string& name : seen) {
+        const DeclaredObject* object = find_partition(declared, name);
+        if (object != nullptr && engine_->desired().stale.contains(*object->source.file)) {
+            note(name, "invalid");
         }
     }
     std::ranges::for_each(engine_->contested(), [&](const std::string& name) { note(name, "contested"); });

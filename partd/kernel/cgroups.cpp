@@ -96,6 +96,12 @@ Result<> inherit_cpuset(const std::string& path) {
     return {};
 }
 
+// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
+bool has_inner(const std::string& directory) {
+    struct stat st{};
+    return stat(directory.c_str(), &st) == 0 && st.st_nlink > 2;
+}
+
 // Removes the groups that those made below to whom it was delegated.
 void remove_below(const std::string& path) {
     for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
@@ -267,12 +273,6 @@ std::string Cgroups::owner(const std::string& group) const {
 
 namespace {
 
-// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
-bool has_inner(const std::string& directory) {
-    struct stat st{};
-    return stat(directory.c_str(), &st) == 0 && st.st_nlink > 2;
-}
-
 void collect_marked(const Cgroups& cgroups, const std::string& group, std::vector<MarkedGroup>& found) {
     auto marked = cgroups.look(group);
     if (!marked) {
@@ -297,9 +297,12 @@ void collect_processes(const std::string& path, std::set<pid_t>& found) {
             found.insert(static_cast<pid_t>(*pid));
         }
     }
+    if (!has_inner(path)) {
+        return;
+    }
     for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
         struct stat st{};
-        const std::string inner = path + "/" + name;
+        const std::string inner = fmt::format("{}/{}", path, name);
         if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
             collect_processes(inner, found);
         }

@@ -30,6 +30,9 @@ Result<DirectoryWatch> DirectoryWatch::open() {
 }
 
 void DirectoryWatch::follow(const std::set<std::string>& directories) {
+    if (directories == followed_) {
+        return;
+    }
     std::set<std::string> dropped;
     std::ranges::set_difference(followed_, directories, std::inserter(dropped, dropped.end()));
     if (!dropped.empty()) {

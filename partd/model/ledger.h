@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace partd {
@@ -16,24 +18,32 @@ struct LedgerEntry {
 };
 
 // Everything that partd made on this host, by kind and name.
-struct Ledger {
+class Ledger {
+public:
     using Name = std::pair<std::string, std::string>;
 
     bool lost = false;  // there was none, or it was damaged: the marks alone tell what is ours
-    std::map<Name, LedgerEntry> entries = {};
+
+    [[nodiscard]] const std::map<Name, LedgerEntry>& entries() const { return entries_; }
     // The entry of that object; nullptr when there is none.
-    [[nodiscard]] const LedgerEntry* find(std::string_view kind, const std::string& name) const {
-        const auto found = entries.find({std::string(kind), name});
-        return found == entries.end() ? nullptr : &found->second;
-    }
+    [[nodiscard]] const LedgerEntry* find(std::string_view kind, const std::string& name) const;
+    // What that owner has; "" is what belongs to nobody alone.
+    [[nodiscard]] const std::set<Name>& of_owner(const std::string& owner) const;
+    // False when it was so already.
+    bool set(const Name& name, LedgerEntry entry);
+    bool erase(const Name& name);
     // Calls `each(name, entry)` for every object of that kind.
     template <class Each>
     void for_kind(std::string_view kind, Each each) const {
-        for (auto at = entries.lower_bound({std::string(kind), {}});
-             at != entries.end() && at->first.first == kind; ++at) {
+        for (auto at = entries_.lower_bound({std::string(kind), {}});
+             at != entries_.end() && at->first.first == kind; ++at) {
             each(at->first.second, at->second);
         }
     }
+
+private:
+    std::map<Name, LedgerEntry> entries_;
+    std::map<std::string, std::set<Name>> by_owner_;
 };
 
 }  // namespace partd

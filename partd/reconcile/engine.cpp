@@ -33,6 +33,7 @@ Result<std::unique_ptr<Engine>> Engine::open(kernel::Paths paths) {
 Scope Engine::adopt(Desired desired) {
     const Scope changed = changed_scope(desired_.compiled.desired, desired.compiled.desired);
     desired_ = std::move(desired);
+    files_ = hash_of(desired_.files);
     parts_ = Parts(desired_.compiled.desired);
     return changed;
 }
@@ -82,7 +83,7 @@ Result<Applied> Engine::apply(const EngineApply& request) {
     options.parts = &parts_;
     options.paused.merge(paused(paths()));
     options.delete_limit = daemon_settings(desired_.compiled.declared).delete_limit;
-    if (request.confirm || generation_ == 0 || hash_of(desired_.files) != recorded_) {
+    if (request.confirm || generation_ == 0 || files_ != recorded_) {
         options.before_change = [&](const View& view) { return note_way_back(view, request); };
     }
     const auto begin = std::chrono::steady_clock::now();
@@ -117,13 +118,12 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
         }
         return applied;
     }
-    const std::uint64_t files = hash_of(desired_.files);
     if (!desired_.rolled_back) {
         PARTD_TRY(forget_rolled_back(paths()));
     }
     // A look at a part says nothing about how the whole went.
     const bool tells = request.options.scope.all && request.options.only.empty();
-    if (generation_ == 0 || files != recorded_ || (tells && outcome_text(applied.outcome) != outcome_)) {
+    if (generation_ == 0 || files_ != recorded_ || (tells && outcome_text(applied.outcome) != outcome_)) {
         PARTD_TRY(accept(paths(), desired_.files));
         auto number = record(applied.outcome, request.origin);
         PARTD_TRY(number);
@@ -137,7 +137,7 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
 
 Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& origin) {
     const auto last = history().last();
-    const bool same = last && hash_of(last->files) == hash_of(desired_.files);
+    const bool same = last && hash_of(last->files) == files_;
     Generation generation =
         same
             ? *last
@@ -150,7 +150,7 @@ Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& 
         generation.number = *number;
     }
     generation_ = generation.number;
-    recorded_ = hash_of(desired_.files);
+    recorded_ = files_;
     outcome_ = generation.outcome;
     return generation_;
 }
@@ -172,7 +172,7 @@ Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& req
     auto view = look(desired_);
     PARTD_TRY(view);
     result.differing = differences(way, view->observed);
-    if (hash_of(desired_.files) != as_written->written) {
+    if (files_ != as_written->written) {
         // The one that it became: the earlier one may be dropped from the history any time.
         const std::uint64_t in_force =
             result.applied.generation == 0 ? way.generation : result.applied.generation;
@@ -188,9 +188,7 @@ Result<WentBack> Engine::roll_back(std::uint64_t generation, const EngineApply& 
 
 bool Engine::knows(const State& desired, const std::string& name) {
     const auto declared = [&](const Resource& resource) { return resource.owner == name; };
-    const auto made = [&](const auto& entry) { return entry.second.owner == name; };
-    return name.empty() || std::ranges::any_of(desired.all(), declared) ||
-           std::ranges::any_of(ledger().entries, made);
+    return name.empty() || std::ranges::any_of(desired.all(), declared) || !ledger().of_owner(name).empty();
 }
 
 }  // namespace partd

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] const kernel::Paths& paths() const { return host_.paths(); }
     kernel::Host& host() { return host_; }
     [[nodiscard]] const Desired& desired() const { return desired_; }
+    // A hash of its files, as hash_of() makes it.
+    [[nodiscard]] std::uint64_t files() const { return files_; }
     [[nodiscard]] const Parts& parts() const { return parts_; }
     const Ledger& ledger() { return reconciler_.ledger(); }
     [[nodiscard]] History history() const { return History(paths().history()); }
@@ -104,7 +106,8 @@ private:
     Reconciler reconciler_;
     Desired desired_;
     Parts parts_;
-    std::uint64_t recorded_ = 0;  // a hash of the files that the generation below was recorded with
+    std::uint64_t files_ = hash_of({});  // a hash of what is desired, as files
+    std::uint64_t recorded_ = 0;         // a hash of the files that the generation below was recorded with
     std::uint64_t generation_ = 0;
     std::string outcome_;
     std::set<std::string> contested_;

@@ -57,9 +57,9 @@ std::optional<LedgerEdit> decode_edit(std::string_view line) {
 void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {
     for (LedgerEdit& edit : edits) {
         if (edit.entry) {
-            ledger.entries.insert_or_assign(std::move(edit.name), std::move(*edit.entry));
+            ledger.set(edit.name, std::move(*edit.entry));
         } else {
-            ledger.entries.erase(edit.name);
+            ledger.erase(edit.name);
         }
     }
     edits.clear();
@@ -69,10 +69,10 @@ void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {
 
 std::string encode_ledger(const Ledger& ledger, std::string_view boot_id) {
     std::string text = header(boot_id);
-    for (const auto& [name, entry] : ledger.entries) {
+    for (const auto& [name, entry] : ledger.entries()) {
         encode_set(text, name, entry);
     }
-    return text + end_line(ledger.entries.size(), check_of("", text));
+    return text + end_line(ledger.entries().size(), check_of("", text));
 }
 
 std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& check) {
@@ -137,15 +137,13 @@ const Ledger& LedgerFile::read() {
 }
 
 void LedgerFile::set(const Ledger::Name& name, LedgerEntry entry) {
-    const auto found = ledger_.entries.find(name);
-    if (found == ledger_.entries.end() || found->second != entry) {
-        edits_.push_back({name, entry});
-        ledger_.entries.insert_or_assign(name, std::move(entry));
+    if (ledger_.set(name, entry)) {
+        edits_.push_back({name, std::move(entry)});
     }
 }
 
 void LedgerFile::erase(const Ledger::Name& name) {
-    if (ledger_.entries.erase(name) > 0) {
+    if (ledger_.erase(name)) {
         edits_.push_back({name, std::nullopt});
     }
 }
@@ -155,7 +153,7 @@ Result<> LedgerFile::commit() {
         return {};
     }
     ledger_.lost = false;
-    const bool small = size_ < first_size_ * kMostGrowth + kSmall && edits_.size() < ledger_.entries.size();
+    const bool small = size_ < first_size_ * kMostGrowth + kSmall && edits_.size() < ledger_.entries().size();
     if (first_size_ == 0 || !small || !append()) {
         PARTD_TRY(rewrite());
     }

@@ -22,8 +22,14 @@ std::string encode_ledger(const Ledger& ledger, std::string_view boot_id);
 // A further block behind a text that ended with that checksum; `check` becomes the new one.
 std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& check);
 
+inline Ledger lost_ledger() {
+    Ledger ledger;
+    ledger.lost = true;
+    return ledger;
+}
+
 struct DecodedLedger {
-    Ledger ledger = {.lost = true};
+    Ledger ledger = lost_ledger();
     std::size_t size = 0;  // of the text up to its last whole block
     std::string check = {};
 };
@@ -52,7 +58,7 @@ private:
 
     std::string path_;
     std::string stamp_;  // of the file as last read or written
-    Ledger ledger_ = {.lost = true};
+    Ledger ledger_ = lost_ledger();
     std::vector<LedgerEdit> edits_;
     std::size_t size_ = 0;        // of the file
     std::size_t first_size_ = 0;  // of its first block

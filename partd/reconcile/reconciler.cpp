@@ -81,17 +81,24 @@ std::map<std::string_view, const Kind*> kinds_by_name() {
 std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const State& desired) {
     static const auto kKinds = kinds_by_name();
     std::vector<Name> names;
-    for (const auto& [name, entry] : ledger.entries) {
-        if (name == kHost) {
-            continue;
-        }
+    const auto take = [&](const Name& name, const std::string& owner) {
         const auto kind = kKinds.find(name.first);
         const bool covered = kind == kKinds.end() ? scope.all
-                                                  : scope.covers(*kind->second, entry.owner) ||
+                                                  : scope.covers(*kind->second, owner) ||
                                                         desired.find({kind->second, name.second}) != nullptr;
-        if (covered) {
+        if (covered && name != kHost) {
             names.push_back(name);
         }
+    };
+    if (scope.all || !scope.channels.empty()) {
+        std::ranges::for_each(ledger.entries(),
+                              [&](const auto& each) { take(each.first, each.second.owner); });
+        return names;
+    }
+    std::set<std::string> owners = scope.owners;
+    std::ranges::transform(desired.all(), std::inserter(owners, owners.end()), &Resource::owner);
+    for (const std::string& owner : owners) {
+        std::ranges::for_each(ledger.of_owner(owner), [&](const Name& name) { take(name, owner); });
     }
     return names;
 }
@@ -140,20 +147,22 @@ void add_intentions(const Plan& plan, LedgerFile& file) {
 // Partitions and slices that would go, of those that are there.
 std::string too_many_removals(const Ledger& ledger, const Plan& plan, const ApplyOptions& options) {
     constexpr std::size_t kFew = 3;
-    std::set<std::string> there;
     std::set<std::string> leaving;
-    for (const auto& [name, entry] : ledger.entries) {
-        there.insert(entry.owner);
-    }
-    there.erase("");
     for (const Change& change : plan.changes) {
         if (change.action == Action::Remove && change.key.kind->counts && !change.owner.empty()) {
             leaving.insert(change.owner);
         }
     }
+    if (options.allow_delete || leaving.size() <= kFew) {
+        return {};
+    }
+    std::set<std::string> there;
+    for (const auto& [name, entry] : ledger.entries()) {
+        there.insert(entry.owner);
+    }
+    there.erase("");
     const auto percent = static_cast<std::int64_t>(leaving.size() * 100);
-    if (options.allow_delete || leaving.size() <= kFew ||
-        percent <= options.delete_limit * static_cast<std::int64_t>(there.size())) {
+    if (percent <= options.delete_limit * static_cast<std::int64_t>(there.size())) {
         return {};
     }
     return fmt::format(

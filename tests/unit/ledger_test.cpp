@@ -9,10 +9,10 @@ namespace {
 Ledger sample() {
     Ledger ledger;
     const auto since = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'795'327'790'771));
-    ledger.entries[{"netns", "web"}] = {.identity = "4212", .owner = "web", .since = since};
-    ledger.entries[{"veth", "web/eth0"}] = {.identity = "4212:2 4211:7", .owner = "web", .since = since};
-    ledger.entries[{"sysctl", "web net.ipv4.ip_forward"}] = {
-        .identity = "was:0", .owner = "web", .since = since};
+    ledger.set({"netns", "web"}, {.identity = "4212", .owner = "web", .since = since});
+    ledger.set({"veth", "web/eth0"}, {.identity = "4212:2 4211:7", .owner = "web", .since = since});
+    ledger.set({"sysctl", "web net.ipv4.ip_forward"},
+               {.identity = "was:0", .owner = "web", .since = since});
     return ledger;
 }
 
@@ -22,7 +22,7 @@ TEST_CASE("A ledger comes back as it was") {
     const std::string text = encode_ledger(sample(), "boot");
     const auto read = decode_ledger(text, "boot", text.size());
     CHECK_FALSE(read.ledger.lost);
-    CHECK(read.ledger.entries == sample().entries);
+    CHECK(read.ledger.entries() == sample().entries());
     CHECK(read.size == text.size());
 }
 
@@ -30,18 +30,18 @@ TEST_CASE("Edits of a ledger come back, too") {
     std::string text = encode_ledger(sample(), "boot");
     std::string check = decode_ledger(text, "boot", 0).check;
     auto expected = sample();
-    expected.entries[{"netns", "db"}] = {.identity = "1", .owner = "db", .since = {}};
-    expected.entries.erase({"netns", "web"});
-    text += encode_edits({{{"netns", "db"}, expected.entries.at({"netns", "db"})}}, check);
+    expected.set({"netns", "db"}, {.identity = "1", .owner = "db", .since = {}});
+    expected.erase({"netns", "web"});
+    text += encode_edits({{{"netns", "db"}, expected.entries().at({"netns", "db"})}}, check);
     const std::size_t middle = text.size();
     text += encode_edits({{{"netns", "web"}, std::nullopt}}, check);
-    CHECK(decode_ledger(text, "boot", text.size()).ledger.entries == expected.entries);
+    CHECK(decode_ledger(text, "boot", text.size()).ledger.entries() == expected.entries());
     SECTION("what a killed writer left behind never took effect") {
         for (std::size_t size = middle; size < text.size(); ++size) {
             INFO(size);
             const auto read = decode_ledger(text.substr(0, size), "boot", middle);
             CHECK(read.size == middle);
-            CHECK(read.ledger.entries.contains({"netns", "web"}));
+            CHECK(read.ledger.entries().contains({"netns", "web"}));
         }
     }
     SECTION("a text shorter than it was known to be is lost") {
