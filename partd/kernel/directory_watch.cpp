@@ -69,6 +69,15 @@ void DirectoryWatch::watch_again(const std::set<std::string>& followed) {
     }
 }
 
+// Of what the kernel itself writes into a control group it tells only while the file is in memory
+// (kernfs_notify): a watch on the file keeps it there.
+void DirectoryWatch::keep_told(const std::string& followed) {
+    const int number = inotify_add_watch(fd_.get(), (followed + "/cgroup.events").c_str(), IN_MODIFY);
+    if (number >= 0) {
+        watches_[number].insert({followed, ""});
+    }
+}
+
 void DirectoryWatch::watch(const std::string& followed) {
     std::string at = followed;
     std::string awaited;
@@ -78,6 +87,9 @@ void DirectoryWatch::watch(const std::string& followed) {
                                              IN_MASK_ADD | (awaited.empty() ? kInside : kAbove));
         if (number >= 0) {
             watches_[number].insert({followed, awaited});
+            if (awaited.empty()) {
+                keep_told(followed);
+            }
             if (awaited.empty() || retried || !exists(at + "/" + awaited)) {
                 return;
             }

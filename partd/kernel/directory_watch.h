@@ -36,6 +36,7 @@ private:
         auto operator<=>(const Purpose&) const = default;
     };
     void watch(const std::string& followed);
+    void keep_told(const std::string& followed);
     void watch_again(const std::set<std::string>& followed);
     void forget(const std::set<std::string>& followed);
     void take(int number, std::uint32_t mask, std::string_view name, bool (*counts)(std::string_view name),
