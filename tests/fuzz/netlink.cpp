@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto datagrams = fuzz::datagrams_of({data, size});
     fuzz::answer_with(datagrams);
     host->forget_all();
-    // links first, then what each kind asks for, in the order of the datagrams
+    // links first, then what each kind asks for, in the order of the datagrams; as in a look, one that fails
+    // is the last
     const State desired;
     const Ledger ledger{.lost = true};
     State observed;
@@ -32,7 +33,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
               .scope = everything,
               .netns = {""}};
     for (const LiveKind* kind : {&kVeth, &kAddress, &kRoute, &kRule}) {
-        (void)kind->observe(look);
+        if (!kind->observe(look)) {
+            break;
+        }
     }
     fuzz::answer_with(datagrams);
     auto socket = kernel::NetlinkSocket::open(NETLINK_ROUTE);
