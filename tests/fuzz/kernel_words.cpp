@@ -3,12 +3,9 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 
@@ -96,20 +93,6 @@ void tell(std::vector<Datagram> datagrams) {
                             std::make_move_iterator(datagrams.end()));
 }
 
-namespace {
-struct Exit {};
-bool surviving = false;
-}  // namespace
-
-void survive_exit(const std::function<void()>& work) {
-    surviving = true;
-    try {
-        work();
-    } catch (const Exit&) {
-    }
-    surviving = false;
-}
-
 std::vector<Datagram> datagrams_of(std::span<const std::uint8_t> input) {
     std::vector<Datagram> all;
     while (input.size() >= 2) {
@@ -128,16 +111,6 @@ std::vector<Datagram> datagrams_of(std::span<const std::uint8_t> input) {
 
 // The C library's, for partd and libmnl alike.
 extern "C" {
-
-// Not declared as the C library declares it: that one may not throw.
-void exit_or_throw(int code) __asm__("exit");
-void exit_or_throw(int code) {
-    if (partd::fuzz::surviving) {
-        throw partd::fuzz::Exit();
-    }
-    std::fflush(nullptr);
-    ::_exit(code);
-}
 
 ssize_t send(int, const void* data, std::size_t size, int) {
     return partd::fuzz::take_request(data, size);

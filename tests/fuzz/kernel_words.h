@@ -3,7 +3,6 @@
 // never reach it. The decoders under test are the real ones, with nothing in between.
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -17,9 +16,5 @@ void tell(std::vector<std::vector<std::uint8_t>> datagrams);
 
 /// An input as datagrams: each is a length of two bytes and that many bytes, the last one what is left.
 std::vector<std::vector<std::uint8_t>> datagrams_of(std::span<const std::uint8_t> input);
-
-/// libnftnl ends the program by exit(3) when it meets an attribute of another type than it knows. Runs
-/// `work`; that ends it alone.
-void survive_exit(const std::function<void()>& work);
 
 }  // namespace partd::fuzz

@@ -203,6 +203,9 @@ Deed sysctl_changed(const Target& target) {
     const auto name = target.partition.name;
     return {.text = "sysctl net.ipv4.ip_default_ttl=200 in " + name,
             .act = [name, mine = target.partition.sysctls] {
+                if (!fs::exists("/run/netns/" + name)) {
+                    return;
+                }
                 const Netns netns("/run/netns/" + name);
                 // one that no file declares is nobody's, and stays as it is set
                 if (mine.contains("net.ipv4.ip_default_ttl")) {
