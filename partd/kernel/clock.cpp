@@ -1,11 +1,25 @@
 #include "kernel/clock.h"
 
+#include "base/text.h"
+
 #include <array>
+#include <cstdint>
 #include <ctime>
 
 #include <systemd/sd-id128.h>
 
 namespace partd::kernel {
+
+std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view text) {
+    using std::chrono::milliseconds;
+    using std::chrono::system_clock;
+    constexpr auto kLast = std::chrono::floor<milliseconds>(system_clock::duration::max()).count();
+    const auto number = parse_number(text);
+    if (!number || *number > static_cast<std::uint64_t>(kLast)) {
+        return std::nullopt;
+    }
+    return system_clock::time_point(milliseconds(*number));
+}
 
 std::chrono::milliseconds since_boot() {
     timespec now{};

@@ -96,7 +96,9 @@ struct Reply {
     template <class T>
     [[nodiscard]] T head() const {
         T fixed{};
-        std::memcpy(&fixed, body.data(), std::min(sizeof fixed, body.size()));
+        if (!body.empty()) {
+            std::memcpy(&fixed, body.data(), std::min(sizeof fixed, body.size()));
+        }
         return fixed;
     }
     template <class T>

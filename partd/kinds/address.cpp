@@ -1,11 +1,13 @@
 #include "kinds/address.h"
 
-#include "kernel/files.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
 
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -163,6 +165,23 @@ const Resource* link_of(Look& look, const std::string& netns, const kernel::Link
     return nullptr;
 }
 
+// The name by which the ledger knows the address: an end that got another one in the files keeps its
+// addresses.
+std::string known_as(const Look& look, const Key& key, const std::string& netns, const Address& address) {
+    std::string known = key.name;
+    if (look.ledger.find(kAddress.kind.name, known) != nullptr) {
+        return known;
+    }
+    const std::string place = place_text(netns, "");
+    const std::string end = " " + address.text();
+    look.ledger.for_kind(kAddress.kind.name, [&](const std::string& name, const LedgerEntry&) {
+        if (name.starts_with(place) && name.ends_with(end)) {
+            known = name;
+        }
+    });
+    return known;
+}
+
 void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const auto head = reply.head<ifaddrmsg>();
     const auto attributes = reply.attributes<ifaddrmsg>();
@@ -183,14 +202,16 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
         return;
     }
     const Key container = pair ? pair->key : netns_key(netns);
+    const std::string known = marked ? known_as(look, key, netns, address) : key.name;
     look.add({.key = key,
-              .spec = Spec(InterfaceAddress{netns, interface, address}),
+              .spec = Spec(InterfaceAddress{netns, link->name.c_str(), address}),
               .owner = pair ? pair->owner : netns,
               .needs = {container},
               .within = {container},
               .marked = marked,
               .holder = fmt::format("{} was added to {} by somebody else", address.text(),
-                                    place_text(netns, link->name))});
+                                    place_text(netns, link->name))},
+             known);
 }
 
 // The addresses of that namespace, or of one of its interfaces.
@@ -244,12 +265,20 @@ Message make_request(std::uint16_t type, std::uint16_t flags, const InterfaceAdd
 }
 
 // The kernel takes the other addresses of a network along with its first one, unless told to promote one of
-// them.
-Result<> keep_secondaries(const kernel::Netns& netns, const std::string& interface) {
-    return netns.inside([&] {
-        return kernel::write_kernel_file("/proc/sys/net/ipv4/conf/" + interface + "/promote_secondaries",
-                                         "1");
-    });
+// them. By index: the same wave may give the interface another name.
+Message keep_secondaries(int index) {
+    Message message(RTM_SETLINK, 0);
+    ifinfomsg head{};
+    head.ifi_index = index;
+    message.head(head);
+    const auto families = message.open(IFLA_AF_SPEC);
+    const auto inet = message.open(AF_INET);
+    const auto settings = message.open(IFLA_INET_CONF);
+    message.number<std::uint32_t>(IPV4_DEVCONF_PROMOTE_SECONDARIES, 1);
+    message.close(settings);
+    message.close(inet);
+    message.close(families);
+    return message;
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
@@ -262,7 +291,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     auto netns = doing.host.netns(spec.netns);
     PARTD_TRY(netns);
     if (removal && !spec.address.ip.v6()) {
-        PARTD_TRY(keep_secondaries(**netns, link->name));
+        doing.batch.netlink((*netns)->route(), keep_secondaries(link->index), number);
     }
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
                                    removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, link->index);

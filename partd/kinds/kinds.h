@@ -30,8 +30,8 @@ struct Look {
 
     // Adds what was found, and tells whose it is: ours when the kernel has our mark on it and the ledger
     // knows this very object; a mark alone is enough when the ledger was lost, and the ledger alone for an
-    // object that is wanted (its mark is put back).
-    Resource& add(Resource resource);
+    // object that is wanted (its mark is put back). `former`: another name by which the ledger may know it.
+    Resource& add(Resource resource, const std::string& former = {});
     // Adds something that has a wanted name and is not ours.
     void add_foreign(const Resource& wanted, std::string holder);
     // Adds something of ours that cannot be looked at now: left alone, and not forgotten.

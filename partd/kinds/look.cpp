@@ -20,8 +20,9 @@ bool same_object(const std::string& recorded, const std::string& found) {
 
 }  // namespace
 
-Resource& Look::add(Resource resource) {
+Resource& Look::add(Resource resource, const std::string& former) {
     const LedgerEntry* entry = ledger.find(resource.key.kind->name, resource.key.name);
+    entry = entry == nullptr ? ledger.find(resource.key.kind->name, former) : entry;
     const bool known = entry != nullptr && same_object(entry->identity, resource.identity);
     const bool wanted = desired.find(resource.key) != nullptr;
     const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();

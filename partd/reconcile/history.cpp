@@ -1,6 +1,7 @@
 #include "reconcile/history.h"
 
 #include "base/text.h"
+#include "kernel/clock.h"
 #include "kernel/files.h"
 
 #include <algorithm>
@@ -70,12 +71,11 @@ std::optional<Generation> decode_generation(std::string_view text) {
         return std::nullopt;
     }
     const auto number = parse_number(take_line(text));
-    const auto time = parse_number(take_line(text));
+    const auto time = kernel::parse_time(take_line(text));
     if (!number || !time) {
         return std::nullopt;
     }
-    Generation generation{.number = *number,
-                          .time = std::chrono::system_clock::time_point(std::chrono::milliseconds(*time))};
+    Generation generation{.number = *number, .time = *time};
     generation.origin = take_line(text);
     generation.outcome = take_line(text);
     generation.files = decode_files(text);

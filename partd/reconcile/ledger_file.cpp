@@ -44,14 +44,13 @@ std::optional<LedgerEdit> decode_edit(std::string_view line) {
     if (parts.size() == 3 && parts[0] == "-") {
         return LedgerEdit{{std::string(parts[1]), std::string(parts[2])}, std::nullopt};
     }
-    const auto since = parts.size() == 6 && parts[0] == "+" ? parse_number(parts[4]) : std::nullopt;
+    const auto since = parts.size() == 6 && parts[0] == "+" ? kernel::parse_time(parts[4]) : std::nullopt;
     if (!since) {
         return std::nullopt;
     }
-    const auto time = std::chrono::system_clock::time_point(Milliseconds(*since));
     return LedgerEdit{
         {std::string(parts[1]), std::string(parts[2])},
-        LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = time}};
+        LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = *since}};
 }
 
 void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {

@@ -150,6 +150,17 @@ TEST_CASE("ledger: after a reboot nothing stale is believed", "[ledger]") {
     CHECK(link("veth0").at("linkinfo").at("info_kind") == "bridge");
 }
 
+TEST_CASE("ledger: lost with a namespace, its name goes when it is not declared any more", "[ledger]") {
+    Sandbox sandbox;
+    sandbox.write_config("n.toml", "[partition.n]\nnamespaces = [\"net\", \"ipc\"]\n");
+    sandbox.apply();
+    output({"umount", "/run/partd/ns/n/ipc"});
+    fs::remove(kLedger);
+    sandbox.write_config("n.toml", "[partition.n]\n");
+    sandbox.apply();
+    CHECK_FALSE(fs::exists("/run/partd/ns/n/ipc"));
+}
+
 TEST_CASE("ledger: without the mark an object is no longer ours to remove", "[ledger][marks][foreign]") {
     Sandbox sandbox;
     sandbox.example("blue-green");

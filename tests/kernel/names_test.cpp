@@ -153,6 +153,41 @@ TEST_CASE("names: a link renamed in the files, addresses and all", "[names][edit
     CHECK(pings(kHere, "10.1.1.1"));
 }
 
+TEST_CASE("names: the host's end renamed in the files", "[names][edit]") {
+    const auto named = [](const std::string& name, const std::string& address) {
+        return "[partition.r.link.eth0]\npeer = { name = \"" + name + "\", address = [" + address + "] }\n";
+    };
+    Sandbox sandbox;
+    sandbox.write_config("r.toml", named("r0", R"("10.45.0.1/24", "10.45.0.2/24")"));
+    sandbox.apply();
+    const auto index = link("r0").at("ifindex");
+    SECTION("with its addresses") {
+        sandbox.write_config("r.toml", named("r1", R"("10.45.0.1/24", "10.45.0.2/24")"));
+        sandbox.apply();
+        CHECK(addresses("r1") == Strings{"10.45.0.1/24", "10.45.0.2/24"});
+    }
+    SECTION("without the first of them") {
+        sandbox.write_config("r.toml", named("r1", R"("10.45.0.2/24")"));
+        sandbox.apply();
+        CHECK(addresses("r1") == Strings{"10.45.0.2/24"});
+    }
+    SECTION("without any") {
+        sandbox.write_config("r.toml", named("r1", ""));
+        sandbox.apply();
+        CHECK(addresses("r1").empty());
+    }
+    SECTION("by hand, and without any in the files") {
+        ip({"link", "set", "r0", "down"});
+        ip({"link", "set", "r0", "name", "oops"});
+        ip({"link", "set", "oops", "up"});
+        sandbox.write_config("r.toml", named("r1", ""));
+        sandbox.apply();
+        CHECK(addresses("r1").empty());
+    }
+    CHECK(links() == Strings{"r1"});
+    CHECK(link("r1").at("ifindex") == index);
+}
+
 TEST_CASE("links: up = false, alias", "[veth]") {
     Sandbox sandbox;
     sandbox.write_config(

@@ -138,6 +138,54 @@ TEST_CASE("masquerade: only what it names", "[nat][masquerade]") {
     }
 }
 
+TEST_CASE("masquerade: a source of another length, and of another family", "[nat][masquerade][edit]") {
+    Sandbox sandbox;
+    const auto masquerades = [&](const std::string& source) {
+        sandbox.write_config(
+            "web.toml", web_with("[partition.web.nat]\nmasquerade = [{ source = \"" + source + "\" }]\n"));
+        sandbox.apply();
+        return partd_table();
+    };
+    const auto longer = masquerades("10.9.0.0/25");
+    CHECK(longer.find("set masq4_25 ") != std::string::npos);
+    const auto other = masquerades("fd00:9::/48");
+    CHECK(other.find("set masq6_48 ") != std::string::npos);
+    CHECK(other.find("masq4_") == std::string::npos);
+    CHECK(other.find("back4_") == std::string::npos);
+    const auto again = masquerades("10.9.0.0/25");
+    CHECK(again.find("set masq4_25 ") != std::string::npos);
+    CHECK(again.find("masq6_") == std::string::npos);
+}
+
+TEST_CASE("forward: one with a long name goes when its file does", "[nat][forward][names]") {
+    Sandbox sandbox;
+    // with the partition's it is too long for a comment of nft(8)
+    const std::string name(64, 'n');
+    const std::string link = "[partition." + name + ".link.eth0]\naddress = [\"fd00:9::2/64\"]\n" +
+                             "peer = { name = \"n0\", address = [\"fd00:9::1/64\"] }\n";
+    sandbox.write_config("n.toml", link + "[[partition." + name + ".nat.forward]]\nlisten = \"tcp/1004\"\n" +
+                                       "to = \"[fd00:9::2]:81\"\nfrom = [\"2001:db8:1::/48\"]\n");
+    sandbox.apply();
+    CHECK(partd_table().find("1004") != std::string::npos);
+    sandbox.write_config("n.toml", link);
+    sandbox.apply();
+    CHECK(partd_table().find("1004") == std::string::npos);
+}
+
+TEST_CASE("a set of others under one of our names, of another type", "[nat][foreign]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", web_with(""));
+    sandbox.apply();
+    const auto intact = partd_table();
+    output({"nft", "-f", "-"}, {.input = "add set inet partd masq4_9 { type inet_service; }\n"
+                                         "add element inet partd masq4_9 { 80 }\n"
+                                         "add map inet partd fwdto6_48 { type inet_service : verdict; }\n"
+                                         "add element inet partd fwdto6_48 { 80 : accept }\n"});
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    CHECK(partd_table() == intact);
+}
+
 TEST_CASE("snat: the address that is asked for", "[nat][snat]") {
     Sandbox sandbox;
     const auto& outside = sandbox.outside();

@@ -1,3 +1,4 @@
+#include "kernel/clock.h"
 #include "reconcile/ledger_file.h"
 
 #include <catch2/catch.hpp>
@@ -65,4 +66,16 @@ TEST_CASE("A ledger cut or changed at any byte, or of another boot, is known to 
         CHECK(decode_ledger(damaged, "boot", text.size()).ledger.lost);
     }
     CHECK(decode_ledger(text, "another", 0).ledger.lost);
+}
+
+TEST_CASE("A time beyond what the clock can say is none") {
+    CHECK(kernel::parse_time("1795327790771"));
+    CHECK(kernel::parse_time("9223372036854"));
+    CHECK_FALSE(kernel::parse_time("9223372036855"));
+    CHECK_FALSE(kernel::parse_time("18446744073709551615"));
+    CHECK_FALSE(kernel::parse_time("soon"));
+    // met before the checksum of its block is
+    std::string text = encode_ledger(sample(), "boot");
+    text.replace(text.find("1795327790771"), 13, "9795327790771");
+    CHECK(decode_ledger(text, "boot", 0).ledger.lost);
 }

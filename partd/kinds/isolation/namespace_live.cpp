@@ -169,7 +169,8 @@ Result<> observe_one(Look& look, const std::string& name) {
             return add_found(look, std::move(found), *lost);
         }
     }
-    if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
+    const bool made = known != nullptr || look.ledger.lost;
+    if (entry == Entry::Stale && wanted == nullptr && made) {
         look.add(
             {.key = {&kNamespace.kind, name}, .spec = Spec(found), .owner = found.partition, .marked = true});
     }

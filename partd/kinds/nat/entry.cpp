@@ -65,7 +65,13 @@ Key key_of(const Look& look, const Named& named, const std::string& comment) {
             return wanted.key;
         }
     }
-    return {named.kind, named.name};
+    Key key{named.kind, named.name};
+    look.ledger.for_kind(named.kind->name, [&](const std::string& name, const LedgerEntry& made) {
+        if (made.owner == named.owner && comment_of({named.kind, name}) == comment) {
+            key.name = name;
+        }
+    });
+    return key;
 }
 
 }  // namespace

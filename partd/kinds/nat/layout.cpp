@@ -183,6 +183,13 @@ std::string parts_text(std::span<const std::uint8_t> bytes, const std::vector<Pa
 
 }  // namespace
 
+bool fits(const Element& element) {
+    const auto set = set_of(element.set);
+    return set && components(element.key, set->key).size() == set->key.size() &&
+           components(element.data, set->data).size() == set->data.size() &&
+           (element.data.empty() || !set->data.empty());
+}
+
 std::string element_text(const Element& element) {
     const auto set = set_of(element.set);
     if (!set) {

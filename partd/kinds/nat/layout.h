@@ -69,6 +69,10 @@ private:
     std::size_t components_ = 0;
 };
 
+// Whether key and data are as long as the set of that name wants them; somebody else may have made one of
+// another type.
+bool fits(const kernel::nft::Element& element);
+
 // An element as a reader of nft(8) would expect it: "10.1.1.0 . tcp . 8080 : 10.1.1.1 . 80".
 std::string element_text(const kernel::nft::Element& element);
 

@@ -32,12 +32,8 @@ void sort_by_chain(std::vector<std::string>& names) {
                              [](const std::string& name) { return name.substr(0, name.find(": ")); });
 }
 
-std::set<std::string> wanted_sets(const State& desired) {
-    auto sets = sets_in_use(desired);
-    for (const std::string& set : fixed_sets()) {
-        sets.insert(set);
-    }
-    // A rule that masquerades asks whether the packet goes back to where it is from.
+// A rule that masquerades asks whether the packet goes back to where it is from.
+void add_back_sets(std::set<std::string>& sets) {
     const auto used = sets;
     for (const std::string& name : used) {
         if (auto prefix = PrefixSet::parse(name); prefix && prefix->role == nat::Role::Masquerade) {
@@ -45,6 +41,14 @@ std::set<std::string> wanted_sets(const State& desired) {
             sets.insert(prefix->name());
         }
     }
+}
+
+std::set<std::string> wanted_sets(const State& desired) {
+    auto sets = sets_in_use(desired);
+    for (const std::string& set : fixed_sets()) {
+        sets.insert(set);
+    }
+    add_back_sets(sets);
     return sets;
 }
 
@@ -148,6 +152,23 @@ void create(Transaction& transaction, std::size_t number, const NatTable& table)
     }
 }
 
+// The wanted sets, those that still have elements, and what the rules of either ask.
+Result<std::set<std::string>> sets_to_keep(kernel::nft::Nftables& nftables,
+                                           const kernel::nft::TableView& view, const NatTable& wanted) {
+    std::set<std::string> sets(wanted.sets.begin(), wanted.sets.end());
+    for (const std::string& name : view.sets) {
+        if (!sets.contains(name) && set_of(name)) {
+            auto elements = nftables.elements(kTableName, name);
+            PARTD_TRY(elements);
+            if (!elements->empty()) {
+                sets.insert(name);
+            }
+        }
+    }
+    add_back_sets(sets);
+    return sets;
+}
+
 // All rules are made anew in one transaction: their order matters, and no counter stands in them. What
 // somebody else put among them goes: in this table it would undo what the files declare.
 Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
@@ -178,16 +199,12 @@ Result<> update(Doing& doing, std::size_t number, const NatTable& wanted) {
             transaction.add_chain(number, chain);
         }
     }
-    std::set<std::string> sets(wanted.sets.begin(), wanted.sets.end());
+    auto kept = sets_to_keep(**nftables, **view, wanted);
+    PARTD_TRY(kept);
+    const std::set<std::string>& sets = *kept;
     for (const std::string& name : (*view)->sets) {
         if (!sets.contains(name) && set_of(name)) {
-            auto elements = (*nftables)->elements(kTableName, name);
-            PARTD_TRY(elements);
-            if (elements->empty()) {
-                transaction.remove_set(number, name);
-            } else {
-                sets.insert(name);
-            }
+            transaction.remove_set(number, name);
         }
     }
     for (const std::string& name : sets) {

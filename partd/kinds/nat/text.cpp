@@ -85,6 +85,11 @@ std::string elements_text(const std::set<Element>& elements) {
         }
     };
     for (const Element& element : elements) {
+        if (!fits(element)) {
+            end_run();
+            texts.push_back(element_text(element));
+            continue;
+        }
         if (const auto forward = forward_of(element)) {
             const std::string where = where_of(element);
             if (run && run->goes_on_with(*forward, where)) {

@@ -1,0 +1,54 @@
+// Replies of rtnetlink and conntrack, to the readers of links, addresses, routes and rules.
+
+#include "fuzz.h"
+#include "kernel/conntrack.h"
+#include "kernel/host.h"
+#include "kernel/links.h"
+#include "kernel_words.h"
+#include "kinds/address.h"
+#include "kinds/route.h"
+#include "kinds/rule.h"
+#include "kinds/veth.h"
+
+#include <linux/rtnetlink.h>
+
+using namespace partd;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static auto host = kernel::Host::open({.root = "/nonexistent"});
+    fuzz::require(host.has_value(), "a host can be looked at");
+    auto datagrams = fuzz::datagrams_of({data, size});
+    fuzz::answer_with(datagrams);
+    host->forget_all();
+    // links first, then what each kind asks for, in the order of the datagrams; as in a look, one that fails
+    // is the last
+    const State desired;
+    const Ledger ledger{.lost = true};
+    State observed;
+    const Scope everything;
+    Look look{.host = *host,
+              .desired = desired,
+              .ledger = ledger,
+              .observed = observed,
+              .scope = everything,
+              .netns = {""}};
+    for (const LiveKind* kind : {&kVeth, &kAddress, &kRoute, &kRule}) {
+        if (!kind->observe(look)) {
+            break;
+        }
+    }
+    fuzz::answer_with(datagrams);
+    auto socket = kernel::NetlinkSocket::open(NETLINK_ROUTE);
+    fuzz::require(socket.has_value(), "a netlink socket can be opened");
+    (void)kernel::get_link(*socket, "eth0");
+    (void)kernel::list_links(*socket);
+    (void)kernel::namespace_id(*socket, 0);
+    std::vector<kernel::Message> messages;
+    messages.emplace_back(RTM_NEWADDR, 0);
+    messages.emplace_back(RTM_NEWROUTE, 0);
+    (void)socket->send(messages);
+    fuzz::answer_with(std::move(datagrams));
+    (void)kernel::end_forwarded(
+        {{.protocol = Protocol::Tcp, .port = 80, .to = {*Ip::parse("10.1.1.1"), 80}}});
+    return 0;
+}
