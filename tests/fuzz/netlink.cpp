@@ -9,6 +9,7 @@
 #include "kinds/route.h"
 #include "kinds/rule.h"
 #include "kinds/veth.h"
+#include "reconcile/ledger_file.h"
 
 #include <linux/rtnetlink.h>
 
@@ -23,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // links first, then what each kind asks for, in the order of the datagrams; as in a look, one that fails
     // is the last
     const State desired;
-    const Ledger ledger{.lost = true};
+    const Ledger ledger = lost_ledger();
     State observed;
     const Scope everything;
     Look look{.host = *host,
