@@ -222,6 +222,14 @@ bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, con
            is_expected(look, key, {netns, &link}, true);
 }
 
+// Of two with one mark this is the one that was made last: the other's namespace has lost its name, and the
+// kernel takes a moment to end it.
+bool has_wanted_name(Look& look, const LinkMark& mark, const Link& link) {
+    const Resource* wanted = look.desired.find(veth_key(mark.partition, mark.link));
+    const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
+    return veth != nullptr && link.name == (mark.peer ? veth->peer.name : veth->self.name);
+}
+
 // Our ends in one namespace, by their marks.
 Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
     auto links = look.host.links(netns);
@@ -233,7 +241,7 @@ Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
         }
         FoundPair& pair = pairs[{mark->partition, mark->link}];
         FoundEnd& end = mark->peer ? pair.peer : pair.self;
-        if (end.link == nullptr) {
+        if (end.link == nullptr || has_wanted_name(look, *mark, link)) {
             end = {netns, &link};
         }
     }
