@@ -96,14 +96,27 @@ std::string identity_of(const std::string& path) {
     return parts.size() > 1 ? std::string(parts[1]) : "";
 }
 
+// The file is gone, and nobody wants it any more: so does its directory go, if that is all that is left.
+bool left_a_directory(const Look& look, const Key& key, const std::string& path) {
+    const auto directory = kernel::list_directory(path.substr(0, path.rfind('/')));
+    return look.desired.find(key) == nullptr && look.ledger.find(kDnsFile.kind.name, key.name) != nullptr &&
+           directory && directory->empty();
+}
+
 void observe_one(Look& look, const Key& key) {
     const std::string path = path_of(look.host, key);
     const auto text = kernel::read_file(path);
-    if (!text) {
-        return;
-    }
     const std::size_t slash = key.name.find('/');
     const std::string partition = key.name.substr(0, slash);
+    if (!text) {
+        if (left_a_directory(look, key, path)) {
+            look.add({.key = key,
+                      .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), ""}),
+                      .owner = partition,
+                      .marked = true});
+        }
+        return;
+    }
     look.add({.key = key,
               .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), *text}),
               .owner = partition,

@@ -162,14 +162,22 @@ struct FoundPair {
     FoundEnd peer;
 };
 
-LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted) {
+// The alternative name that it is to have, else one of partd's that it had before it got a name in the files.
+std::string altname_of(const Link& link, const LinkEnd* wanted, const std::string& owner) {
+    for (const std::string& name : {wanted == nullptr ? "" : wanted->altname, "pv-" + owner}) {
+        if (!name.empty() && std::ranges::find(link.altnames, name) != link.altnames.end()) {
+            return name;
+        }
+    }
+    return {};
+}
+
+LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted, const std::string& owner) {
     if (found.link == nullptr) {
         return {.netns = "?", .mtu = 0, .up = false};
     }
     const Link& link = *found.link;
     const auto mark = parse_link_mark(link.alias);
-    const bool has_altname =
-        wanted != nullptr && std::ranges::find(link.altnames, wanted->altname) != link.altnames.end();
     return {.netns = found.netns,
             .name = IfName(link.name.c_str()),
             .mac = link.mac,
@@ -177,7 +185,7 @@ LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted) {
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
             .mark = mark ? mark->text() : "",
-            .altname = has_altname ? wanted->altname : ""};
+            .altname = altname_of(link, wanted, owner)};
 }
 
 std::string identity_of(Look& look, const FoundEnd& end) {
@@ -214,6 +222,14 @@ bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, con
            is_expected(look, key, {netns, &link}, true);
 }
 
+// Of two with one mark this is the one that was made last: the other's namespace has lost its name, and the
+// kernel takes a moment to end it.
+bool has_wanted_name(Look& look, const LinkMark& mark, const Link& link) {
+    const Resource* wanted = look.desired.find(veth_key(mark.partition, mark.link));
+    const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
+    return veth != nullptr && link.name == (mark.peer ? veth->peer.name : veth->self.name);
+}
+
 // Our ends in one namespace, by their marks.
 Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
     auto links = look.host.links(netns);
@@ -225,7 +241,7 @@ Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
         }
         FoundPair& pair = pairs[{mark->partition, mark->link}];
         FoundEnd& end = mark->peer ? pair.peer : pair.self;
-        if (end.link == nullptr) {
+        if (end.link == nullptr || has_wanted_name(look, *mark, link)) {
             end = {netns, &link};
         }
     }
@@ -257,8 +273,8 @@ void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
 void add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair) {
     const Resource* wanted = look.desired.find(key);
     const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
-    Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self),
-               .peer = end_of(pair.peer, veth == nullptr ? nullptr : &veth->peer)};
+    Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self, owner),
+               .peer = end_of(pair.peer, veth == nullptr ? nullptr : &veth->peer, owner)};
     Resource resource{.key = key, .owner = owner, .marked = true};
     const std::string self = identity_of(look, pair.self);
     const std::string peer = identity_of(look, pair.peer);
@@ -271,7 +287,7 @@ void add_pair(Look& look, const Key& key, const std::string& owner, const FoundP
     resource.needs = resource.within;
     resource.claims = {claim(found.self), claim(found.peer)};
     resource.holder = fmt::format("an interface with the mark \"{}\" that partd did not make",
-                                  LinkMark{owner, key.name, false}.text());
+                                  LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
 }

@@ -90,13 +90,17 @@ Message without_generated_address(int index) {
     return message;
 }
 
-Message add_altname(int index, const std::string& altname) {
-    Message message(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_APPEND | NLM_F_EXCL);
+Message altname_request(std::uint16_t type, std::uint16_t flags, int index, const std::string& altname) {
+    Message message(type, flags);
     message.head(header(index, false, false));
     const auto list = message.open(IFLA_PROP_LIST);
     message.text(IFLA_ALT_IFNAME, altname);
     message.close(list);
     return message;
+}
+
+Message add_altname(int index, const std::string& altname) {
+    return altname_request(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_APPEND | NLM_F_EXCL, index, altname);
 }
 
 // What follows the creation, in the end's own namespace.
@@ -202,8 +206,12 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     if (changes("alias") || changes("mark")) {
         doing.batch.netlink(socket, set_alias(index, wanted), number);
     }
-    if (changes("altname")) {
-        doing.batch.netlink(socket, add_altname(index, wanted.altname), number);
+    if (changes("altname") && !found.altname.empty()) {
+        // Another link may want it: it goes before anything gets one.
+        doing.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
+    }
+    if (changes("altname") && !wanted.altname.empty()) {
+        doing.batch.netlink(socket, add_altname(index, wanted.altname), number, kernel::Batch::Turn::Second);
     }
     if (changes("up")) {
         doing.batch.netlink(socket, set_up(index, wanted.up), number);

@@ -75,7 +75,7 @@ ssize_t give(void* data, std::size_t size, int flags) {
     }
     const Datagram datagram = std::move(one.waiting.front());
     one.waiting.pop_front();
-    std::memcpy(data, datagram.data(), std::min(size, datagram.size()));
+    std::copy_n(datagram.begin(), std::min(size, datagram.size()), static_cast<std::uint8_t*>(data));
     return static_cast<ssize_t>((flags & MSG_TRUNC) != 0 ? datagram.size() : std::min(size, datagram.size()));
 }
 

@@ -211,3 +211,21 @@ TEST_CASE("drift: a DNS file edited or deleted", "[drift][dns]") {
     CHECK(read_file("/etc/netns/d/resolv.conf") == resolv);
     CHECK(read_file("/etc/netns/d/hosts") == hosts);
 }
+
+TEST_CASE("drift: a DNS file deleted, and its table with it", "[drift][dns]") {
+    Sandbox sandbox;
+    sandbox.write_config("d.toml", "[partition.d.dns]\nnameserver = [\"9.9.9.9\"]\n");
+    sandbox.apply();
+    SECTION("and nothing else is there") {
+        std::filesystem::remove("/etc/netns/d/resolv.conf");
+        sandbox.write_config("d.toml", "[partition.d]\n");
+        sandbox.apply();
+        CHECK_FALSE(std::filesystem::exists("/etc/netns/d"));
+    }
+    SECTION("and a file of somebody else is there") {
+        std::filesystem::rename("/etc/netns/d/resolv.conf", "/etc/netns/d/theirs.conf");
+        sandbox.write_config("d.toml", "[partition.d]\n");
+        sandbox.apply();
+        CHECK(std::filesystem::exists("/etc/netns/d/theirs.conf"));
+    }
+}

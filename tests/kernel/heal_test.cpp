@@ -424,3 +424,25 @@ TEST_CASE("heal: a mount namespace that is not declared any more is forgotten", 
     CHECK_FALSE(init_of("m"));
     CHECK(fs::exists(pin("m", "mnt")));
 }
+
+TEST_CASE("heal: a link's other namespace is made anew, and its own end was renamed", "[heal][user][veth]") {
+    Sandbox sandbox;
+    sandbox.write_config("u.toml", R"(
+[partition.x.link.lan]
+address = ["10.1.1.1/24"]
+peer = { partition = "u", name = "p11" }
+[partition.u]
+namespaces = ["net", "user"]
+[partition.u.user]
+uid_map = [{ inside = 0, outside = 200000, count = 1000 }]
+)");
+    sandbox.apply();
+    output({"umount", "/run/partd/ns/u/user"});
+    const int inside = sandbox.netns("x");
+    ip({"link", "set", "lan", "down"}, inside);
+    ip({"link", "set", "lan", "name", "renamed"}, inside);
+    // the old pair is there for a moment beside the new one
+    sandbox.apply();
+    CHECK(eventually([&] { return links(inside) == std::vector<std::string>{"lan"}; }));
+    CHECK(addresses("lan", inside) == std::vector<std::string>{"10.1.1.1/24"});
+}

@@ -188,6 +188,24 @@ TEST_CASE("names: the host's end renamed in the files", "[names][edit]") {
     CHECK(link("r1").at("ifindex") == index);
 }
 
+TEST_CASE("names: a long default name goes from one link to another", "[names][edit]") {
+    const std::string partition = "a-partition-with-a-long-name";
+    const auto links_of = [&](const std::string& first, const std::string& second) {
+        const std::string head = "[partition." + partition + ".link.";
+        return head + "eth0]\npeer = {" + first + "}\n" + head + "eth1]\npeer = {" + second + "}\n";
+    };
+    Sandbox sandbox;
+    sandbox.write_config("l.toml", links_of("", " name = \"second\" "));
+    sandbox.apply();
+    const auto first = link("pv-" + partition);
+    sandbox.write_config("l.toml", links_of(" name = \"first\" ", ""));
+    sandbox.apply();
+    CHECK(link("first").at("ifindex") == first.at("ifindex"));
+    CHECK_FALSE(link("first").contains("altnames"));
+    CHECK(link("pv-" + partition).at("ifname") == first.at("ifname"));
+    CHECK(link("pv-" + partition).at("ifindex") != first.at("ifindex"));
+}
+
 TEST_CASE("links: up = false, alias", "[veth]") {
     Sandbox sandbox;
     sandbox.write_config(

@@ -147,8 +147,12 @@ Deed pin_unmounted(const Target& target) {
     if (types.empty()) {
         return {};
     }
-    const auto pin = "/run/partd/ns/" + target.partition.name + "/" + types[target.detail % types.size()];
-    return {.text = "umount " + pin, .act = [pin] { ::umount2(pin.c_str(), MNT_DETACH); }};
+    const auto& type = types[target.detail % types.size()];
+    const auto pin = "/run/partd/ns/" + target.partition.name + "/" + type;
+    Deed deed{.text = "umount " + pin, .act = [pin] { ::umount2(pin.c_str(), MNT_DETACH); }};
+    // the user namespace owns the others, which are made anew with it
+    deed.netns_gone = type == "user" ? target.partition.name : "";
+    return deed;
 }
 
 std::string slice_of(const std::string& partition) {
@@ -216,13 +220,17 @@ Deed sysctl_changed(const Target& target) {
 Deed names_edited(const Target& target) {
     const auto path = "/etc/netns/" + target.partition.name + "/resolv.conf";
     const bool removed = target.detail % 2 == 0;
-    return {.text = (removed ? "rm " : "a line more in ") + path, .act = [path, removed] {
-                if (removed) {
-                    fs::remove(path);
-                } else if (fs::exists(path)) {
-                    write_file(path, read_file(path) + "nameserver 1.1.1.1\n");
-                }
-            }};
+    return {.text = (removed ? "rm " : "a line more in ") + path,
+            .act =
+                [path, removed] {
+                    if (removed) {
+                        fs::remove(path);
+                    } else if (fs::exists(path)) {
+                        write_file(path, read_file(path) + "nameserver 1.1.1.1\n");
+                    }
+                },
+            // without file and ledger nobody knows whose the empty directory is
+            .mark = removed};
 }
 
 Deed ledger_cut(const Target& target) {

@@ -69,7 +69,9 @@ public:
             }
         }
         for (const auto& [name, inode] : kept) {
-            if (after_.find(name) != nullptr && netns_inode(name) == inode && !has_foreign_link(name)) {
+            const auto* later = after_.find(name);
+            if (later != nullptr && later->has("net") && netns_inode(name) == inode &&
+                !has_foreign_link(name)) {
                 problems_.push_back("the foreign link fx8 in " + name + " is gone");
             }
         }
