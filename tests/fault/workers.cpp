@@ -1,0 +1,192 @@
+#include "workers.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <stdexcept>
+
+namespace partd::fault {
+namespace {
+
+using test::Json;
+using test::require_call;
+
+/// The number of the next piece of work, shared by all processes.
+std::atomic<std::size_t>& shared_counter() {
+    void* memory = ::mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    require_call(memory != MAP_FAILED, "mmap");
+    return *new (memory) std::atomic<std::size_t>(0);
+}
+
+/// Does pieces of work until there are no more, or the host cannot be used again; writes a line for each.
+void work_off(std::size_t count, std::atomic<std::size_t>& next, std::FILE* to,
+              const std::function<Json(Stage&, std::size_t, bool& dirty)>& work) {
+    std::unique_ptr<Stage> stage;
+    bool dirty = false;
+    for (std::size_t number = 0; !dirty && (number = next++) < count;) {
+        Json answer;
+        try {
+            if (!stage) {
+                stage = std::make_unique<Stage>();
+            }
+            answer = work(*stage, number, dirty);
+        } catch (const std::exception& error) {
+            answer = {{"exception", error.what()}};
+            dirty = true;
+        }
+        answer["number"] = number;
+        const std::string line = answer.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        std::fwrite(line.data(), 1, line.size(), to);
+        std::fflush(to);
+    }
+}
+
+/// Runs workers until all is done; what they answer goes to `take`.
+void share_out(std::size_t count, unsigned workers,
+               const std::function<Json(Stage&, std::size_t, bool& dirty)>& work,
+               const std::function<void(const Json&)>& take) {
+    auto& next = shared_counter();
+    std::array<int, 2> pipe{};
+    require_call(::pipe(pipe.data()) == 0, "pipe");
+    std::set<pid_t> running;
+    const auto start = [&] {
+        std::fflush(nullptr);
+        const pid_t pid = ::fork();
+        require_call(pid >= 0, "fork");
+        if (pid == 0) {
+            ::close(pipe[0]);
+            std::FILE* to = ::fdopen(pipe[1], "w");
+            // of a host that was used the rest is another worker's
+            while (next < count) {
+                work_off(count, next, to, work);
+            }
+            ::_exit(0);
+        }
+        running.insert(pid);
+    };
+    for (unsigned i = 0; i < workers; ++i) {
+        start();
+    }
+    ::close(pipe[1]);
+    std::FILE* from = ::fdopen(pipe[0], "r");
+    char* line = nullptr;
+    std::size_t size = 0;
+    while (::getline(&line, &size, from) > 0) {
+        take(Json::parse(line));
+    }
+    std::free(line);
+    std::fclose(from);
+    for (const pid_t pid : running) {
+        ::waitpid(pid, nullptr, 0);
+    }
+}
+
+Json as_json(const Seen& seen) {
+    return {{"name", seen.name},       {"object", seen.object}, {"changes", seen.changes},
+            {"by_main", seen.by_main}, {"errors", seen.errors}, {"messages", seen.messages}};
+}
+
+Seen seen_from(const Json& json) {
+    return {.name = json.at("name"),
+            .object = json.at("object"),
+            .changes = json.at("changes"),
+            .by_main = json.at("by_main"),
+            .errors = json.at("errors"),
+            .messages = json.at("messages")};
+}
+
+}  // namespace
+
+std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& calls) {
+    std::vector<Point> points;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        const Seen& call = calls[i];
+        const int number = static_cast<int>(i) + 1;
+        const auto add = [&](Act act, int message = 0, int error = 0) {
+            points.push_back({scenario, {act, number, message, error}, call});
+        };
+        if (call.changes) {
+            add(Act::KillBefore);
+            add(Act::KillAfter);
+        }
+        if (call.changes && !call.by_main) {
+            add(Act::KillMainBefore);
+            add(Act::KillMainAfter);
+        }
+        for (const int error : call.errors) {
+            add(Act::Fail, 0, error);
+        }
+        for (std::size_t message = 0; message < call.messages.size(); ++message) {
+            for (const int error : refusals()) {
+                add(Act::Refuse, static_cast<int>(message), error);
+            }
+        }
+    }
+    return points;
+}
+
+std::vector<std::vector<Seen>> take_census(const std::vector<Scenario>& scenarios, unsigned workers) {
+    std::vector<std::vector<Seen>> all(scenarios.size());
+    std::string problems;
+    share_out(
+        scenarios.size(), workers,
+        [&](Stage& stage, std::size_t number, bool&) {
+            Json calls = Json::array();
+            for (const Seen& each : stage.census(scenarios[number])) {
+                calls.push_back(as_json(each));
+            }
+            return Json{{"calls", calls}};
+        },
+        [&](const Json& answer) {
+            if (answer.contains("exception")) {
+                problems += answer.at("exception").get<std::string>() + "\n";
+                return;
+            }
+            for (const auto& each : answer.at("calls")) {
+                all[answer.at("number").get<std::size_t>()].push_back(seen_from(each));
+            }
+        });
+    if (!problems.empty()) {
+        throw std::runtime_error(problems);
+    }
+    return all;
+}
+
+void try_all(const std::vector<Scenario>& scenarios, const std::vector<Point>& points, unsigned workers,
+             const std::function<void(const Result&)>& tell) {
+    share_out(
+        points.size(), workers,
+        [&](Stage& stage, std::size_t number, bool& dirty) {
+            const Point& point = points[number];
+            const auto verdict = stage.judge(scenarios[point.scenario], point.injection);
+            dirty = verdict.dirty;
+            return Json{{"reached", verdict.reached},
+                        {"defect", verdict.defect},
+                        {"remark", verdict.remark},
+                        {"at", as_json(verdict.at)}};
+        },
+        [&](const Json& answer) {
+            Result result{.point = points[answer.at("number").get<std::size_t>()], .verdict = {}};
+            if (answer.contains("exception")) {
+                result.verdict.reached = true;
+                result.verdict.at = result.point.at;
+                result.verdict.defect =
+                    "the test itself failed: " + answer.at("exception").get<std::string>();
+            } else {
+                result.verdict.reached = answer.at("reached");
+                result.verdict.defect = answer.at("defect");
+                result.verdict.remark = answer.at("remark");
+                result.verdict.at = seen_from(answer.at("at"));
+            }
+            tell(result);
+        });
+}
+
+}  // namespace partd::fault

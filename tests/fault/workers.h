@@ -1,0 +1,31 @@
+#pragma once
+// Points shared among processes, each with a host of its own.
+
+#include "judge.h"
+
+#include <functional>
+
+namespace partd::fault {
+
+struct Point {
+    std::size_t scenario = 0;
+    Injection injection;
+    Seen at;  ///< the call that it is about, as the census has it
+};
+
+struct Result {
+    Point point;
+    Verdict verdict;
+};
+
+/// What disturbs these calls of that scenario: for each a kill before and after, each errno, each refusal.
+std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& calls);
+
+/// The calls of each scenario, undisturbed; throws when one fails.
+std::vector<std::vector<Seen>> take_census(const std::vector<Scenario>& scenarios, unsigned workers);
+
+/// Tries all points on that many hosts at once, and tells of each as it is done.
+void try_all(const std::vector<Scenario>& scenarios, const std::vector<Point>& points, unsigned workers,
+             const std::function<void(const Result&)>& tell);
+
+}  // namespace partd::fault
