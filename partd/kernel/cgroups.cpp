@@ -83,9 +83,11 @@ Result<> make_marked_v1(const std::string& path, const std::string& owner) {
 
 // A v1 cpuset takes no process before it has processors and memory nodes: those of its parent.
 Result<> inherit_cpuset(const std::string& path) {
-    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+    // The processors last: where they are right, the next run finds nothing to do.
+    for (const char* file : {"/cpuset.mems", "/cpuset.cpus"}) {
         auto own = read_file(path + file);
-        if (!own || !trim(*own).empty()) {
+        PARTD_TRY(own);
+        if (!trim(*own).empty()) {
             continue;
         }
         auto parent = read_file(path + "/.." + file);
@@ -213,10 +215,20 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
             PARTD_TRY(inherit_cpuset(path));
         }
     }
-    const std::string processes = read_file(home(group) + "/cgroup.procs").value_or("");
-    for (const std::string_view pid : words(processes)) {
-        (void)write_kernel_file(directory(controller, group) + "/cgroup.procs",
-                                pid);  // one that ended meanwhile is ESRCH
+    const auto processes = read_file(home(group) + "/cgroup.procs");
+    PARTD_TRY(processes);
+    for (const std::string_view pid : words(*processes)) {
+        auto moved = write_kernel_file(directory(controller, group) + "/cgroup.procs", pid);
+        if (!moved && moved.error().code != ESRCH) {  // it ended meanwhile
+            return moved;
+        }
+    }
+    return {};
+}
+
+Result<> Cgroups::remove_unmarked(const std::string& group) const {
+    if (rmdir(home(group).c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("remove " + home(group));
     }
     return {};
 }
@@ -251,14 +263,20 @@ std::string Cgroups::owner(const std::string& group) const {
 
 namespace {
 
-void collect_marked(const std::string& root, const std::string& group, std::vector<std::string>& found) {
+Result<> collect_marked(const std::string& root, const std::string& group, std::vector<std::string>& found) {
+    auto names = list_directory(root + "/" + group);
+    if (!names && names.error().code == ENOENT) {
+        return {};  // it went meanwhile
+    }
+    PARTD_TRY(names);
     found.push_back(group);
-    for (const std::string& name : list_directory(root + "/" + group).value_or(std::vector<std::string>())) {
+    for (const std::string& name : *names) {
         const std::string inner = group + "/" + name;
         if (name.ends_with(".slice") && !get_xattr(root + "/" + inner, kCgroupMark).empty()) {
-            collect_marked(root, inner, found);
+            PARTD_TRY(collect_marked(root, inner, found));
         }
     }
+    return {};
 }
 
 void collect_processes(const std::string& path, std::set<pid_t>& found) {
@@ -287,11 +305,11 @@ Result<> move_here(const std::vector<std::string>& directories) {
 
 }  // namespace
 
-std::vector<std::string> Cgroups::marked() const {
+Result<std::vector<std::string>> Cgroups::marked() const {
     std::vector<std::string> found;
     const std::string top = "partd.slice";
     if (!owner(top).empty()) {
-        collect_marked(home(""), top, found);
+        PARTD_TRY(collect_marked(home(""), top, found));
     }
     return found;
 }

@@ -141,14 +141,19 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
         return;
     }
     const Key container = pair ? pair->key : netns_key(netns);
-    look.add({.key = key,
-              .spec = Spec(InterfaceAddress{netns, interface, address}),
-              .owner = pair ? pair->owner : netns,
-              .needs = {container},
-              .within = {container},
-              .marked = marked,
-              .holder = fmt::format("{} was added to {} by somebody else", address.text(),
-                                    place_text(netns, link->name))});
+    Resource& found = look.add({.key = key,
+                                .spec = Spec(InterfaceAddress{netns, interface, address}),
+                                .owner = pair ? pair->owner : netns,
+                                .needs = {container},
+                                .within = {container},
+                                .marked = marked,
+                                .holder = fmt::format("{} was added to {} by somebody else", address.text(),
+                                                      place_text(netns, link->name))});
+    // The interface is about to be renamed: the ledger still knows the address by the former name.
+    const Key former = address_key(netns, link->name, address);
+    if (marked && look.ledger.find(kAddress.kind.name, former.name) != nullptr) {
+        found.standing = Standing::Ours;
+    }
 }
 
 // The addresses of that namespace, or of one of its interfaces.

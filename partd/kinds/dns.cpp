@@ -4,6 +4,7 @@
 #include "kernel/files.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -99,11 +100,17 @@ std::string identity_of(const std::string& path) {
 void observe_one(Look& look, const Key& key) {
     const std::string path = path_of(look.host, key);
     const auto text = kernel::read_file(path);
-    if (!text) {
-        return;
-    }
     const std::size_t slash = key.name.find('/');
     const std::string partition = key.name.substr(0, slash);
+    if (!text) {
+        // What is there but cannot be read now is not made anew: a partition's mount of it would stay the old
+        // one.
+        if (text.error().code != ENOENT && text.error().code != ENOTDIR) {
+            look.add_unreadable(key, Spec(DnsFile{partition, key.name.substr(slash + 1), ""}), partition,
+                                text.error());
+        }
+        return;
+    }
     look.add({.key = key,
               .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), *text}),
               .owner = partition,

@@ -88,7 +88,9 @@ std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const std::string& group : *groups) {
         for (const std::string& attribute : kernel::list_xattrs(cgroups.home(group))) {
             const std::string prefix = mark_name("");
             const std::string key = attribute.substr(std::min(prefix.size(), attribute.size()));

@@ -26,7 +26,7 @@ Resource& Look::add(Resource resource) {
     const bool wanted = desired.find(resource.key) != nullptr;
     const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();
     const bool intended = entry != nullptr && entry->identity.empty() && resource.half_made;
-    const bool ours = resource.marked ? known || ledger.lost : wanted && ((known && certain) || intended);
+    const bool ours = resource.marked ? known || ledger.lost : (wanted && known && certain) || intended;
     resource.standing = ours ? Standing::Ours : Standing::Foreign;
     if (resource.owner.empty() && entry != nullptr) {
         resource.owner = entry->owner;
@@ -53,7 +53,7 @@ std::set<std::string> Look::names_of(const Kind& kind) const {
     return names;
 }
 
-std::vector<std::string> Look::groups() const {
+Result<std::vector<std::string>> Look::groups() const {
     if (scope.all) {
         return host.cgroups().marked();
     }
@@ -67,6 +67,7 @@ std::vector<std::string> Look::groups() const {
 }
 
 void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {
+    unreadable.insert(owner);
     observed.add({.key = key,
                   .spec = std::move(spec),
                   .owner = owner,

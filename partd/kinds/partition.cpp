@@ -140,7 +140,9 @@ Result<> observe(Look& look) {
             owned.emplace(resource.owner, resource.key);
         }
     }
-    for (const std::string& group : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const std::string& group : *groups) {
         const std::string name = look.host.cgroups().owner(group);
         const auto partition = decode(name, group, policy_mark(look.host, group));
         if (!partition) {

@@ -271,7 +271,7 @@ void add_pair(Look& look, const Key& key, const std::string& owner, const FoundP
     resource.needs = resource.within;
     resource.claims = {claim(found.self), claim(found.peer)};
     resource.holder = fmt::format("an interface with the mark \"{}\" that partd did not make",
-                                  LinkMark{owner, key.name, false}.text());
+                                  LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
 }

@@ -69,7 +69,9 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 // Whether it is ours, Look::add finds out: the mark (here the attribute's own name) and the ledger tell.
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const std::string& group : cgroups.marked()) {
+    const auto groups = cgroups.marked();
+    PARTD_TRY(groups);
+    for (const std::string& group : *groups) {
         const std::string text = kernel::get_xattr(cgroups.home(group), kAttribute);
         if (!text.empty()) {
             Resource motto = motto_of(cgroups.owner(group), group, text);
