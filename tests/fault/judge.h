@@ -47,6 +47,7 @@ private:
     std::unique_ptr<test::Sandbox> sandbox_;
     std::optional<test::RootTree> root_;
     test::Snapshot virgin_;
+    bool refuses_ = false;  ///< a single message is refused now
     std::map<std::string, test::Snapshot> references_;
 };
 

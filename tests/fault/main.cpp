@@ -18,17 +18,19 @@ namespace {
 using namespace partd::fault;
 
 constexpr const char* kHelp =
-    R"(partd_fault [--only TEXT] [--act ACT] [--call NUMBER] [--errno NUMBER] [--message NUMBER] [--sample COUNT [--seed NUMBER]]
+    R"(partd_fault [--only TEXT] [--act ACT] [--at TEXT] [--call NUMBER] [--errno NUMBER] [--message NUMBER] [--sample COUNT [--seed NUMBER]]
             [--workers COUNT] [--report FILE] [--list] [--verbose]
 
 Without any of them: all points of all scenarios. --only takes the scenarios whose names contain the text,
---act one of kill, kill-after, kill-main, kill-main-after, fail, refuse. --sample draws that many points, the same ones
+--act one of kill, kill-after, kill-main, kill-main-after, kill-init, abandon, fail, refuse. --at the calls whose
+name and object contain the text, --call the one with that number. --sample draws that many points, the same ones
 for the same seed. --list prints the calls of the scenarios and tries nothing.
 )";
 
 struct Options {
     std::string only;
     std::string act;
+    std::string at;
     std::string report;
     int call = 0;
     int error = 0;
@@ -55,6 +57,8 @@ Options read_options(int argc, char** argv) {
             options.only = value();
         } else if (word == "--act") {
             options.act = value();
+        } else if (word == "--at") {
+            options.at = value();
         } else if (word == "--report") {
             options.report = value();
         } else if (word == "--call") {
@@ -82,10 +86,16 @@ Options read_options(int argc, char** argv) {
 
 bool is_wanted(const Point& point, const Options& options) {
     const auto& injection = point.injection;
-    return (options.act.empty() || options.act == act_name(injection.act)) &&
+    return (point.at.name + " " + point.at.object).find(options.at) != std::string::npos &&
+           (options.act.empty() || options.act == act_name(injection.act)) &&
            (options.call == 0 || options.call == injection.call) &&
            (options.error == 0 || options.error == injection.error) &&
            (options.message < 0 || injection.act != Act::Refuse || options.message == injection.message);
+}
+
+bool has_init(const Scenario& scenario) {
+    return !scenario.before.empty() &&
+           (scenario.example == "lightvm" || scenario.example == "pod" || scenario.example == "whole");
 }
 
 std::string describe(const Point& point, const Seen& at, const std::vector<Scenario>& scenarios) {
@@ -224,7 +234,7 @@ int run(const Options& options) {
     }
     std::vector<Point> points;
     for (std::size_t i = 0; i < scenarios.size(); ++i) {
-        for (auto& point : points_of(i, census[i])) {
+        for (auto& point : points_of(i, census[i], has_init(scenarios[i]))) {
             if (is_wanted(point, options)) {
                 points.push_back(std::move(point));
             }
@@ -235,6 +245,10 @@ int run(const Options& options) {
         std::ranges::sample(points, std::back_inserter(drawn), static_cast<std::ptrdiff_t>(options.sample),
                             std::mt19937(options.seed));
         points = std::move(drawn);
+    }
+    if (points.empty() && !options.at.empty()) {
+        std::cout << "CANNOT RUN HERE: no call of these scenarios is about \"" << options.at << "\"\n";
+        return 0;
     }
     if (points.empty()) {
         std::cerr << "no such point\n";

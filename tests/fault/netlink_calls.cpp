@@ -140,7 +140,7 @@ bool is_netlink(const Entry& entry) {
 }
 
 std::vector<int> refusals() {
-    return {EPERM, ENOMEM, EBUSY, EEXIST, ENOENT, EINVAL, EOPNOTSUPP};
+    return {EPERM, ENOMEM, EBUSY, EEXIST};
 }
 
 void spoil(pid_t process, const NetlinkMessage& message) {

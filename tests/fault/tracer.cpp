@@ -17,11 +17,11 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <sstream>
 
 namespace partd::fault {
 namespace {
 
-using test::Json;
 using test::require_call;
 
 constexpr int kSyscallStop = SIGTRAP | 0x80;
@@ -133,7 +133,7 @@ private:
         if (injection_.act == Act::None) {
             result_.calls.push_back(seen(*call, by_main));
         }
-        if (number == injection_.call) {
+        if (number >= injection_.call && call->name == injection_.name && !result_.hit) {
             result_.hit = true;
             result_.at = seen(*call, by_main);
             disturb(tracee, *call);
@@ -158,6 +158,7 @@ private:
             case Act::None:
                 break;
             case Act::KillBefore:
+            case Act::Abandon:
                 skip_call(tracee.entry.pid);
                 kill_one(tracee.entry.pid);
                 break;
@@ -165,6 +166,9 @@ private:
                 // The child stays where it is until its parent is gone.
                 held_ = tracee.entry.pid == main_ ? 0 : tracee.entry.pid;
                 kill_one(main_);
+                break;
+            case Act::KillInit:
+                kill_inits();
                 break;
             case Act::KillAfter:
                 tracee.dies = true;
@@ -214,6 +218,21 @@ private:
         request(PTRACE_POKEUSR, pid, offset, static_cast<std::uintptr_t>(value));
     }
 
+    /// What earlier runs have left running are the partitions' first processes, children of who runs the
+    /// tracer.
+    void kill_inits() {
+        const auto own = ::getpid();
+        const std::string path =
+            "/proc/" + std::to_string(::getppid()) + "/task/" + std::to_string(::getppid()) + "/children";
+        std::istringstream children(test::read_file(path));
+        for (pid_t child = 0; children >> child;) {
+            if (child != own) {
+                ::kill(child, SIGKILL);
+            }
+        }
+        over_ = true;
+    }
+
     /// When it is gone the others are let go; the kernel does that when the tracer ends.
     void kill_one(pid_t pid) {
         ::kill(pid, SIGKILL);
@@ -232,125 +251,23 @@ private:
     Traced result_;
 };
 
-Json as_json(const Seen& seen) {
-    return {{"name", seen.name},       {"object", seen.object}, {"changes", seen.changes},
-            {"by_main", seen.by_main}, {"errors", seen.errors}, {"messages", seen.messages}};
-}
+}  // namespace
 
-Seen from_json(const Json& json) {
-    return {.name = json.at("name"),
-            .object = json.at("object"),
-            .changes = json.at("changes"),
-            .by_main = json.at("by_main"),
-            .errors = json.at("errors"),
-            .messages = json.at("messages")};
-}
-
-/// The program, stopped until it is traced.
-pid_t start(const Command& command, int output) {
-    std::array<int, 2> go{};
-    require_call(::pipe2(go.data(), O_CLOEXEC) == 0, "pipe2");
-    std::vector<char*> words;
-    for (const auto& word : command.words) {
-        words.push_back(const_cast<char*>(word.c_str()));
-    }
-    words.push_back(nullptr);
-    const pid_t program = ::fork();
-    require_call(program >= 0, "fork");
-    if (program == 0) {
-        char byte = 0;
-        ::close(go[1]);
-        (void)!::read(go[0], &byte, 1);
-        ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
-        ::dup2(output, STDOUT_FILENO);
-        ::dup2(output, STDERR_FILENO);
-        ::execv(words[0], words.data());
-        ::_exit(127);
-    }
-    require_call(request(PTRACE_SEIZE, program, 0, kOptions) == 0, "PTRACE_SEIZE");
-    request(PTRACE_INTERRUPT, program);
-    ::close(go[0]);
-    ::close(go[1]);
-    return program;
-}
-
-/// In the tracer, a process of its own: as it ends, the kernel lets go whom it still traces.
-Json trace_here(const Command& command, const Injection& injection, int output) {
+Traced follow(pid_t program, const std::function<void()>& go, pid_t beside, std::chrono::seconds patience,
+              const Injection& injection) {
     struct sigaction action{};
     action.sa_handler = [](int) { time_is_over = 1; };
     ::sigaction(SIGALRM, &action, nullptr);
-    const pid_t program = start(command, output);
-    pid_t beside = 0;
-    if (command.beside) {
-        beside = ::fork();
-        if (beside == 0) {
-            command.beside(program);
-            ::_exit(0);
-        }
-    }
+    require_call(request(PTRACE_SEIZE, program, 0, kOptions) == 0, "PTRACE_SEIZE");
+    request(PTRACE_INTERRUPT, program);
+    go();
     Tracer tracer(program, injection);
-    ::alarm(static_cast<unsigned>(command.patience.count()));
+    ::alarm(static_cast<unsigned>(patience.count()));
     tracer.run(beside);
-    Traced result = std::move(tracer).result();
+    auto result = std::move(tracer).result();
     if (result.timed_out) {
         ::kill(program, SIGKILL);
     }
-    Json calls = Json::array();
-    for (const Seen& each : result.calls) {
-        calls.push_back(as_json(each));
-    }
-    return {{"code", result.code},
-            {"timed_out", result.timed_out},
-            {"hit", result.hit},
-            {"at", as_json(result.at)},
-            {"calls", calls}};
-}
-
-std::string content_of(int descriptor) {
-    std::string text;
-    std::array<char, 4096> buffer{};
-    ssize_t size = 0;
-    while ((size = ::pread(descriptor, buffer.data(), buffer.size(), static_cast<off_t>(text.size()))) > 0) {
-        text.append(buffer.data(), static_cast<std::size_t>(size));
-    }
-    return text;
-}
-
-}  // namespace
-
-const char* act_name(Act act) {
-    static constexpr std::array kNames = {"none", "kill",  "kill-after", "kill-main", "kill-main-after",
-                                          "fail", "refuse"};
-    return kNames[static_cast<std::size_t>(act)];
-}
-
-Traced trace(const Command& command, const Injection& injection) {
-    const int output = ::memfd_create("output", MFD_CLOEXEC);
-    const int report = ::memfd_create("report", MFD_CLOEXEC);
-    require_call(output >= 0 && report >= 0, "memfd_create");
-    ::fcntl(output, F_SETFL, O_APPEND);
-    const pid_t tracer = ::fork();
-    require_call(tracer >= 0, "fork");
-    if (tracer == 0) {
-        const std::string text =
-            trace_here(command, injection, output).dump(-1, ' ', false, Json::error_handler_t::replace);
-        ::_exit(::write(report, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1);
-    }
-    int status = 0;
-    while (::waitpid(tracer, &status, 0) < 0 && errno == EINTR) {
-    }
-    const auto told = Json::parse(content_of(report));
-    Traced result{.code = told.at("code"),
-                  .timed_out = told.at("timed_out"),
-                  .hit = told.at("hit"),
-                  .at = from_json(told.at("at")),
-                  .calls = {},
-                  .written = content_of(output)};
-    for (const auto& each : told.at("calls")) {
-        result.calls.push_back(from_json(each));
-    }
-    ::close(output);
-    ::close(report);
     return result;
 }
 

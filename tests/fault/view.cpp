@@ -1,6 +1,7 @@
 #include "view.h"
 
 #include "../kernel/machine.h"
+#include "view_parts.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -18,17 +19,16 @@
 #include <sstream>
 
 namespace partd::fault {
-namespace {
-
-namespace fs = std::filesystem;
-using test::Json;
 
 std::string file_or_nothing(const std::string& path) {
-    std::string text(65536, '\0');
+    std::string text;
+    std::array<char, 65536> buffer{};
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    const auto size = ::read(fd, text.data(), text.size());
+    // the kernel's own files come a page at a time
+    for (ssize_t size = 0; (size = ::read(fd, buffer.data(), buffer.size())) > 0;) {
+        text.append(buffer.data(), static_cast<std::size_t>(size));
+    }
     ::close(fd);
-    text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
     return text;
 }
 
@@ -50,114 +50,10 @@ std::string replaced(const std::string& text, const std::regex& what, const char
     return std::regex_replace(text, what, by);
 }
 
-/// What the kernel numbers or draws anew each time.
-void mask(Json& value) {
-    for (const char* drawn : {"ifindex", "link_index", "link_netnsid", "expires", "tentative", "operstate",
-                              "handle", "valid_life_time", "preferred_life_time", "permaddr"}) {
-        if (value.is_object()) {
-            value.erase(drawn);
-        }
-    }
-    if (value.is_structured()) {
-        for (auto& each : value) {
-            mask(each);
-        }
-    }
-}
+namespace {
 
-/// Several JSON texts behind each other, as `ip -batch` prints them: a line for each element.
-std::string lines_of_json(const std::string& text) {
-    static const std::regex kMac("([0-9a-f]{2}:){5}[0-9a-f]{2}");
-    static const std::regex kLinkLocal("fe80::[0-9a-f:]+");
-    static const std::regex kNumber("\"if[0-9]+\"");
-    std::istringstream stream(text);
-    std::string lines;
-    while (stream >> std::ws && !stream.eof()) {
-        Json value;
-        stream >> value;
-        mask(value);
-        for (const auto& each : value) {
-            lines += each.dump() + "\n";
-        }
-    }
-    return sorted(replaced(replaced(replaced(lines, kLinkLocal, "LINKLOCAL"), kMac, "MAC"), kNumber, "IF"));
-}
-
-/// Elements of a set have no order.
-std::string sorted_elements(const std::string& ruleset) {
-    static const std::string kBegin = "elements = {";
-    std::string result;
-    std::size_t at = 0;
-    for (std::size_t begin = 0; (begin = ruleset.find(kBegin, at)) != std::string::npos;) {
-        begin += kBegin.size();
-        const auto end = ruleset.find('}', begin);
-        result += ruleset.substr(at, begin - at);
-        std::set<std::string> elements;
-        std::istringstream parts(ruleset.substr(begin, end - begin));
-        for (std::string part; std::getline(parts, part, ',');) {
-            const auto first = part.find_first_not_of(" \t\n");
-            elements.insert(part.substr(first, part.find_last_not_of(" \t\n") + 1 - first));
-        }
-        for (const auto& each : elements) {
-            result += " " + each + ",";
-        }
-        at = end;
-    }
-    return result + ruleset.substr(at);
-}
-
-std::string switches() {
-    std::string lines;
-    const std::array<const char*, 2> families = {"/proc/sys/net/ipv4", "/proc/sys/net/ipv6"};
-    for (const std::string family : families) {
-        std::error_code absent;
-        for (const auto& link : fs::directory_iterator(family + "/conf", absent)) {
-            for (const char* name : {"forwarding", "accept_ra", "addr_gen_mode", "accept_dad", "rp_filter",
-                                     "route_localnet", "disable_ipv6"}) {
-                const std::string path = link.path().string() + "/" + name;
-                lines += path + "=" + file_or_nothing(path) + "\n";
-            }
-        }
-    }
-    for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/ip_default_ttl",
-                             "/proc/sys/net/ipv4/ping_group_range"}) {
-        lines += std::string(path) + "=" + file_or_nothing(path) + "\n";
-    }
-    return lines;
-}
-
-void add_network(test::Snapshot& all, const std::string& name, int netns) {
-    const auto batch = [&](const char* family, std::string commands) {
-        return test::output({"ip", family, "-d", "-j", "-batch", "-"},
-                            {.input = std::move(commands), .netns = netns});
-    };
-    all["network " + name] = lines_of_json(batch("-4", "rule\nroute show table all\nnexthop\n") +
-                                           batch("-6", "rule\nroute show table all\n") +
-                                           test::output({"ip", "-d", "-j", "address"}, {.input = {}, .netns = netns}));
-    all["nftables " + name] =
-        sorted_elements(test::output({"nft", "-s", "list", "ruleset"}, {.input = {}, .netns = netns}));
-    std::optional<test::InNetns> inside;
-    if (netns >= 0) {
-        inside.emplace(netns);
-    }
-    all["switches " + name] = sorted(switches());
-}
-
-void add_networks(test::Snapshot& all) {
-    add_network(all, "(host)", -1);
-    std::error_code absent;
-    std::string names;
-    for (const auto& entry : fs::directory_iterator("/run/netns", absent)) {
-        const std::string path = entry.path();
-        const bool is = test::is_namespace(path);
-        names += path + (is ? " namespace\n" : " no namespace\n");
-        if (is) {
-            const test::Netns netns(path);
-            add_network(all, entry.path().filename(), netns.fd());
-        }
-    }
-    all["/run/netns"] = sorted(names);
-}
+namespace fs = std::filesystem;
+using test::Json;
 
 /// As the kernel lists them, without its numbers.
 std::string mounts_of(const std::string& mountinfo) {
@@ -165,12 +61,20 @@ std::string mounts_of(const std::string& mountinfo) {
     static const std::regex kNamespace("([a-z]+:)\\[[0-9]+\\]");
     static const std::regex kGroup("(shared|master):[0-9]+");
     static const std::regex kCgroup("partd-test-[0-9]+");
+    static const std::regex kUuid(",uuid=[a-z]+");
+    static const std::regex kSource(" - ([a-z0-9]+) [^ ]+ ");
     std::istringstream stream(file_or_nothing(mountinfo));
     std::string lines;
     for (std::string line; std::getline(stream, line);) {
         line = replaced(line, kNumbers, "");
         line = replaced(replaced(line, kGroup, "$1"), kNamespace, "$1");
-        lines += replaced(line, kCgroup, "CGROUP") + "\n";
+        // how an overlay tells its files apart depends on who mounted its layer first; a source is only a
+        // name
+        line = replaced(replaced(line, kUuid, ""), kSource, " - $1 ");
+        // ip-netns(8) leaves that one behind as well: taking it away could take what others just put there
+        lines += line.starts_with("/netns /run/netns ") || line.starts_with("/partd/ns /run/partd/ns ")
+                     ? ""
+                     : replaced(line, kCgroup, "CGROUP") + "\n";
     }
     return sorted(lines);
 }
@@ -190,6 +94,9 @@ std::string tree(const std::string& top) {
         if (test::is_namespace(path)) {
             lines += path + " namespace\n";
             continue;
+        }
+        if (top == "/run/partd/ns" && S_ISDIR(status.st_mode)) {
+            continue;  // goes with the last pin
         }
         std::array<char, 64> what{};
         std::snprintf(what.data(), what.size(), " %o %u:%u ", status.st_mode, status.st_uid, status.st_gid);
@@ -286,9 +193,9 @@ std::string cgroups(test::Sandbox& sandbox) {
 void add_processes(test::Snapshot& all) {
     static const std::regex kCgroup("partd-test-[0-9]+");
     std::istringstream stream(test::orphans());
-    std::string lines;
-    std::string word;
+    std::multiset<std::string> processes;  // whatever their order
     for (std::string line; std::getline(stream, line);) {
+        std::string lines;
         const auto blank = line.find(' ');
         const std::string pid = line.substr(0, blank);
         const std::string proc = "/proc/" + pid;
@@ -305,8 +212,11 @@ void add_processes(test::Snapshot& all) {
                          ? field + "\n"
                          : "";
         }
+        processes.insert(lines);
     }
-    all["processes"] = lines;
+    for (const auto& each : processes) {
+        all["processes"] += each;
+    }
 }
 
 /// Host names in the uts namespaces.
@@ -344,6 +254,29 @@ test::Snapshot view_of(test::Sandbox& sandbox) {
     all["cgroups"] = cgroups(sandbox);
     all["host names"] = host_names();
     add_processes(all);
+    return all;
+}
+
+std::string difference(const test::Snapshot& before, const test::Snapshot& after) {
+    std::map<std::string, std::map<std::string, int>> balance;
+    const auto count = [&](const test::Snapshot& side, int sign) {
+        for (const auto& [topic, text] : side) {
+            std::istringstream stream(text);
+            for (std::string line; std::getline(stream, line);) {
+                balance[topic][line] += sign;
+            }
+        }
+    };
+    count(before, -1);
+    count(after, 1);
+    std::string all;
+    for (const auto& [topic, lines] : balance) {
+        std::string changed;
+        for (const auto& [line, times] : lines) {
+            changed += times == 0 ? "" : (times < 0 ? "- " : "+ ") + line + "\n";
+        }
+        all += changed.empty() ? "" : topic + ":\n" + changed;
+    }
     return all;
 }
 

@@ -9,4 +9,7 @@ namespace partd::fault {
 /// pins, files, cgroups with their values, switches, processes with their namespaces, partd's own records.
 test::Snapshot view_of(test::Sandbox& sandbox);
 
+/// The lines that are on one side only, or more often there; a topic that one side lacks is empty there.
+std::string difference(const test::Snapshot& before, const test::Snapshot& after);
+
 }  // namespace partd::fault

@@ -1,11 +1,15 @@
 #include "workers.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <set>
@@ -25,12 +29,38 @@ std::atomic<std::size_t>& shared_counter() {
     return *new (memory) std::atomic<std::size_t>(0);
 }
 
+struct Outlet {
+    int pipe = -1;
+    int lock = -1;
+};
+
+volatile std::sig_atomic_t is_over = 0;
+
+/// A worker whose parent ends, or who is told to end, takes its host down first.
+void end_with_parent() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { is_over = 1; };
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+/// Lines longer than PIPE_BUF are whole only if one process writes at a time (lockf(3)).
+void tell(const std::string& line, const Outlet& to) {
+    require_call(::lockf(to.lock, F_LOCK, 0) == 0, "lockf");
+    for (std::size_t at = 0; at < line.size();) {
+        const auto written = ::write(to.pipe, line.data() + at, line.size() - at);
+        require_call(written > 0 || errno == EINTR, "write");
+        at += written > 0 ? static_cast<std::size_t>(written) : 0;
+    }
+    require_call(::lockf(to.lock, F_ULOCK, 0) == 0, "lockf");
+}
+
 /// Does pieces of work until there are no more, or the host cannot be used again; writes a line for each.
-void work_off(std::size_t count, std::atomic<std::size_t>& next, std::FILE* to,
+void work_off(std::size_t count, std::atomic<std::size_t>& next, const Outlet& to,
               const std::function<Json(Stage&, std::size_t, bool& dirty)>& work) {
     std::unique_ptr<Stage> stage;
     bool dirty = false;
-    for (std::size_t number = 0; !dirty && (number = next++) < count;) {
+    for (std::size_t number = 0; !dirty && is_over == 0 && (number = next++) < count;) {
         Json answer;
         try {
             if (!stage) {
@@ -43,8 +73,7 @@ void work_off(std::size_t count, std::atomic<std::size_t>& next, std::FILE* to,
         }
         answer["number"] = number;
         const std::string line = answer.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-        std::fwrite(line.data(), 1, line.size(), to);
-        std::fflush(to);
+        tell(line, to);
     }
 }
 
@@ -54,7 +83,8 @@ void share_out(std::size_t count, unsigned workers,
                const std::function<void(const Json&)>& take) {
     auto& next = shared_counter();
     std::array<int, 2> pipe{};
-    require_call(::pipe(pipe.data()) == 0, "pipe");
+    const int lock = ::memfd_create("lock", MFD_CLOEXEC);
+    require_call(::pipe2(pipe.data(), O_CLOEXEC) == 0 && lock >= 0, "pipe");
     std::set<pid_t> running;
     const auto start = [&] {
         std::fflush(nullptr);
@@ -62,10 +92,10 @@ void share_out(std::size_t count, unsigned workers,
         require_call(pid >= 0, "fork");
         if (pid == 0) {
             ::close(pipe[0]);
-            std::FILE* to = ::fdopen(pipe[1], "w");
             // of a host that was used the rest is another worker's
-            while (next < count) {
-                work_off(count, next, to, work);
+            end_with_parent();
+            while (next < count && is_over == 0) {
+                work_off(count, next, {pipe[1], lock}, work);
             }
             ::_exit(0);
         }
@@ -83,45 +113,39 @@ void share_out(std::size_t count, unsigned workers,
     }
     std::free(line);
     std::fclose(from);
+    ::close(lock);
     for (const pid_t pid : running) {
         ::waitpid(pid, nullptr, 0);
     }
 }
 
-Json as_json(const Seen& seen) {
-    return {{"name", seen.name},       {"object", seen.object}, {"changes", seen.changes},
-            {"by_main", seen.by_main}, {"errors", seen.errors}, {"messages", seen.messages}};
-}
-
-Seen seen_from(const Json& json) {
-    return {.name = json.at("name"),
-            .object = json.at("object"),
-            .changes = json.at("changes"),
-            .by_main = json.at("by_main"),
-            .errors = json.at("errors"),
-            .messages = json.at("messages")};
-}
-
 }  // namespace
 
-std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& calls) {
+std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& calls, bool has_init) {
     std::vector<Point> points;
     for (std::size_t i = 0; i < calls.size(); ++i) {
         const Seen& call = calls[i];
         const int number = static_cast<int>(i) + 1;
         const auto add = [&](Act act, int message = 0, int error = 0) {
-            points.push_back({scenario, {act, number, message, error}, call});
+            points.push_back({scenario, {act, number, call.name, message, error}, call});
         };
         if (call.changes) {
             add(Act::KillBefore);
             add(Act::KillAfter);
+            add(Act::Abandon);
+        }
+        if (call.changes && has_init) {
+            add(Act::KillInit);
         }
         if (call.changes && !call.by_main) {
             add(Act::KillMainBefore);
             add(Act::KillMainAfter);
         }
-        for (const int error : call.errors) {
-            add(Act::Fail, 0, error);
+        // What only takes something fails in one way: its caller sees no difference.
+        const std::size_t errors =
+            call.changes ? call.errors.size() : std::min<std::size_t>(call.errors.size(), 1);
+        for (std::size_t error = 0; error < errors; ++error) {
+            add(Act::Fail, 0, call.errors[error]);
         }
         for (std::size_t message = 0; message < call.messages.size(); ++message) {
             for (const int error : refusals()) {
