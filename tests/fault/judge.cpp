@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using test::output;
 
+/// The lock of all network configuration is one for the whole machine: others may hold it for long.
+constexpr std::chrono::seconds kPatience{90};
 constexpr int kKilled = 128 + SIGKILL;
 
 bool kills(Act act) {
@@ -114,7 +116,7 @@ void Stage::forget_partd() const {
 }
 
 test::Outcome Stage::apply() const {
-    return sandbox_->partctl({"apply", "--allow-delete"});
+    return sandbox_->partctl({"apply", "--allow-delete"}, {.input = {}, .timeout = kPatience});
 }
 
 namespace {
@@ -175,7 +177,7 @@ void Stage::begin(const Scenario& scenario) {
 }
 
 Traced Stage::disturbed(const Scenario& scenario, const Injection& injection) const {
-    Command command{.words = {PARTCTL, "apply", "--allow-delete"}, .patience = 20s, .beside = {}};
+    Command command{.words = {PARTCTL, "apply", "--allow-delete"}, .patience = kPatience, .beside = {}};
     if (scenario.by_daemon) {
         command.words = {PARTD};
         command.beside = [&scenario](pid_t daemon) { ask_daemon(scenario.after, daemon); };
@@ -255,7 +257,7 @@ std::string Stage::converges(const Scenario& scenario) {
     if (const auto other = differs(reference(scenario)); !other.empty()) {
         return wrong("the next run makes another host", other + again.text());
     }
-    const auto plan = sandbox_->partctl({"diff"});
+    const auto plan = sandbox_->partctl({"diff"}, {.input = {}, .timeout = kPatience});
     return plan.code == 0 ? "" : wrong("the next run leaves something to do", plan.text());
 }
 

@@ -19,12 +19,12 @@ using namespace partd::fault;
 
 constexpr const char* kHelp =
     R"(partd_fault [--only TEXT] [--act ACT] [--at TEXT] [--call NUMBER] [--errno NUMBER] [--message NUMBER] [--sample COUNT [--seed NUMBER]]
-            [--workers COUNT] [--report FILE] [--list] [--verbose]
+            [--workers COUNT] [--seconds COUNT] [--report FILE] [--list] [--verbose]
 
 Without any of them: all points of all scenarios. --only takes the scenarios whose names contain the text,
 --act one of kill, kill-after, kill-main, kill-main-after, kill-init, abandon, fail, refuse. --at the calls whose
 name and object contain the text, --call the one with that number. --sample draws that many points, the same ones
-for the same seed. --list prints the calls of the scenarios and tries nothing.
+for the same seed, in an order of chance. --seconds begins no point after that time. --list prints the calls of the scenarios and tries nothing.
 )";
 
 struct Options {
@@ -38,6 +38,7 @@ struct Options {
     std::size_t sample = 0;
     unsigned seed = 1;
     unsigned workers = 2;
+    int seconds = 0;
     bool list = false;
     bool verbose = false;
 };
@@ -73,6 +74,8 @@ Options read_options(int argc, char** argv) {
             options.seed = static_cast<unsigned>(number());
         } else if (word == "--workers") {
             options.workers = static_cast<unsigned>(std::max(1, number()));
+        } else if (word == "--seconds") {
+            options.seconds = number();
         } else if (word == "--list") {
             options.list = true;
         } else if (word == "--verbose") {
@@ -240,10 +243,11 @@ int run(const Options& options) {
             }
         }
     }
-    if (options.sample > 0 && options.sample < points.size()) {
+    if (options.sample > 0) {
         std::vector<Point> drawn;
         std::ranges::sample(points, std::back_inserter(drawn), static_cast<std::ptrdiff_t>(options.sample),
                             std::mt19937(options.seed));
+        std::ranges::shuffle(drawn, std::mt19937(options.seed));
         points = std::move(drawn);
     }
     if (points.empty() && !options.at.empty()) {
@@ -255,7 +259,7 @@ int run(const Options& options) {
         return 2;
     }
     Tally tally;
-    try_all(scenarios, points, options.workers,
+    try_all(scenarios, points, options.workers, std::chrono::seconds(options.seconds),
             [&](const Result& result) { count(result, scenarios, options, tally); });
     report(tally, std::cout);
     if (!options.report.empty()) {

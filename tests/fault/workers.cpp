@@ -184,10 +184,14 @@ std::vector<std::vector<Seen>> take_census(const std::vector<Scenario>& scenario
 }
 
 void try_all(const std::vector<Scenario>& scenarios, const std::vector<Point>& points, unsigned workers,
-             const std::function<void(const Result&)>& tell) {
+             std::chrono::seconds most, const std::function<void(const Result&)>& tell) {
+    const auto end = std::chrono::steady_clock::now() + most;
     share_out(
         points.size(), workers,
         [&](Stage& stage, std::size_t number, bool& dirty) {
+            if (most.count() > 0 && std::chrono::steady_clock::now() >= end) {
+                return Json{{"left", true}};
+            }
             const Point& point = points[number];
             const auto verdict = stage.judge(scenarios[point.scenario], point.injection);
             dirty = verdict.dirty;
@@ -197,6 +201,9 @@ void try_all(const std::vector<Scenario>& scenarios, const std::vector<Point>& p
                         {"at", as_json(verdict.at)}};
         },
         [&](const Json& answer) {
+            if (answer.contains("left")) {
+                return;
+            }
             Result result{.point = points[answer.at("number").get<std::size_t>()], .verdict = {}};
             if (answer.contains("exception")) {
                 result.verdict.reached = true;

@@ -25,8 +25,9 @@ std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& call
 /// The calls of each scenario, undisturbed; throws when one fails.
 std::vector<std::vector<Seen>> take_census(const std::vector<Scenario>& scenarios, unsigned workers);
 
-/// Tries all points on that many hosts at once, and tells of each as it is done.
+/// Tries the points on that many hosts at once, for so long at most unless that is 0, and tells of each as it
+/// is done.
 void try_all(const std::vector<Scenario>& scenarios, const std::vector<Point>& points, unsigned workers,
-             const std::function<void(const Result&)>& tell);
+             std::chrono::seconds most, const std::function<void(const Result&)>& tell);
 
 }  // namespace partd::fault
