@@ -53,10 +53,11 @@ Findings names(const Patient& patient) {
     const auto mounts = kernel::read_mounts();
     for (const kernel::PinDirectory* directory :
          {static_cast<kernel::PinDirectory*>(&patient.host.directory()), &patient.host.pins()}) {
-        if (const auto trouble = directory->trouble()) {
+        const auto trouble = directory->trouble();
+        if (!trouble || *trouble) {
             found.push_back(
                 {.severity = Severity::Problem,
-                 .what = *trouble,
+                 .what = trouble ? **trouble : trouble.error().message,
                  .why =
                      "no name of a namespace can be believed, so nothing is removed, and little can be made",
                  .mend = fmt::format("umount {}", directory->path())});

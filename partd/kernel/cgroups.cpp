@@ -84,9 +84,11 @@ Result<> make_marked_v1(const std::string& path, const std::string& owner) {
 
 // A v1 cpuset takes no process before it has processors and memory nodes: those of its parent.
 Result<> inherit_cpuset(const std::string& path) {
-    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+    // The processors last: where they are right, the next run finds nothing to do.
+    for (const char* file : {"/cpuset.mems", "/cpuset.cpus"}) {
         auto own = read_file(path + file);
-        if (!own || !trim(*own).empty()) {
+        PARTD_TRY(own);
+        if (!trim(*own).empty()) {
             continue;
         }
         auto parent = read_file(path + "/.." + file);
@@ -232,10 +234,20 @@ Result<> Cgroups::enable(const std::string& controller, const std::string& group
             PARTD_TRY(inherit_cpuset(path));
         }
     }
-    const std::string processes = read_file(home(group) + "/cgroup.procs").value_or("");
-    for (const std::string_view pid : words(processes)) {
-        (void)write_kernel_file(directory(controller, group) + "/cgroup.procs",
-                                pid);  // one that ended meanwhile is ESRCH
+    const auto processes = read_file(home(group) + "/cgroup.procs");
+    PARTD_TRY(processes);
+    for (const std::string_view pid : words(*processes)) {
+        auto moved = write_kernel_file(directory(controller, group) + "/cgroup.procs", pid);
+        if (!moved && moved.error().code != ESRCH) {  // it ended meanwhile
+            return moved;
+        }
+    }
+    return {};
+}
+
+Result<> Cgroups::remove_unmarked(const std::string& group) const {
+    if (rmdir(home(group).c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("remove " + home(group));
     }
     return {};
 }
@@ -273,21 +285,27 @@ std::string Cgroups::owner(const std::string& group) const {
 
 namespace {
 
-void collect_marked(const Cgroups& cgroups, const std::string& group, std::vector<MarkedGroup>& found) {
+Result<> collect_marked(const Cgroups& cgroups, const std::string& group, std::vector<MarkedGroup>& found) {
     auto marked = cgroups.look(group);
     if (!marked) {
-        return;
+        return {};
     }
     found.push_back(std::move(*marked));
     const std::string directory = cgroups.home(group);
     if (!has_inner(directory)) {
-        return;
+        return {};
     }
-    for (const std::string& name : list_directory(directory).value_or(std::vector<std::string>())) {
+    auto names = list_directory(directory);
+    if (!names && names.error().code == ENOENT) {
+        return {};  // it went meanwhile
+    }
+    PARTD_TRY(names);
+    for (const std::string& name : *names) {
         if (name.ends_with(".slice")) {
-            collect_marked(cgroups, fmt::format("{}/{}", group, name), found);
+            PARTD_TRY(collect_marked(cgroups, fmt::format("{}/{}", group, name), found));
         }
     }
+    return {};
 }
 
 void collect_processes(const std::string& path, std::set<pid_t>& found) {
@@ -341,9 +359,9 @@ std::optional<MarkedGroup> Cgroups::look(const std::string& group) const {
                                                      list_xattrs(home(group))});
 }
 
-std::vector<MarkedGroup> Cgroups::marked() const {
+Result<std::vector<MarkedGroup>> Cgroups::marked() const {
     std::vector<MarkedGroup> found;
-    collect_marked(*this, "partd.slice", found);
+    PARTD_TRY(collect_marked(*this, "partd.slice", found));
     return found;
 }
 

@@ -64,6 +64,8 @@ public:
     // Removes the group from all hierarchies where it is marked. Absent is success; EBUSY while somebody
     // lives in it.
     Result<> remove(const std::string& group) const;
+    // The same for one that was killed in the making: where processes live, and without a mark.
+    Result<> remove_unmarked(const std::string& group) const;
 
     // The mark's owner; "" when it has none.
     [[nodiscard]] std::string owner(const std::string& group) const;
@@ -71,8 +73,8 @@ public:
     [[nodiscard]] bool made_anew(const std::string& group) const;
     // A group of ours; nullopt without a mark.
     [[nodiscard]] std::optional<MarkedGroup> look(const std::string& group) const;
-    // Our groups, from their marks; those above first.
-    [[nodiscard]] std::vector<MarkedGroup> marked() const;
+    // Our groups, from their marks, those above first; an error when they cannot all be listed.
+    [[nodiscard]] Result<std::vector<MarkedGroup>> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <exception>
 
 namespace partd::kernel {
@@ -61,6 +62,14 @@ Result<> in_child(const std::function<Result<>()>& work,
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     return result;
+}
+
+void end_astray(const char* kind) {
+    constexpr int kFailed = 6;
+    const std::string reason = errno_text(errno);
+    dprintf(STDERR_FILENO, "partd: cannot go back to the host's %s namespace: %s: ends, run it again\n", kind,
+            reason.c_str());
+    _exit(kFailed);
 }
 
 }  // namespace partd::kernel

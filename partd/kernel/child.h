@@ -15,4 +15,8 @@ namespace partd::kernel {
 Result<> in_child(const std::function<Result<>()>& work,
                   const std::function<Result<>(pid_t child)>& meanwhile = {});
 
+// For a process that cannot leave a namespace of a partition, of the kind named: going on there would change
+// the wrong host. Says why by errno, and ends the process as one whose changes failed.
+[[noreturn]] void end_astray(const char* kind);
+
 }  // namespace partd::kernel

@@ -78,8 +78,9 @@ public:
         const auto names = list_directory(path);
         if (!directory || !names) {
             result_.missing.insert(path);
-            if (!directory && directory.error().code == EACCES) {
-                refuse(path, "the directory cannot be read: " + errno_text(EACCES));
+            const int code = directory ? names.error().code : directory.error().code;
+            if (code != ENOENT && code != ENOTDIR) {
+                refuse(path, "the directory cannot be read: " + errno_text(code));
             }
             return;
         }

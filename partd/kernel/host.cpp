@@ -33,7 +33,8 @@ std::string Host::group_of(std::string_view owner) {
         return known->second;
     }
     groups_.clear();
-    for (MarkedGroup& group : cgroups_.marked()) {
+    // When they cannot be listed it has none for now; who looks at all of them is told why.
+    for (MarkedGroup& group : cgroups_.marked().value_or(std::vector<MarkedGroup>())) {
         groups_.emplace(std::move(group.owner), std::move(group.path));
     }
     const auto found = groups_.find(owner);
@@ -115,10 +116,11 @@ void Host::note_link(const std::string& netns, Link link) {
     }
 }
 
-int Host::free_index(const std::string& netns) {
-    int& next = next_index_[netns];
+Result<int> Host::free_index(const std::string& netns) {
     const auto all = links(netns);
-    for (const Link& link : all ? std::span(**all) : std::span<const Link>()) {
+    PARTD_TRY(all);
+    int& next = next_index_[netns];
+    for (const Link& link : **all) {
         next = std::max(next, link.index + 1);
     }
     if (netns.empty()) {

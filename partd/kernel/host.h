@@ -86,7 +86,7 @@ public:
     // Remembers an interface that was just made, as list_links() would tell it.
     void note_link(const std::string& netns, Link link);
     // An interface index that nobody has in that namespace.
-    int free_index(const std::string& netns);
+    Result<int> free_index(const std::string& netns);
     // Waits until no interface of the host has one of these indexes, or none of them goes any more.
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.

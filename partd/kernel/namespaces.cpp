@@ -257,7 +257,7 @@ Result<> inside_uts(const Namespace& uts, const std::function<Result<>()>& work)
     PARTD_TRY(join(uts));
     auto result = work();
     if (!join(*home)) {
-        abort();  // going on would change the wrong host's name
+        end_astray("uts");
     }
     return result;
 }

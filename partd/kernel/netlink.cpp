@@ -198,7 +198,12 @@ Result<> NetlinkSocket::dump_once(Message& request, const std::function<void(con
     bool interrupted = false;
     while (true) {
         auto datagram = receive(0);
-        PARTD_TRY(datagram);
+        if (!datagram) {
+            // As long as the rest is there the kernel begins no other dump (EBUSY).
+            while (auto rest = receive(MSG_DONTWAIT)) {
+            }
+            return std::unexpected(std::move(datagram).error());
+        }
         std::uint32_t sequence = 0;
         while (const auto reply = next_message(*datagram, sequence)) {
             if (sequence != mine) {

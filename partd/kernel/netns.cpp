@@ -1,5 +1,6 @@
 #include "kernel/netns.h"
 
+#include "kernel/child.h"
 #include "kernel/files.h"
 #include "kernel/mounts.h"
 #include "kernel/netns_supply.h"
@@ -62,9 +63,8 @@ public:
     Visit(const Visit&) = delete;
     Visit& operator=(const Visit&) = delete;
     ~Visit() {
-        // Going on in a foreign namespace would change the wrong host.
         if (home_ && setns(home_.get(), CLONE_NEWNET) != 0) {
-            abort();
+            end_astray("network");
         }
     }
 

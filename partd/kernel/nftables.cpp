@@ -105,16 +105,22 @@ std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction
 
 namespace {
 
-// Sends a dump request and hands over each message; ENOENT is an empty answer.
-Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32_t sequence,
-              const std::function<void(const nlmsghdr*)>& each) {
-    reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_seq = sequence;
-    if (mnl_socket_sendto(socket, request.data(), request.size()) < 0) {
-        return fail_errno("ask nftables");
+// Takes what is left of an answer: as long as it is there the kernel begins no other dump (EBUSY).
+void drain(mnl_socket* socket) {
+    std::array<char, 65536> rest;
+    while (recv(mnl_socket_get_fd(socket), rest.data(), rest.size(), MSG_DONTWAIT) > 0 || errno == EINTR ||
+           errno == ENOBUFS) {
     }
+}
+
+Result<> receive_dump(mnl_socket* socket, std::uint32_t sequence,
+                      const std::function<void(const nlmsghdr*)>& each) {
     std::vector<char> answer(65536);
     while (true) {
         const ssize_t size = mnl_socket_recvfrom(socket, answer.data(), answer.size());
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
         if (size < 0) {
             return fail_errno("hear from nftables");
         }
@@ -137,6 +143,21 @@ Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32
             each(h);
         }
     }
+}
+
+// Sends a dump request and hands over each message; ENOENT is an empty answer, EINTR one that the rules
+// changed under.
+Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32_t sequence,
+              const std::function<void(const nlmsghdr*)>& each) {
+    reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_seq = sequence;
+    if (mnl_socket_sendto(socket, request.data(), request.size()) < 0) {
+        return fail_errno("ask nftables");
+    }
+    auto received = receive_dump(socket, sequence, each);
+    if (!received) {
+        drain(socket);
+    }
+    return received;
 }
 
 std::string text_or_empty(const char* text) {

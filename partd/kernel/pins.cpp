@@ -31,7 +31,12 @@ Result<Fd> PinDirectory::open(const std::string& name) const {
 PinDirectory::Entry PinDirectory::look(const std::string& name, int flag) const {
     const auto fd = open(name);
     if (!fd) {
-        return fd.error().code == ENOENT || fd.error().code == ENOTDIR ? Entry::Absent : Entry::Other;
+        const int code = fd.error().code;
+        // For want of descriptors or memory nothing is said about what is there: who opens it next says why
+        // not.
+        return code == ENOENT || code == ENOTDIR                    ? Entry::Absent
+               : code == EMFILE || code == ENFILE || code == ENOMEM ? Entry::Namespace
+                                                                    : Entry::Other;
     }
     struct statfs fs{};
     if (fstatfs(fd->get(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == NSFS_MAGIC &&
@@ -46,11 +51,9 @@ std::vector<std::string> PinDirectory::names(const std::string& below) const {
     return list_directory(path_of(below)).value_or(std::vector<std::string>());
 }
 
-std::optional<std::string> PinDirectory::trouble() const {
+Result<std::optional<std::string>> PinDirectory::trouble() const {
     const auto mounts = current_mounts();
-    if (!mounts) {
-        return mounts.error().message;
-    }
+    PARTD_TRY(mounts);
     const Mount* below = nullptr;
     for (const Mount& mount : **mounts) {
         if (mount.point != path_) {
@@ -64,7 +67,7 @@ std::optional<std::string> PinDirectory::trouble() const {
         }
         below = &mount;
     }
-    return std::nullopt;
+    return std::optional<std::string>();
 }
 
 namespace {

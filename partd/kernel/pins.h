@@ -31,8 +31,8 @@ public:
     [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
 
     // Why the names cannot be believed now: another mount stands over the directory. nullopt when all is
-    // well.
-    [[nodiscard]] std::optional<std::string> trouble() const;
+    // well; an error when the mounts cannot be read.
+    [[nodiscard]] Result<std::optional<std::string>> trouble() const;
 
     // Gives the namespace that name, which nothing but a stale file may have. Makes the directory a shared
     // mount of its own first where it is not, under the lock that ip-netns(8) takes. `alone`: on a private

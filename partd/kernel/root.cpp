@@ -68,7 +68,10 @@ Result<> enter_new_root(const RootPlan& plan, const RootView& view) {
     const auto host = number_here();
     umask(0);
     PARTD_TRY(copy_host_tree());
-    umount2(plan.pins.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    // Not there before the first namespace has a name.
+    if (umount2(plan.pins.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT) {
+        return fail_errno("unmount " + plan.pins);
+    }
     PARTD_TRY(plan.path.empty() ? show_host_tree(plan, view) : build(plan, view));
     if (view.user != nullptr) {
         PARTD_TRY(join(*view.user));

@@ -153,12 +153,23 @@ Result<> observe(Look& look) {
         }
         look.add(std::move(found));
     };
-    for (const kernel::MarkedGroup& group : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const kernel::MarkedGroup& group : *groups) {
         take(group);
     }
     look.for_wanted(kCgroup.kind, [&](const Resource& wanted) {
         if (look.observed.find(wanted.key) == nullptr && cgroups.present(wanted.key.name)) {
             take({.path = wanted.key.name, .identity = cgroups.identity(wanted.key.name)});
+        }
+    });
+    // Killed between making it and marking it, and no file wants it any more: ours to remove while it is
+    // empty.
+    look.ledger.for_kind(kCgroup.kind.name, [&](const std::string& name, const LedgerEntry& entry) {
+        if (entry.identity.empty() && look.scope.covers(kCgroup.kind, entry.owner) &&
+            look.observed.find(cgroup_key(name)) == nullptr && cgroups.present(name) &&
+            cgroups.processes(name).empty()) {
+            take({.path = name, .identity = cgroups.identity(name)});
         }
     });
     return {};
@@ -168,7 +179,9 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     doing.batch.count_write();
     const auto& cgroups = doing.host.cgroups();
     if (change.action == Action::Remove) {
-        return cgroups.remove(change.key.name);
+        return change.found.as<Cgroup>().mark.empty() && !cgroups.made_anew(change.key.name)
+                   ? cgroups.remove_unmarked(change.key.name)
+                   : cgroups.remove(change.key.name);
     }
     const Cgroup& wanted = change.wanted.as<Cgroup>();
     if (change.action == Action::Update) {

@@ -77,7 +77,9 @@ std::string words_for(kernel::Host& host, const std::string& owner, const std::o
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const auto& [group, owner, identity, attributes] : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const auto& [group, owner, identity, attributes] : *groups) {
         if (std::ranges::find(attributes, kernel::kDelegationMark) == attributes.end()) {
             continue;
         }

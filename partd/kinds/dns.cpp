@@ -4,6 +4,7 @@
 #include "kernel/files.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -109,11 +110,13 @@ void observe_one(Look& look, const Key& key) {
     const std::size_t slash = key.name.find('/');
     const std::string partition = key.name.substr(0, slash);
     if (!text) {
-        if (left_a_directory(look, key, path)) {
-            look.add({.key = key,
-                      .spec = Spec(DnsFile{partition, key.name.substr(slash + 1), ""}),
-                      .owner = partition,
-                      .marked = true});
+        const bool gone = text.error().code == ENOENT || text.error().code == ENOTDIR;
+        const Spec unknown(DnsFile{partition, key.name.substr(slash + 1), ""});
+        if (!gone) {
+            // Not made anew: a partition's mount of it would stay the old one.
+            look.add_unreadable(key, unknown, partition, text.error());
+        } else if (left_a_directory(look, key, path)) {
+            look.add({.key = key, .spec = unknown, .owner = partition, .marked = true});
         }
         return;
     }

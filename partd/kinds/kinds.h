@@ -27,6 +27,7 @@ struct Look {
     bool hidden = false;                  // the namespaces cannot be seen now: nothing is believed to be gone
     std::optional<kernel::nft::TableView> nftables = {};  // our table; found by its kind
     std::optional<std::vector<kernel::MarkedGroup>> listed_groups = {};
+    std::set<std::string> unreadable = {};  // owners of what could not be looked at: nothing in it was seen
 
     // Adds what was found, and tells whose it is: ours when the kernel has our mark on it and the ledger
     // knows this very object; a mark alone is enough when the ledger was lost, and the ledger alone for an
@@ -38,8 +39,8 @@ struct Look {
     void add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why);
     // The names of that kind that are wanted, or that partd made.
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
-    // The control groups that bear our mark; listed once.
-    [[nodiscard]] const std::vector<kernel::MarkedGroup>& groups();
+    // The control groups that bear our mark, listed once; an error when they cannot all be listed.
+    [[nodiscard]] Result<std::span<const kernel::MarkedGroup>> groups();
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {

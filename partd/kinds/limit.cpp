@@ -88,7 +88,9 @@ std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
     const std::string prefix = mark_name("");
-    for (const auto& [group, owner, identity, attributes] : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const auto& [group, owner, identity, attributes] : *groups) {
         for (const std::string& attribute : attributes) {
             const std::string key = attribute.substr(std::min(prefix.size(), attribute.size()));
             if (!attribute.starts_with(prefix) || !is_limit_key(key)) {

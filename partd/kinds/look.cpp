@@ -27,7 +27,7 @@ Resource& Look::add(Resource resource, const std::string& former) {
     const bool wanted = desired.find(resource.key) != nullptr;
     const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();
     const bool intended = entry != nullptr && entry->identity.empty() && resource.half_made;
-    const bool ours = resource.marked ? known || ledger.lost : wanted && ((known && certain) || intended);
+    const bool ours = resource.marked ? known || ledger.lost : (wanted && known && certain) || intended;
     resource.standing = ours ? Standing::Ours : Standing::Foreign;
     if (resource.owner.empty() && entry != nullptr) {
         resource.owner = entry->owner;
@@ -54,23 +54,26 @@ std::set<std::string> Look::names_of(const Kind& kind) const {
     return names;
 }
 
-const std::vector<kernel::MarkedGroup>& Look::groups() {
+Result<std::span<const kernel::MarkedGroup>> Look::groups() {
     if (listed_groups) {
         return *listed_groups;
     }
     if (scope.all) {
-        return listed_groups.emplace(host.cgroups().marked());
+        auto all = host.cgroups().marked();
+        PARTD_TRY(all);
+        return listed_groups.emplace(std::move(*all));
     }
-    auto& found = listed_groups.emplace();
+    std::vector<kernel::MarkedGroup> found;
     for (const std::string& name : names_of(kCgroup.kind)) {
         if (auto group = host.cgroups().look(name)) {
             found.push_back(std::move(*group));
         }
     }
-    return found;
+    return listed_groups.emplace(std::move(found));
 }
 
 void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {
+    unreadable.insert(owner);
     observed.add({.key = key,
                   .spec = std::move(spec),
                   .owner = owner,

@@ -121,9 +121,11 @@ Result<> observe_one(Look& look, const std::string& name) {
 }
 
 Result<> observe(Look& look) {
-    if (const auto trouble = look.host.directory().trouble()) {
+    const auto trouble = look.host.directory().trouble();
+    PARTD_TRY(trouble);
+    if (*trouble) {
         look.hidden = true;
-        look.for_wanted(kNetns.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        look.for_wanted(kNetns.kind, [&](const Resource& wanted) { look.add_foreign(wanted, **trouble); });
         return {};
     }
     for (const std::string& name : names_to_look_at(look)) {

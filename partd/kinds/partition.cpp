@@ -140,7 +140,9 @@ Result<> observe(Look& look) {
             owned.emplace(resource.owner, resource.key);
         }
     }
-    for (const auto& [group, name, identity, attributes] : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const auto& [group, name, identity, attributes] : *groups) {
         const auto partition = decode(name, group, policy_mark(look.host, group));
         if (!partition) {
             continue;

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fmt/format.h>
+
 namespace partd {
 
 namespace {
@@ -122,15 +124,22 @@ void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, st
         {.index = index, .name = end.name, .kind = "veth", .alias = full_alias(end), .up = end.up});
 }
 
-Result<> create(Doing& doing, const Veth& veth, std::size_t number) {
+Result<> create(Doing& doing, const Key& key, const Veth& veth, std::size_t number) {
     auto self = doing.host.netns(veth.self.netns);
     PARTD_TRY(self);
     auto peer = doing.host.netns(veth.peer.netns);
     PARTD_TRY(peer);
-    const int self_index = doing.host.free_index(veth.self.netns);
-    const int peer_index = doing.host.free_index(veth.peer.netns);
+    const auto self_free = doing.host.free_index(veth.self.netns);
+    PARTD_TRY(self_free);
+    const auto peer_free = doing.host.free_index(veth.peer.netns);
+    PARTD_TRY(peer_free);
+    const int self_index = *self_free;
+    const int peer_index = *peer_free;
     doing.batch.netlink((*self)->route(),
                         create_request(veth.self, self_index, veth.peer, peer_index, (*peer)->fd()), number);
+    // Should a later request of these fail, it is by this that the pair is known.
+    doing.learnt.emplace_back(
+        key, fmt::format("{}:{} {}:{}", (*self)->cookie(), self_index, (*peer)->cookie(), peer_index));
     // The first mark travels with the request: whatever happens next, the pair is known to be ours.
     doing.batch.netlink((*self)->route(), set_alias(self_index, veth.self), number);
     doing.batch.netlink((*peer)->route(), set_alias(peer_index, veth.peer), number,
@@ -206,6 +215,10 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     if (changes("alias") || changes("mark")) {
         doing.batch.netlink(socket, set_alias(index, wanted), number);
     }
+    // One that was left half made did not get it.
+    if (wanted.netns.empty() && (changes("mark") || changes("up"))) {
+        doing.batch.netlink(socket, without_generated_address(index), number);
+    }
     if (changes("altname") && !found.altname.empty()) {
         // Another link may want it: it goes before anything gets one.
         doing.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
@@ -256,7 +269,7 @@ Result<> remove(Doing& doing, const Veth& found, std::size_t number) {
 Result<> apply_veth(Doing& doing, const Change& change, std::size_t number) {
     switch (change.action) {
         case Action::Create:
-            return create(doing, change.wanted.as<Veth>(), number);
+            return create(doing, change.key, change.wanted.as<Veth>(), number);
         case Action::Update:
             return update(doing, change, number);
         case Action::Remove:

@@ -50,6 +50,7 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
         keep_scope(desired, scope, view.observed);
     }
     view.hidden = look.hidden;
+    view.unreadable = std::move(look.unreadable);
     return {};
 }
 
@@ -103,6 +104,13 @@ std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const Stat
     return names;
 }
 
+// Whether it may well be there, in a namespace that could not be looked at: of its owner, or of the partition
+// in whose namespace it is, with which the names of such objects begin.
+bool is_out_of_sight(const View& view, const Name& name, const LedgerEntry& entry) {
+    return view.unreadable.contains(entry.owner) ||
+           view.unreadable.contains(name.second.substr(0, name.second.find_first_of("/ ")));
+}
+
 // Puts into the ledger what is known for certain after a look: our objects that are there, since when.
 void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& file) {
     std::set<Name> seen;
@@ -128,7 +136,7 @@ void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& f
         return;
     }
     for (const Name& name : looked_at(file.get(), scope, desired)) {
-        if (!seen.contains(name)) {
+        if (!seen.contains(name) && !is_out_of_sight(view, name, *file.get().find(name.first, name.second))) {
             file.erase(name);
         }
     }
@@ -305,12 +313,16 @@ private:
         // A replaced object was removed and made: its new entry is an intention again.
         add_intentions(plan, ledger_);
         for (const auto& failed : round.failed) {
-            if (failed.change.action == Action::Create) {
+            // Of what failed for another reason a part may stand, and is ours to finish or to remove.
+            const auto is_it = [&](const auto& learnt) { return learnt.first == failed.change.key; };
+            if (failed.change.action == Action::Create && failed.error.code == EEXIST &&
+                std::ranges::none_of(round.learnt, is_it)) {
                 take_back(name_of(failed.change.key), before);
             }
         }
         for (const auto& [key, identity] : round.learnt) {
-            learn(name_of(key), identity);
+            const auto is_it = [&](const auto& failed) { return failed.change.key == key; };
+            learn(name_of(key), identity, std::ranges::any_of(round.failed, is_it) ? &before : nullptr);
         }
         PARTD_TRY(ledger_.commit());
         for (const auto& failed : round.failed) {
@@ -335,10 +347,14 @@ private:
         }
     }
 
-    void learn(const Name& name, const std::string& identity) {
+    // Of what failed the new one may stand, or still the one `before`, which has the name.
+    void learn(const Name& name, const std::string& identity, const std::map<Name, LedgerEntry>* before) {
         const LedgerEntry* known = ledger_.get().find(name.first, name.second);
         LedgerEntry entry = known == nullptr ? LedgerEntry() : *known;
         entry.identity = identity;
+        if (before != nullptr && before->contains(name)) {
+            entry.identity += " " + before->at(name).identity;
+        }
         ledger_.set(name, std::move(entry));
     }
 

@@ -20,7 +20,8 @@ struct View {
     State observed;
     Ledger ledger;
     Plan plan;
-    bool hidden = false;  // the network namespaces cannot be seen now
+    bool hidden = false;                    // the network namespaces cannot be seen now
+    std::set<std::string> unreadable = {};  // nor what is in those of these partitions
     // Of what was found to be ours, what the ledger did not know before: a value that is about to be set.
     std::set<Ledger::Name> taken = {};
 };

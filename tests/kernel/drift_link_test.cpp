@@ -248,3 +248,21 @@ TEST_CASE("drift: between two partitions", "[drift][veth]") {
     CHECK(pings(blue, "10.10.0.2"));
     CHECK(pings(blue, "fd00:10::2"));
 }
+
+TEST_CASE("drift: another name for the other end in the file takes its addresses along", "[drift][link]") {
+    Sandbox sandbox;
+    const auto write = [&](const std::string& name) {
+        sandbox.write_config(
+            "web.toml", "[partition.web.link.eth0]\naddress = [\"10.80.0.2/24\"]\npeer = { name = \"" + name +
+                            "\", address = [\"10.80.0.1/24\", \"fd00:80::1/64\"] }\n");
+    };
+    write("first0");
+    sandbox.apply();
+    write("second0");
+    sandbox.apply();
+    CHECK(links() == Strings{"second0"});
+    CHECK(pings(kHere, "10.80.0.2"));
+    sandbox.remove_config("web.toml");
+    sandbox.apply();
+    CHECK(links() == Strings{});
+}

@@ -69,7 +69,9 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 // Whether it is ours, Look::add finds out: the mark (here the attribute's own name) and the ledger tell.
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    for (const kernel::MarkedGroup& group : look.groups()) {
+    const auto groups = look.groups();
+    PARTD_TRY(groups);
+    for (const kernel::MarkedGroup& group : *groups) {
         const std::string text = kernel::get_xattr(cgroups.home(group.path), kAttribute);
         if (!text.empty()) {
             Resource motto = motto_of(group.owner, group.path, text);

@@ -234,9 +234,11 @@ Result<> observe_one(Look& look, const std::string& name) {
 }
 
 Result<> observe(Look& look) {
-    if (const auto trouble = look.host.pins().trouble()) {
+    const auto trouble = look.host.pins().trouble();
+    PARTD_TRY(trouble);
+    if (*trouble) {
         look.hidden = true;
-        look.for_wanted(kInit.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        look.for_wanted(kInit.kind, [&](const Resource& wanted) { look.add_foreign(wanted, **trouble); });
         return {};
     }
     for (const std::string& name : names_to_look_at(look)) {

@@ -8,6 +8,7 @@
 #include "kinds/netns.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -63,8 +64,12 @@ Key pin_key(const std::string& partition, NamespaceKind type) {
 
 Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& partition,
                                          NamespaceKind type) {
-    if (auto pin = host.pins().open(pin_name(partition, type))) {
+    auto pin = host.pins().open(pin_name(partition, type));
+    if (pin) {
         return kernel::Namespace::from(std::move(*pin), type);
+    }
+    if (pin.error().code != ENOENT && pin.error().code != ENOTDIR) {
+        return std::unexpected(std::move(pin).error());
     }
     if (type != NamespaceKind::Net) {
         return fail(fmt::format("partition {} has no {} namespace", partition, kernel::namespace_name(type)));

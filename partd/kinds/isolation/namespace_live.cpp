@@ -180,9 +180,12 @@ Result<> observe_one(Look& look, const std::string& name) {
 }  // namespace
 
 Result<> observe_namespaces(Look& look) {
-    if (const auto trouble = look.host.pins().trouble()) {
+    const auto trouble = look.host.pins().trouble();
+    PARTD_TRY(trouble);
+    if (*trouble) {
         look.hidden = true;
-        look.for_wanted(kNamespace.kind, [&](const Resource& wanted) { look.add_foreign(wanted, *trouble); });
+        look.for_wanted(kNamespace.kind,
+                        [&](const Resource& wanted) { look.add_foreign(wanted, **trouble); });
         return {};
     }
     auto looked_at = names_to_look_at(look);

@@ -130,7 +130,7 @@ std::string path_of(const kernel::Host& host, const std::string& partition) {
     return host.paths().layers() + "/" + partition;
 }
 
-// What is being removed has another name, so that a killed removal is never taken for a layer.
+// What is being made or removed has another name, so that what a killed run left is never taken for a layer.
 std::string remains_of(const kernel::Host& host, const std::string& partition) {
     return host.paths().layers() + "/.gone-" + partition;
 }
@@ -149,6 +149,12 @@ Result<> observe(Look& look) {
     for (const auto& [owner, group] : groups) {
         names.insert(owner);
     }
+    // One that was being made when its cgroup was not there yet; after a reboot the ledger knows none.
+    look.ledger.for_kind(kLayer.kind.name, [&](const std::string& name, const LedgerEntry& entry) {
+        if (look.scope.covers(kLayer.kind, entry.owner)) {
+            names.insert(name);
+        }
+    });
     for (const std::string& name : names) {
         const bool wanted = look.desired.find(layer_key(name)) != nullptr;
         if (!kernel::exists(path_of(look.host, name)) &&
@@ -156,6 +162,9 @@ Result<> observe(Look& look) {
             continue;
         }
         const bool kept = !kernel::get_xattr(path_of(look.host, name), kKeep).empty();
+        if (kept && !wanted && !groups.contains(name)) {
+            continue;  // its partition is gone
+        }
         Resource found{.key = layer_key(name),
                        .spec = Spec(Layer{name, kept}),
                        .owner = name,
@@ -188,8 +197,13 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     // Nobody but root comes near: a partition's root may leave programs with its rights there.
     PARTD_TRY(kernel::make_directories(doing.host.paths().library(), 0711));
     PARTD_TRY(kernel::make_directories(doing.host.paths().layers(), 0700));
-    PARTD_TRY(kernel::make_directories(path + "/work", 0700));
-    PARTD_TRY(kernel::make_directories(path + "/upper", 0755));
+    if (!kernel::exists(path)) {
+        const std::string draft = remains_of(doing.host, change.key.name);
+        PARTD_TRY(kernel::remove_tree(draft));
+        PARTD_TRY(kernel::make_directories(draft + "/work", 0700));
+        PARTD_TRY(kernel::make_directories(draft + "/upper", 0755));
+        PARTD_TRY(kernel::rename_path(draft, path));
+    }
     if (change.wanted.as<Layer>().kept) {
         return kernel::set_xattr(path, kKeep, "keep");
     }
