@@ -1,6 +1,8 @@
 #include "base/source.h"
 
+#include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace partd {
 
@@ -10,6 +12,15 @@ std::string Source::place() const {
 
 std::string Source::text() const {
     return file ? place() + ":" + std::to_string(column) : std::string();
+}
+
+void Places::set(std::size_t field, Source at) {
+    entries_.push_back({std::move(at), static_cast<std::uint32_t>(field)});
+}
+
+const Source* Places::of(std::size_t field) const {
+    const auto found = std::ranges::find(entries_, field, &Entry::field);
+    return found == entries_.end() ? nullptr : &found->at;
 }
 
 bool declared_before(const Source& a, const Source& b) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace partd {
 
@@ -17,6 +19,21 @@ struct Source {
     [[nodiscard]] std::string text() const;
     // "web.toml:3".
     [[nodiscard]] std::string place() const;
+};
+
+// Where the fields of an object were written; most have few of those that their table has.
+class Places {
+public:
+    void set(std::size_t field, Source at);
+    // Of the field with that index in the table; nullptr when it was not written.
+    [[nodiscard]] const Source* of(std::size_t field) const;
+
+private:
+    struct Entry {
+        Source at;
+        std::uint32_t field = 0;
+    };
+    std::vector<Entry> entries_;
 };
 
 // Order of declaration: by file, then by position.

@@ -8,6 +8,7 @@
 #include "reconcile/pause.h"
 #include "verbs/metrics.h"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -25,6 +26,8 @@ using std::chrono::milliseconds;
 // Processes that end at once are waited for; the others have their time while the daemon goes on.
 constexpr milliseconds kPatience{50};
 constexpr milliseconds kAskAgain{100};
+// Changes that follow each other are written to the file of metrics together.
+constexpr milliseconds kGather{1000};
 
 std::string place_text(const Source& source) {
     return source ? source.text() + ": " : "";
@@ -112,7 +115,7 @@ Result<> Daemon::start() {
     PARTD_TRY(add(again_, &Daemon::converge));
     PARTD_TRY(add(resync_, &Daemon::resync));
     PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
-    PARTD_TRY(add(figures_, &Daemon::write_metrics));
+    PARTD_TRY(add(tidy_, &Daemon::tidy_up));
     const auto directories = engine_->paths().config();
     files_.follow({directories.begin(), directories.end()});
     engine_->host().set_patience(kPatience);
@@ -292,10 +295,11 @@ void Daemon::judge(const Outcome& outcome, const Scope& scope) {
 
 void Daemon::settle_in(const Scope& scope) {
     const Desired& desired = engine_->desired();
-    settings_ = daemon_settings(desired.compiled.declared);
+    settings_ = engine_->settings();
     set_log_level(settings_.log_level == LogLevel::Error  ? LogLeast::Error
                   : settings_.log_level == LogLevel::Info ? LogLeast::Info
                                                           : LogLeast::Detail);
+    used_much_ |= scope.all;
     concerns_.renew(desired.compiled.desired, engine_->parts(), scope, engine_->host());
     places_.follow(concerns_.directories());
     engine_->host().forget_all();  // an open namespace lives on when its name is gone
@@ -336,12 +340,14 @@ void Daemon::applied(const Applied& done) {
 
 // What a partial look did not see is as it was.
 void Daemon::note_states(const Applied& done) {
-    const auto& declared = engine_->desired().compiled.declared;
     auto now = done.scope.all ? std::map<std::string, std::string>() : std::move(states_);
-    const auto names = partitions();
-    const auto& seen = done.scope.all ? std::set(names.begin(), names.end()) : done.scope.owners;
+    std::set<std::string> seen = done.scope.owners;
+    if (done.scope.all) {
+        const auto names = partitions();
+        seen.insert(names.begin(), names.end());
+    }
     for (const std::string& name : seen) {
-        if (find_partition(declared, name) != nullptr) {
+        if (partition(name) != nullptr) {
             now[name] = "active";
         } else {
             now.erase(name);
@@ -367,8 +373,8 @@ void Daemon::note_states(const Applied& done) {
         note(conflict.owner, "conflict");
     }
     for (const std::string& name : seen) {
-        const DeclaredObject* object = find_partition(declared, name);
-        if (object != nullptr && engine_->desired().stale.contains(*object->source.file)) {
+        const Resource* found = partition(name);
+        if (found != nullptr && engine_->desired().stale.contains(*found->source.file)) {
             note(name, "invalid");
         }
     }
@@ -431,8 +437,7 @@ void Daemon::plan_next(Clock::time_point now) {
     } else {
         confirm_->disarm();
     }
-    constexpr milliseconds kGather{1000};
-    figures_->arm_once(kGather);
+    tidy_->arm_once(kGather);
 }
 
 void Daemon::confirm_time_is_over() {
@@ -462,8 +467,10 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
     repairing_ = false;
     verbs::Answer answer = verb.run(*engine_, request);
     loop_->still_alive();
+    used_much_ = true;
     if (verb.right == verbs::Right::Read) {
         engine_->host().forget_all();
+        tidy_->arm_once(kGather);
         return answer;
     }
     if (answer.generation > 0 && engine_->desired().good()) {
@@ -496,10 +503,16 @@ std::uint64_t Daemon::confirm_in() const {
 
 std::vector<std::string> Daemon::partitions() const {
     std::vector<std::string> names;
-    for (const DeclaredObject* object : engine_->desired().compiled.declared.all<Partition>()) {
-        names.push_back(object->owner);
+    for (const Resource& resource : engine_->desired().compiled.desired.all()) {
+        if (resource.key.kind == &kPartition.kind) {
+            names.push_back(resource.owner);
+        }
     }
     return names;
+}
+
+const Resource* Daemon::partition(const std::string& name) const {
+    return engine_->desired().compiled.desired.find({&kPartition.kind, name});
 }
 
 std::vector<std::string> Daemon::paused() const {
@@ -516,6 +529,14 @@ void Daemon::notify() {
     sd_notifyf(0, "%sSTATUS=%zu objects, %s", first ? "READY=1\n" : "",
                engine_->desired().compiled.desired.all().size(), state().c_str());
     server_->properties_changed();
+}
+
+// Some time after a change: what is left to do that nobody waits for.
+void Daemon::tidy_up() {
+    write_metrics();
+    if (std::exchange(used_much_, false)) {
+        malloc_trim(0);
+    }
 }
 
 void Daemon::write_metrics() {

@@ -66,7 +66,10 @@ private:
     void settle_in(const Scope& scope);
     void plan_next(Clock::time_point now);
     void notify();
+    void tidy_up();
     void write_metrics();
+    // As declared; nullptr when there is none.
+    [[nodiscard]] const Resource* partition(const std::string& name) const;
 
     Fd alone_;  // the lock of the only daemon of a host
     std::unique_ptr<Loop> loop_;
@@ -80,7 +83,7 @@ private:
     Loop::Timer* again_ = nullptr;    // something gets another chance
     Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
     Loop::Timer* confirm_ = nullptr;  // nobody confirmed
-    Loop::Timer* figures_ = nullptr;  // the file of metrics
+    Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
     DaemonSettings settings_;
     Concerns concerns_;
@@ -88,6 +91,7 @@ private:
     Scope pending_ = {};        // who has to be looked at
     bool stale_files_ = true;   // they have to be read again
     bool loaded_ = false;       // they were read, once at least
+    bool used_much_ = false;    // memory, for a look at everything
     bool drift_ = false;        // what is done next puts back what somebody else changed
     std::string culprit_;       // who did, as far as the kernel tells
     bool repairing_ = false;    // what is being done does

@@ -163,7 +163,7 @@ bool HostWatch::is_news(const Reply& reply) const {
         by_kernel = protocol == RTPROT_KERNEL;
     }
     const bool comes = reply.type == RTM_NEWADDR || reply.type == RTM_NEWROUTE;
-    return !(by_kernel || (comes && protocol == mark_));
+    return !by_kernel && (!comes || protocol != mark_);
 }
 
 // An address of the host's tells the interface's index only. Routes and rules of the host's are nobody's.

@@ -94,7 +94,7 @@ private:
 };
 
 Spec read_sysctls(const Table&, const Value& value, std::span<const std::string_view>, Diagnostics& problems,
-                  std::vector<Source>*) {
+                  Places*) {
     Sysctls sysctls;
     return SysctlReader(sysctls, problems).read(value, "") ? Spec(std::move(sysctls)) : Spec();
 }

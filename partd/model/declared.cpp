@@ -6,8 +6,8 @@ namespace partd {
 
 const Source& DeclaredObject::place(std::string_view field) const {
     const auto found = std::ranges::find(declaration->table->fields, field, &Field::name);
-    const auto index = static_cast<std::size_t>(found - declaration->table->fields.begin());
-    return index < places.size() && places[index] ? places[index] : source;
+    const auto* place = places.of(static_cast<std::size_t>(found - declaration->table->fields.begin()));
+    return place == nullptr ? source : *place;
 }
 
 void Declared::add(DeclaredObject object) {

@@ -23,7 +23,7 @@ struct Declaration {
     std::string_view selector = {};
     // The object as its table reads it; an empty Spec after reporting what is wrong.
     Spec (*read)(const Table& table, const Value& value, std::span<const std::string_view> others,
-                 Diagnostics& problems, std::vector<Source>* places) = nullptr;
+                 Diagnostics& problems, Places* places) = nullptr;
     // Its schema where the table does not tell it all (free keys).
     Value (*schema)() = nullptr;
     // The name at "*" is an interface's, else a partition's.
@@ -32,7 +32,7 @@ struct Declaration {
 
 template <Tabled T>
 Spec read_declared(const Table& table, const Value& value, std::span<const std::string_view> others,
-                   Diagnostics& problems, std::vector<Source>* places) {
+                   Diagnostics& problems, Places* places) {
     T object;
     return read_object(table, value, &object, others, problems, places) ? Spec(std::move(object)) : Spec();
 }
@@ -53,7 +53,7 @@ struct DeclaredObject {
     std::string name = {};   // its own, where the path ends in "*"
     Spec spec = {};
     Source source = {};
-    std::vector<Source> places = {};  // of each field, by its index in the table
+    Places places = {};  // of its fields
 
     // Where that field was written; the object itself when it was not.
     [[nodiscard]] const Source& place(std::string_view field) const;

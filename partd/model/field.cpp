@@ -14,12 +14,8 @@ namespace {
 class Reader {
 public:
     Reader(const Table& table, void* out, std::span<const std::string_view> others, Diagnostics& problems,
-           std::vector<Source>* places)
-        : table_(table), out_(out), others_(others), problems_(problems), places_(places) {
-        if (places_ != nullptr) {
-            places_->assign(table.fields.size(), Source());
-        }
-    }
+           Places* places)
+        : table_(table), out_(out), others_(others), problems_(problems), places_(places) {}
 
     bool read(const Value& value) {
         walk(value, "");
@@ -73,7 +69,7 @@ private:
             return;
         }
         if (places_ != nullptr) {
-            (*places_)[static_cast<std::size_t>(&field - table_.fields.data())] = member.value.source;
+            places_->set(static_cast<std::size_t>(&field - table_.fields.data()), member.value.source);
         }
         const auto* integer = member.value.get_if<std::int64_t>();
         if (integer != nullptr && (*integer < field.options.min || *integer > field.options.max)) {
@@ -114,7 +110,7 @@ private:
     void* out_;
     std::span<const std::string_view> others_;
     Diagnostics& problems_;
-    std::vector<Source>* places_;
+    Places* places_;
     bool good_ = true;
     unsigned unknown_ = 0;
 };
@@ -157,7 +153,7 @@ Value field_schema(const Field& field) {
 }  // namespace
 
 bool read_object(const Table& table, const Value& value, void* out, std::span<const std::string_view> others,
-                 Diagnostics& problems, std::vector<Source>* places) {
+                 Diagnostics& problems, Places* places) {
     return Reader(table, out, others, problems, places).read(value);
 }
 

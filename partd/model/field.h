@@ -125,9 +125,9 @@ constexpr Field later(std::string_view name) {
 }
 
 // Reads one object by its table. Reports unknown, missing, wrong and not yet supported keys. `others` are
-// keys of the same table that somebody else reads. places[i] becomes where field i was written.
+// keys of the same table that somebody else reads. `places` learns where each was written.
 bool read_object(const Table& table, const Value& value, void* out, std::span<const std::string_view> others,
-                 Diagnostics& problems, std::vector<Source>* places = nullptr);
+                 Diagnostics& problems, Places* places = nullptr);
 
 // The JSON Schema of an object (draft 2020-12): its fields, nested by their dots, and nothing else.
 Value object_schema(const Table& table);

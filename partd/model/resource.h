@@ -74,11 +74,11 @@ enum class Standing : std::uint8_t {
 struct Resource {
     Key key = {};
     Spec spec = {};
-    std::string owner = {};           // the partition or slice that declares it; "" for what several share
-    Source source = {};               // of the declaration; nowhere for what was only observed
-    std::vector<Source> places = {};  // of each field, by its index in the table; may be empty
-    std::vector<Key> needs = {};      // must be there before it, and go after it
-    std::vector<Key> within = {};     // containers: when one of these goes, the kernel takes this along
+    std::string owner = {};        // the partition or slice that declares it; "" for what several share
+    Source source = {};            // of the declaration; nowhere for what was only observed
+    Places places = {};            // of its fields
+    std::vector<Key> needs = {};   // must be there before it, and go after it
+    std::vector<Key> within = {};  // containers: when one of these goes, the kernel takes this along
     std::vector<std::string> claims = {};  // names that only one object of the host can have
 
     // Of observed ones:

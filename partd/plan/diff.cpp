@@ -16,9 +16,9 @@ std::vector<FieldChange> compare(const Resource& wanted, const Resource& found) 
         const Field& field = fields[i];
         const bool compared = field.options.role == Role::Managed || field.options.role == Role::Replace;
         if (compared && !field.same(wanted.spec.data(), found.spec.data())) {
-            const bool placed = i < wanted.places.size() && wanted.places[i];
+            const Source* place = wanted.places.of(i);
             changes.push_back({&field, field.text(found.spec.data()), field.text(wanted.spec.data()),
-                               placed ? wanted.places[i] : wanted.source});
+                               place == nullptr ? wanted.source : *place});
         }
     }
     return changes;

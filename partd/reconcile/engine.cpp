@@ -1,7 +1,6 @@
 #include "reconcile/engine.h"
 
 #include "kernel/clock.h"
-#include "kinds/host.h"
 #include "reconcile/pause.h"
 
 #include <algorithm>
@@ -33,6 +32,8 @@ Result<std::unique_ptr<Engine>> Engine::open(kernel::Paths paths) {
 Scope Engine::adopt(Desired desired) {
     const Scope changed = changed_scope(desired_.compiled.desired, desired.compiled.desired);
     desired_ = std::move(desired);
+    settings_ = daemon_settings(desired_.compiled.declared);
+    desired_.compiled.declared = Declared();
     files_ = hash_of(desired_.files);
     parts_ = Parts(desired_.compiled.desired);
     return changed;
@@ -82,7 +83,7 @@ Result<Applied> Engine::apply(const EngineApply& request) {
     ApplyOptions options = request.options;
     options.parts = &parts_;
     options.paused.merge(paused(paths()));
-    options.delete_limit = daemon_settings(desired_.compiled.declared).delete_limit;
+    options.delete_limit = settings_.delete_limit;
     if (request.confirm || generation_ == 0 || files_ != recorded_) {
         options.before_change = [&](const View& view) { return note_way_back(view, request); };
     }
@@ -144,7 +145,7 @@ Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& 
             : Generation{.time = std::chrono::system_clock::now(), .origin = origin, .files = desired_.files};
     generation.outcome = outcome_text(outcome);
     if (!same || generation.outcome != last->outcome) {
-        const auto most = static_cast<std::size_t>(daemon_settings(desired_.compiled.declared).history);
+        const auto most = static_cast<std::size_t>(settings_.history);
         auto number = history().record(generation, most);
         PARTD_TRY(number);
         generation.number = *number;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernel/host.h"
+#include "kinds/host.h"
 #include "reconcile/desired.h"
 #include "reconcile/history.h"
 #include "reconcile/parts.h"
@@ -52,7 +53,9 @@ public:
 
     [[nodiscard]] const kernel::Paths& paths() const { return host_.paths(); }
     kernel::Host& host() { return host_; }
+    // Without what the files declare: it is as large as all the rest, and read anew when it is asked for.
     [[nodiscard]] const Desired& desired() const { return desired_; }
+    [[nodiscard]] const DaemonSettings& settings() const { return settings_; }
     // A hash of its files, as hash_of() makes it.
     [[nodiscard]] std::uint64_t files() const { return files_; }
     [[nodiscard]] const Parts& parts() const { return parts_; }
@@ -105,6 +108,7 @@ private:
     kernel::Host host_;
     Reconciler reconciler_;
     Desired desired_;
+    DaemonSettings settings_;
     Parts parts_;
     std::uint64_t files_ = hash_of({});  // a hash of what is desired, as files
     std::uint64_t recorded_ = 0;         // a hash of the files that the generation below was recorded with

@@ -156,7 +156,7 @@ Result<> LedgerFile::commit() {
     if (first_size_ == 0 || !small || !append()) {
         PARTD_TRY(rewrite());
     }
-    edits_.clear();
+    edits_ = std::vector<LedgerEdit>();  // its memory goes, too: after the first run it is much
     stamp_ = kernel::file_stamp(path_);
     return {};
 }

@@ -160,7 +160,7 @@ std::string Stage::differs(const test::Snapshot& wanted) {
             text = difference(then, now);
             return text.empty();
         },
-        2s);
+        10s);
     return text;
 }
 
