@@ -181,6 +181,7 @@ void Daemon::reload() {
     sd_event_now(loop_->event(), CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(now));
     stale_files_ = true;
+    engine_->forget_files();
     settle_->disarm();
     pending_.all = true;
     refused_.clear();
@@ -258,7 +259,7 @@ void Daemon::carry_out(Scope scope) {
     scope = engine_->parts().closed(std::move(scope));
     // Many one by one cost more than all at once.
     constexpr std::size_t kMany = 8;
-    if (scope.owners.size() > kMany && scope.owners.size() * kMany > engine_->parts().owners()) {
+    if (scope.owners.size() > kMany && scope.owners.size() * kMany > engine_->parts().owners().size()) {
         scope = {};
     }
     const auto begin = Clock::now();

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <map>
 #include <optional>
 
@@ -69,9 +70,26 @@ bool is_being_written(int fd) {
     return refused;
 }
 
+std::array<std::int64_t, 7> stamp_of(const struct stat& st) {
+    return {static_cast<std::int64_t>(st.st_dev),
+            static_cast<std::int64_t>(st.st_ino),
+            st.st_size,
+            st.st_mtim.tv_sec,
+            st.st_mtim.tv_nsec,
+            st.st_ctim.tv_sec,
+            st.st_ctim.tv_nsec};
+}
+
+// Whether a change from now on shows in the stamp: the kernel's clock of files ticks every few milliseconds.
+bool has_settled(const struct stat& st) {
+    struct timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return st.st_ctim.tv_sec + 1 < now.tv_sec;
+}
+
 class Collector {
 public:
-    explicit Collector(std::size_t most) : most_(most) {}
+    Collector(std::size_t most, ConfigMemory* memory) : most_(most), memory_(memory) {}
 
     void take_directory(const std::string& path) {
         const auto directory = open_directory(path);
@@ -104,12 +122,35 @@ public:
                 result_.files.push_back(std::move(*file));
             }
         }
+        if (memory_ != nullptr) {
+            memory_->entries = std::move(remembered_);
+        }
         return std::move(result_);
     }
 
 private:
+    // Takes it from memory when it is still the same file.
+    bool recall(int directory, const std::string& path, const std::string& name) {
+        if (memory_ == nullptr) {
+            return false;
+        }
+        struct stat st{};
+        const auto known = memory_->entries.find(path);
+        if (known == memory_->entries.end() ||
+            fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            stamp_of(st) != known->second.stamp) {
+            return false;
+        }
+        files_[name] = TextFile{path, known->second.text};
+        remembered_.insert(memory_->entries.extract(known));
+        return true;
+    }
+
     void take_file(int directory, const std::string& path, const std::string& name) {
         files_[name].reset();
+        if (recall(directory, path, name)) {
+            return;
+        }
         if (is_mask(directory, name)) {
             return;
         }
@@ -133,6 +174,9 @@ private:
         } else if (!text) {
             refuse(path, text.error().message);
         } else if (!text->empty()) {
+            if (memory_ != nullptr && has_settled(st)) {
+                remembered_[path] = {stamp_of(st), *text};
+            }
             files_[name] = TextFile{path, std::move(*text)};
         }
     }
@@ -143,14 +187,17 @@ private:
     }
 
     std::size_t most_;
+    ConfigMemory* memory_;
+    std::map<std::string, ConfigMemory::Entry> remembered_;
     ConfigFiles result_;
     std::map<std::string, std::optional<TextFile>> files_;
 };
 
 }  // namespace
 
-ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most) {
-    Collector collector(most);
+ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
+                                    ConfigMemory* memory) {
+    Collector collector(most, memory);
     for (const std::string& directory : directories) {
         collector.take_directory(directory);
     }

@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/text_file.h"
 
+#include <array>
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,11 +23,22 @@ struct ConfigFiles {
     Diagnostics problems;
 };
 
+// Files as they were read, by path, with what told that they had come to rest: one that is still the same is
+// not read again.
+struct ConfigMemory {
+    struct Entry {
+        std::array<std::int64_t, 7> stamp = {};
+        std::string text;
+    };
+    std::map<std::string, Entry> entries = {};
+};
+
 // Reads `*.toml` of the directories, later ones replacing files of the same name in earlier ones; an empty
 // file or a link to /dev/null masks. A file is refused unless it is a regular file with one name, at most
 // `most` bytes long, owned by root and writable by nobody else; so is a directory that others may write.
-// Never waits for anything (FIFOs) and follows no link.
-ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most);
+// Never waits for anything (FIFOs) and follows no link. `memory` is used and renewed.
+ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
+                                    ConfigMemory* memory = nullptr);
 
 // One file that the user named: any regular file, or "-" for standard input.
 Result<TextFile> read_named_file(const std::string& path, std::size_t most);

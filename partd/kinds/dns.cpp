@@ -195,7 +195,8 @@ constinit const Table Dns::table = {"dns", "Names: /etc/netns/NAME/resolv.conf a
 constinit const Table DnsFile::table = {"file", "A file of /etc/netns.", kFileFields};
 
 constinit const LiveKind kDnsFile = {
-    .kind = {.name = "file", .table = &DnsFile::table, .language = kLanguage, .expand = expand},
+    .kind =
+        {.name = "file", .table = &DnsFile::table, .language = kLanguage, .expand = expand, .apart = true},
     .observe = observe,
     .apply = apply,
     .watch =

@@ -262,7 +262,8 @@ constinit const LiveKind kLimit = {
     .kind = {.name = "limit",
              .table = &Limit::table,
              .expand = expand,
-             .summary = [](const Spec& spec) { return "= " + spec.as<Limit>().value; }},
+             .summary = [](const Spec& spec) { return "= " + spec.as<Limit>().value; },
+             .apart = true},
     .observe = observe,
     .apply = apply,
 };

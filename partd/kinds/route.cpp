@@ -350,7 +350,8 @@ constinit const LiveKind kRoute = {
              .table = &Route::table,
              .language = kLanguage,
              .expand = expand,
-             .summary = summary},
+             .summary = summary,
+             .apart = true},
     .observe = observe_routes,
     .apply = apply_route,
 };

@@ -374,8 +374,12 @@ Key veth_key(std::string_view partition, std::string_view link) {
 }
 
 constinit const LiveKind kVeth = {
-    .kind =
-        {.name = "veth", .table = &Veth::table, .language = kLanguage, .expand = expand, .summary = summary},
+    .kind = {.name = "veth",
+             .table = &Veth::table,
+             .language = kLanguage,
+             .expand = expand,
+             .summary = summary,
+             .apart = true},
     .observe = observe,
     .apply = apply_veth,
     .watch =

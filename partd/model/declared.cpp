@@ -1,6 +1,7 @@
 #include "model/declared.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace partd {
 
@@ -8,6 +9,11 @@ const Source& DeclaredObject::place(std::string_view field) const {
     const auto found = std::ranges::find(declaration->table->fields, field, &Field::name);
     const auto* place = places.of(static_cast<std::size_t>(found - declaration->table->fields.begin()));
     return place == nullptr ? source : *place;
+}
+
+std::set<std::string> Declared::owners() const {
+    const auto names = std::views::keys(by_owner_);
+    return {names.begin(), names.end()};
 }
 
 void Declared::add(DeclaredObject object) {

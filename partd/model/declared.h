@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -75,6 +76,9 @@ public:
         const auto found = by_owner_.find(std::string(owner));
         return found == by_owner_.end() ? std::vector<const DeclaredObject*>() : of_type<T>(found->second);
     }
+
+    // Those that have objects; "" has those of the host.
+    [[nodiscard]] std::set<std::string> owners() const;
 
 private:
     template <Tabled T>

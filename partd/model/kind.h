@@ -24,6 +24,8 @@ struct Kind {
     // Changes of kinds with the same channel reach the kernel as one transaction, in the order of their
     // needs.
     std::string_view channel = {};
+    // What a partition wants of it is for no other to mind: nothing is checked or made across partitions.
+    bool apart = false;
     // Counts as one object of the administrator's for the delete limit.
     bool counts = false;
 };

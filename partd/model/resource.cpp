@@ -63,6 +63,21 @@ Resource& State::add(Resource resource) {
     return resources_[slot.place - 1];
 }
 
+void State::erase(std::span<const Key> keys) {
+    if (keys.empty()) {
+        return;
+    }
+    std::erase_if(resources_, [&](const Resource& resource) {
+        return std::ranges::find(keys, resource.key) != keys.end();
+    });
+    slots_.assign(slots_.size(), Slot());
+    for (std::size_t place = 0; place < resources_.size(); ++place) {
+        const std::uint32_t hash = hash_of(resources_[place].key);
+        slots_[slot_of(resources_[place].key, hash)] = {.hash = hash,
+                                                        .place = static_cast<std::uint32_t>(place + 1)};
+    }
+}
+
 const Resource* State::find(const Key& key) const {
     if (slots_.empty()) {
         return nullptr;

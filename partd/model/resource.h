@@ -6,6 +6,7 @@
 #include <cassert>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -99,6 +100,8 @@ public:
     Resource& add(Resource resource);
     [[nodiscard]] const Resource* find(const Key& key) const;
     Resource* find(const Key& key);
+    // Takes these out; the others stay in their order.
+    void erase(std::span<const Key> keys);
     [[nodiscard]] const std::deque<Resource>& all() const { return resources_; }
     std::deque<Resource>& all() { return resources_; }
 

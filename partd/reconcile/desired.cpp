@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "config/toml.h"
-#include "kernel/config_files.h"
 #include "kernel/files.h"
 #include "kinds/kinds.h"
 #include "reconcile/history.h"
@@ -94,7 +93,7 @@ void add_problems(const Diagnostics& from, Desired& desired) {
 
 void read_files(const kernel::Paths& paths, const std::vector<TextFile>& accepted,
                 const DesiredOptions& options, Desired& desired) {
-    auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize);
+    auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize, options.memory);
     desired.written = hash_of(found.files);
     desired.files = std::move(found.files);
     add_problems(found.problems, desired);

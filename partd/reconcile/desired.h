@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/compile.h"
+#include "kernel/config_files.h"
 #include "kernel/host.h"
 
 #include <cstdint>
@@ -16,6 +17,7 @@ struct DesiredOptions {
     bool keep_going = false;             // what is wrong with one file does not hold back the others
     bool as_written = false;             // also files that were rolled back
     std::optional<std::uint64_t> generation = {};  // that one instead of the files; 0: nothing at all
+    kernel::ConfigMemory* memory = nullptr;        // of files that were read before
 };
 
 // What the files say. A file that is wrong, or whose directory is gone, goes on saying what it said when it

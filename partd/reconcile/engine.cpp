@@ -1,6 +1,8 @@
 #include "reconcile/engine.h"
 
+#include "config/toml.h"
 #include "kernel/clock.h"
+#include "reconcile/edit.h"
 #include "reconcile/pause.h"
 
 #include <algorithm>
@@ -39,7 +41,33 @@ Scope Engine::adopt(Desired desired) {
     return changed;
 }
 
-Result<Scope> Engine::load(const DesiredOptions& options) {
+// Most often one file of many was edited, and all was well before.
+std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
+    const bool was_well = desired_.good() && desired_.notes.empty() && desired_.stale.empty();
+    if (options.extra || options.generation || options.as_written || !was_well || desired_.files.empty() ||
+        read_rolled_back(paths())) {
+        return std::nullopt;
+    }
+    auto found = kernel::read_config_directories(paths().config(), config::kMaxFileSize, &memory_);
+    if (!found.bad.empty() || !found.unread.empty() || !found.problems.empty()) {
+        return std::nullopt;
+    }
+    auto edit = take_edit(desired_, parts_, std::move(found.files));
+    if (!edit) {
+        return std::nullopt;
+    }
+    files_ = desired_.written;
+    if (edit->reshaped) {
+        parts_ = Parts(desired_.compiled.desired);
+    }
+    return std::move(edit->changed);
+}
+
+Result<Scope> Engine::load(DesiredOptions options) {
+    if (auto changed = load_edit(options)) {
+        return std::move(*changed);
+    }
+    options.memory = &memory_;
     auto desired = load_desired(paths(), options);
     PARTD_TRY(desired);
     return adopt(std::move(*desired));

@@ -63,7 +63,9 @@ public:
     [[nodiscard]] History history() const { return History(paths().history()); }
 
     // Reads the files; returns what is wanted differently now.
-    Result<Scope> load(const DesiredOptions& options);
+    Result<Scope> load(DesiredOptions options);
+    // Has the next load() read all files, also those that seem to be the same.
+    void forget_files() { memory_ = {}; }
     // The same with files that were read already.
     Scope adopt(Desired desired);
     Result<View> look(const Desired& desired, const std::string& only = {}) {
@@ -99,6 +101,7 @@ public:
     std::function<void(const Applied&)> on_applied = {};
 
 private:
+    std::optional<Scope> load_edit(const DesiredOptions& options);
     explicit Engine(kernel::Host host) : host_(std::move(host)), reconciler_(host_) {}
     Result<> note_way_back(const View& view, const EngineApply& request);
     void count(const Outcome& outcome, std::chrono::duration<double> took);
@@ -107,6 +110,7 @@ private:
 
     kernel::Host host_;
     Reconciler reconciler_;
+    kernel::ConfigMemory memory_;
     Desired desired_;
     DaemonSettings settings_;
     Parts parts_;

@@ -71,14 +71,10 @@ State Parts::part(const State& desired, const Scope& scope) const {
     return part;
 }
 
-namespace {
-
 bool same(const Resource& before, const Resource& after) {
     return before.owner == after.owner && before.needs == after.needs && before.claims == after.claims &&
            plan::compare(after, before).empty();
 }
-
-}  // namespace
 
 Scope changed_scope(const State& before, const State& after) {
     Scope scope = Scope::nothing();

@@ -4,6 +4,7 @@
 #include "model/scope.h"
 
 #include <map>
+#include <ranges>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,8 +21,8 @@ public:
     [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
     // What kinds with that channel want, whoever owns it.
     [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel) const;
-    // How many there are.
-    [[nodiscard]] std::size_t owners() const { return by_owner_.size(); }
+    // All of them; "" is among them where several share something.
+    [[nodiscard]] auto owners() const { return std::views::keys(by_owner_); }
     // The scope with everyone whose objects stand on those of it.
     [[nodiscard]] Scope closed(Scope scope) const;
     // The resources of the scope and what they need, as a state of its own.
@@ -32,6 +33,9 @@ private:
     std::map<std::string_view, std::vector<Key>> by_channel_;
     std::map<std::string, std::set<std::string>> dependents_;
 };
+
+// Whether the second wants nothing but what the first wanted; what it leaves open may have been anything.
+bool same(const Resource& before, const Resource& after);
 
 // Whose objects the two want differently; everything when what several share is not wanted any more.
 Scope changed_scope(const State& before, const State& after);
