@@ -148,8 +148,8 @@ done 2>/dev/null)";
             const auto applied = sandbox.partctl({"apply"}, {.input = {}, .timeout = 10s});
             INFO(applied.text());
             CHECK_FALSE(applied.timed_out);
-            // done, something failed, or a name was held by the mutator's
-            CHECK((applied.code == 0 || applied.code == 6 || applied.code == 7));
+            // done, something failed, a name was held by the mutator's, or planned anew often enough
+            CHECK((applied.code == 0 || (applied.code >= 6 && applied.code <= 8)));
         }
     }
     CHECK(rounds >= 5);
