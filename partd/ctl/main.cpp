@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <new>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
@@ -204,6 +205,10 @@ int run(int count, char** arguments) {
 int main(int count, char** arguments) {
     try {
         return partd::ctl::run(count, arguments);
+    } catch (const std::bad_alloc&) {
+        std::fputs("partctl: there is no memory left; what is done stays: free some and run it again\n",
+                   stderr);
+        return partd::ctl::kSomeFailed;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "partctl: %s\n", error.what());
         return partd::ctl::kSomeFailed;

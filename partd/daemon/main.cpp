@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include <CLI/CLI.hpp>
 
@@ -50,6 +51,10 @@ int run(int count, char** arguments) {
 int main(int count, char** arguments) {
     try {
         return partd::daemon::run(count, arguments);
+    } catch (const std::bad_alloc&) {
+        std::fputs("partd: there is no memory left; what stands stays: free some and start it again\n",
+                   stderr);
+        return 1;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "partd: %s\n", error.what());
         return 1;

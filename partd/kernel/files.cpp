@@ -1,6 +1,7 @@
 #include "kernel/files.h"
 
 #include "base/text.h"
+#include "kernel/kernel_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -91,12 +92,10 @@ Result<> write_all(int fd, std::string_view text) {
 }  // namespace
 
 Result<> write_kernel_file(const std::string& path, std::string_view text) {
-    const Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd) {
-        return fail_errno("open " + path);
-    }
+    const auto fd = open_kernel_file(path, O_WRONLY);
+    PARTD_TRY(fd);
     // Such files take one value with one write; an empty one too.
-    if (write(fd.get(), text.data(), text.size()) < 0) {
+    if (write(fd->get(), text.data(), text.size()) < 0) {
         return fail_errno("write \"" + std::string(trim(text)) + "\" to " + path);
     }
     return {};

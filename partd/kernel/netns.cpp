@@ -112,13 +112,18 @@ Result<Netns> Netns::from(Fd fd) {
 Result<Netns> Netns::current() {
     auto fd = open_own();
     PARTD_TRY(fd);
+    if (!is_netns(fd->get())) {
+        return fail(std::string(kOwnNetns) + " is no network namespace: is /proc mounted there?");
+    }
     return here(std::move(*fd));
 }
 
 Result<Netns> Netns::make() {
     auto visit = Visit::unshare_new();
     PARTD_TRY(visit);
-    return current();
+    auto fd = open_own();
+    PARTD_TRY(fd);
+    return here(std::move(*fd));
 }
 
 Result<> Netns::inside(const std::function<Result<>()>& work) const {

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
+#include "kernel/kernel_file.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
 #include "kinds/topology.h"
@@ -198,7 +199,7 @@ Result<std::string> read_value(Look& look, const Sysctl& sysctl) {
     PARTD_TRY(netns);
     std::string value;
     const auto read = [&]() -> Result<> {
-        auto text = kernel::read_file("/proc/sys/" + sysctl.path);
+        auto text = kernel::read_kernel_file("/proc/sys/" + sysctl.path);
         PARTD_TRY(text);
         value = one_line(*text);
         return {};
