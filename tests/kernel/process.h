@@ -23,6 +23,9 @@ Milliseconds patient(Milliseconds usual);
 
 using Arguments = std::vector<std::string>;
 
+/// In the environment of what is traced: who searches for leaks has to trace, and a program has one tracer.
+inline constexpr const char* kNoLeaks = "LSAN_OPTIONS=detect_leaks=0";
+
 struct RunOptions {
     std::string input;           ///< what the program reads on stdin
     Milliseconds timeout = 20s;  ///< then SIGKILL
