@@ -191,8 +191,8 @@ TEST_CASE("growth: memory, descriptors and threads stay as they are", "[growth][
     }
     const Has after = host.now();
     show("end", host.reconciles(), after);
-    // Less than a string or two, and no more than that however many there were.
-    CHECK(after.heap <= before.heap + 1024);
+    // As much as what is made once, at whatever time; no more than that however many there were.
+    CHECK(after.heap <= before.heap + 16384);
     CHECK(after.descriptors == before.descriptors);
     CHECK(after.threads == before.threads);
     CHECK(after.megabytes <= before.megabytes + 2);
