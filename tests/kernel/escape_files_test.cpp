@@ -90,6 +90,9 @@ Attempts result_of_overwriting(const Prison& prison, const std::string& log) {
 
 // CVE-2019-5736.
 void try_to_overwrite(Cell cell) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    PARTD_CANNOT_RUN("a sanitizer insists on being the first library of a program");
+#endif
     Prison prison(std::move(cell));
     Sandbox* sandbox = &prison.sandbox;
     const Installed installed(*sandbox);
