@@ -1,8 +1,16 @@
 #include "kernel/netns_supply.h"
 
+#include <system_error>
+
 namespace partd::kernel {
 
-NetnsSupply::NetnsSupply(std::size_t count) : left_(count), thread_([this] { work(); }) {}
+NetnsSupply::NetnsSupply(std::size_t count) : left_(count) {
+    try {
+        thread_ = std::jthread([this] { work(); });
+    } catch (const std::system_error&) {
+        // No more threads here (pids.max): who takes one makes it.
+    }
+}
 
 NetnsSupply::~NetnsSupply() {
     const std::scoped_lock lock(mutex_);
