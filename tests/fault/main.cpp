@@ -1,6 +1,7 @@
 // partd_fault: kills and disturbs partctl and partd at each call that changes something, and judges the host
 // afterwards. `--help` says how.
 
+#include "../kernel/process.h"
 #include "workers.h"
 
 #include <unistd.h>
@@ -278,7 +279,7 @@ int main(int argc, char** argv) {
         return 5;
     }
     // of a sanitized build: who is traced cannot trace itself, which the search for leaks does
-    ::setenv("LSAN_OPTIONS", "detect_leaks=0", 1);
+    partd::test::search_no_leaks();
     try {
         return run(options);
     } catch (const std::exception& error) {

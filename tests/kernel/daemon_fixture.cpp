@@ -41,7 +41,7 @@ void Daemon::crash() {
 double Daemon::megabytes() const {
     const std::string status = read_file("/proc/" + std::to_string(pid()) + "/status");
     const auto at = status.find("VmRSS:");
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(PARTD_SANITIZED)
     constexpr double kShare = 1.0 / 16;
 #else
     constexpr double kShare = 1;

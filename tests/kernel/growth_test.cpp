@@ -167,7 +167,7 @@ void show(const char* when, int reconciles, const Has& has) {
 }  // namespace
 
 TEST_CASE("growth: memory, descriptors and threads stay as they are", "[growth][daemon]") {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(PARTD_SANITIZED)
     PARTD_CANNOT_RUN("a sanitizer has a heap of its own");
 #endif
     constexpr int kFewReconciles = 300;
