@@ -14,6 +14,8 @@ test_packages=(
     "${run_packages[@]}" busybox-static catch2 librapidcheck-dev conntrack strace util-linux procps python3 python3-jsonschema
     dbus-daemon libcap2-bin libxml2-utils systemd
 )
+# What counts lines.
+coverage_packages=(gcovr)
 # What tests/bench/run compares partd with.
 bench_packages=(iptables containernetworking-plugins netavark python3-pyroute2)
 # What makes and runs the machine of the system tests.

@@ -436,7 +436,7 @@ CgroupUse Cgroups::use(const std::string& group) const {
     CgroupUse use{.memory = memory(group), .processes = processes(group).size()};
     if (!unified_.empty()) {
         const std::string text = read_file(unified_ + "/" + group + "/cpu.stat").value_or("");
-        const auto parts = words(text.substr(0, text.find('\n')));
+        const auto parts = words(std::string_view(text).substr(0, text.find('\n')));
         const auto used =
             parts.size() == 2 && parts[0] == "usage_usec" ? parse_number(parts[1]) : std::nullopt;
         use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e6) : std::nullopt;

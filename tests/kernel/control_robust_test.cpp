@@ -100,6 +100,7 @@ TEST_CASE("robust: more partitions than descriptors: it is told, the others stan
     CHECK(daemon.said("Too many open files"));
     CHECK(eventually([] { return exists("p1"); }));
     CHECK(eventually([&] { return answers(sandbox); }));
+    INFO(daemon.log());
     // with fewer it recovers by itself
     std::string some;
     for (int i = 1; i <= 10; ++i) {

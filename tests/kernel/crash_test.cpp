@@ -41,8 +41,8 @@ to = "10.90.0.2:80"
 /// `partctl apply`, killed as it enters its nth call of that name; false when it came to its end before.
 bool killed_at(const std::string& call, int nth) {
     const auto inject = "inject=" + call + ":signal=KILL:when=" + std::to_string(nth);
-    const auto outcome = run(
-        {"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", inject, PARTCTL, "apply"});
+    const auto outcome = run({"strace", "-E", kNoLeaks, "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
+                              "-e", inject, PARTCTL, "apply"});
     INFO(call << " " << nth << ": " << outcome.text());
     CHECK((outcome.code == 0 || outcome.code == kKilled));
     return outcome.code == kKilled;

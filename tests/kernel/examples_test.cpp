@@ -73,7 +73,7 @@ Strings changing_calls(const std::string& trace) {
 std::string traced_apply(const Sandbox& sandbox) {
     const auto trace = sandbox.scratch() + "/trace";
     const auto applied =
-        run({"strace", "-f", "-b", "execve", "-qq", "-s", "256", "-o", trace, "-e",
+        run({"strace", "-E", kNoLeaks, "-f", "-b", "execve", "-qq", "-s", "256", "-o", trace, "-e",
              "trace=!read,mmap,munmap,mprotect,poll,ppoll", PARTCTL, "apply", "--allow-delete"},
             {.input = {}, .timeout = 60s});
     INFO(applied.text());

@@ -245,6 +245,7 @@ TEST_CASE("pod: a dead PID 1 of the one that shares is made anew for all", "[pod
     REQUIRE(init);
     REQUIRE(::kill(*init, SIGKILL) == 0);
     REQUIRE(eventually([] { return !init_of("pause"); }));
+    search_no_leaks();
     CHECK(exec_in(sandbox, "pause", {"true"}).code == 126);
     const auto refused = exec_in(sandbox, "web", {"echo", "inside"});
     INFO(refused.text());

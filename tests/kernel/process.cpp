@@ -183,6 +183,13 @@ void require_call(bool ok, std::string_view what) {
     }
 }
 
+void search_no_leaks() {
+    const std::string setting = kNoLeaks;
+    const auto name_end = setting.find('=');
+    require_call(::setenv(setting.substr(0, name_end).c_str(), setting.c_str() + name_end + 1, 1) == 0,
+                 setting);
+}
+
 std::string Outcome::text() const {
     return "exit " + std::to_string(code) + (timed_out ? " (timed out)" : "") + "\nstdout: " + out +
            "\nstderr: " + err;

@@ -23,6 +23,12 @@ Milliseconds patient(Milliseconds usual);
 
 using Arguments = std::vector<std::string>;
 
+/// In the environment of what is traced: who searches for leaks has to trace, and a program has one tracer.
+inline constexpr const char* kNoLeaks = "LSAN_OPTIONS=detect_leaks=0";
+/// For all that this program starts from now on: the search does not end in a process that it leaves in
+/// another PID namespace, or whose own has died.
+void search_no_leaks();
+
 struct RunOptions {
     std::string input;           ///< what the program reads on stdin
     Milliseconds timeout = 20s;  ///< then SIGKILL

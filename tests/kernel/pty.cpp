@@ -44,6 +44,7 @@ namespace {
 
 Pty::Pty(const Arguments& arguments, unsigned short rows, unsigned short columns) {
     const winsize size{.ws_row = rows, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    search_no_leaks();
     require_call(::openpty(&master_, &slave_, nullptr, nullptr, &size) == 0, "openpty");
     ::fcntl(master_, F_SETFD, FD_CLOEXEC);
     ::fcntl(slave_, F_SETFD, FD_CLOEXEC);
