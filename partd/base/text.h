@@ -11,8 +11,10 @@ namespace partd {
 
 // The parts between separators; "a..b" gives an empty part.
 std::vector<std::string_view> split(std::string_view text, char separator);
+std::vector<std::string_view> split(std::string&& text, char separator) = delete;  // they would outlive it
 // The parts between runs of blanks and tabs; never an empty one.
 std::vector<std::string_view> words(std::string_view text);
+std::vector<std::string_view> words(std::string&& text) = delete;
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
 

@@ -72,9 +72,13 @@ struct Member {
 
 // A Member holds a Value: what needs both whole comes behind them.
 inline Value::Value() = default;
-inline Value::Value(const Value&) = default;
+// Not the variant's own copy: g++ 12 jumps astray in one that memory does not suffice for.
+inline Value::Value(const Value& other)
+    : source(other.source), data_(std::visit([](const auto& plain) { return Data(plain); }, other.data_)) {}
 inline Value::Value(Value&&) noexcept = default;
-inline Value& Value::operator=(const Value&) = default;
+inline Value& Value::operator=(const Value& other) {
+    return *this = Value(other);
+}
 inline Value& Value::operator=(Value&&) noexcept = default;
 inline Value::~Value() = default;
 

@@ -277,7 +277,7 @@ std::vector<std::string> list_xattrs(const std::string& path) {
     const ssize_t size = listxattr(path.c_str(), buffer.data(), buffer.size());
     std::vector<std::string> names;
     for (const std::string_view name :
-         split({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))}, '\0')) {
+         split(std::string_view(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))), '\0')) {
         if (!name.empty()) {
             names.emplace_back(name);
         }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernel/batch.h"
+#include "kernel/conntrack.h"
 #include "kernel/host.h"
 #include "model/kind.h"
 #include "model/ledger.h"
@@ -58,6 +59,7 @@ struct Doing {
     kernel::Batch& batch;
     // What was learnt about an object while it was made, for the ledger's identity.
     std::vector<std::pair<Key, std::string>> learnt = {};
+    std::vector<kernel::Forwarded> forwards = {};  // that end: their connections are looked for together
     // All processes by network namespace; listed once.
     const std::multimap<ino_t, pid_t>& processes();
     std::optional<std::multimap<ino_t, pid_t>> listed = {};

@@ -182,14 +182,15 @@ Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
     const Elements wanted = change.wanted ? change.wanted.as<Entry>().elements : Elements();
     const Elements found = change.found ? change.found.as<Entry>().elements : Elements();
     const std::string comment = comment_of(change.key);
-    std::vector<kernel::Forwarded> ended;
+    bool ends = false;
     for (const auto& element : found.all) {
         if (wanted.all.contains(element)) {
             continue;
         }
         doing.batch.nftables().remove_element(number, element);
         if (const auto forward = forward_of(element)) {
-            ended.push_back({forward->protocol, forward->port, forward->to});
+            doing.forwards.push_back({forward->protocol, forward->port, forward->to});
+            ends = true;
         }
     }
     for (const auto& element : wanted.all) {
@@ -197,9 +198,11 @@ Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
             doing.batch.nftables().add_element(number, element, comment);
         }
     }
-    if (!ended.empty()) {
-        doing.batch.after_nftables(number, [ended] {
-            const auto done = kernel::end_forwarded(ended);
+    if (ends) {
+        // The first of them does it for all.
+        doing.batch.after_nftables(number, [&doing]() -> Result<> {
+            const auto ended = std::exchange(doing.forwards, {});
+            const auto done = ended.empty() ? Result<unsigned>(0) : kernel::end_forwarded(ended);
             return done ? Result<>() : std::unexpected(done.error());
         });
     }
