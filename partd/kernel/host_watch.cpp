@@ -77,7 +77,7 @@ Result<std::optional<Datagram>> receive(int fd, std::span<std::uint8_t> buffer) 
 // Calls `each(datagram)` for all that wait; what was lost is kEverything.
 template <class Each>
 void for_datagrams(int fd, Topics& topics, Each each) {
-    std::array<std::uint8_t, 65536> buffer;
+    alignas(nlmsghdr) std::array<std::uint8_t, 65536> buffer;
     while (true) {
         auto datagram = receive(fd, buffer);
         if (!datagram) {

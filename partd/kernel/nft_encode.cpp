@@ -169,7 +169,7 @@ constexpr std::size_t kMostMessage = 32768;  // a rule or a set is some hundred 
 // A message of nf_tables with the payload that `build` puts behind its header.
 std::vector<std::uint8_t> make_message(std::uint16_t type, std::uint16_t flags,
                                        const std::function<void(nlmsghdr*)>& build) {
-    thread_local std::array<std::uint8_t, kMostMessage> scratch;
+    alignas(nlmsghdr) thread_local std::array<std::uint8_t, kMostMessage> scratch;
     nlmsghdr* header =
         nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch.data()), type, NFPROTO_INET, flags, 0);
     build(header);
