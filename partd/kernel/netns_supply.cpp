@@ -8,7 +8,7 @@ NetnsSupply::NetnsSupply(std::size_t count) : left_(count) {
     try {
         thread_ = std::jthread([this] { work(); });
     } catch (const std::system_error&) {
-        // No memory or no process for it: who takes one makes it.
+        thread_ = {};  // no memory or no process for it: who takes one makes it
     }
 }
 

@@ -108,9 +108,10 @@ namespace {
 // Takes what is left of an answer: as long as it is there the kernel begins no other dump (EBUSY).
 void drain(mnl_socket* socket) {
     std::array<char, 65536> rest;
-    while (recv(mnl_socket_get_fd(socket), rest.data(), rest.size(), MSG_DONTWAIT) > 0 || errno == EINTR ||
-           errno == ENOBUFS) {
-    }
+    ssize_t size = 0;
+    do {
+        size = recv(mnl_socket_get_fd(socket), rest.data(), rest.size(), MSG_DONTWAIT);
+    } while (size > 0 || (size < 0 && (errno == EINTR || errno == ENOBUFS)));
 }
 
 Result<> receive_dump(mnl_socket* socket, std::uint32_t sequence,
