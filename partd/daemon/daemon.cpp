@@ -231,6 +231,7 @@ bool Daemon::read_files() {
     }
     stale_files_ = false;
     loaded_ = true;
+    used_much_ = true;
     const Desired& desired = engine_->desired();
     if (engine_->files() != before) {
         drift_ = false;  // what is done now is what the files say anew

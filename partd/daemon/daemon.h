@@ -91,7 +91,7 @@ private:
     Scope pending_ = {};        // who has to be looked at
     bool stale_files_ = true;   // they have to be read again
     bool loaded_ = false;       // they were read, once at least
-    bool used_much_ = false;    // memory, for a look at everything
+    bool used_much_ = false;    // memory, for a look at everything or for files
     bool drift_ = false;        // what is done next puts back what somebody else changed
     std::string culprit_;       // who did, as far as the kernel tells
     bool repairing_ = false;    // what is being done does
