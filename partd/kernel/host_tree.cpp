@@ -18,10 +18,13 @@ namespace {
 Result<> mount_sysfs() {
     constexpr char kCgroup[] = "/sys/fs/cgroup";
     Fd cgroup;
-    if (auto at = open_directory(kCgroup, false)) {
-        if (auto tree = clone_tree(at->get(), true)) {
-            cgroup = std::move(*tree);
-        }
+    const auto at = open_directory(kCgroup, false);
+    if (at) {
+        auto tree = clone_tree(at->get(), true);
+        PARTD_TRY(tree);
+        cgroup = std::move(*tree);
+    } else if (at.error().code != ENOENT) {
+        return std::unexpected(at.error());
     }
     struct statvfs st{};
     const bool read_only = statvfs("/sys", &st) == 0 && (st.f_flag & ST_RDONLY) != 0;
@@ -32,8 +35,12 @@ Result<> mount_sysfs() {
               nullptr) != 0) {
         return fail_errno("mount /sys");
     }
-    auto place = open_directory(kCgroup, false);
-    return cgroup && place ? attach(cgroup.get(), place->get()) : Result<>();
+    if (!cgroup) {
+        return {};
+    }
+    const auto place = open_directory(kCgroup, false);
+    PARTD_TRY(place);
+    return attach(cgroup.get(), place->get());
 }
 
 Result<> bind_etc(const std::string& directory) {
