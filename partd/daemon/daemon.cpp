@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
+#include "kinds/host.h"
 #include "kinds/marks.h"
 #include "kinds/partition.h"
 #include "plan/render.h"
@@ -134,7 +135,7 @@ void Daemon::say(const Happening& happening) {
 void Daemon::files_changed() {
     if (!files_.drain(is_config).empty()) {
         stale_files_ = true;
-        settle_->arm(settings_.settle);  // again with every change: a burst is read once
+        settle_->arm(engine_->settings().settle);  // again with every change: a burst is read once
     }
 }
 
@@ -198,7 +199,7 @@ void Daemon::converge() {
         return;
     }
     if (stale_files_ && !read_files()) {
-        settle_->arm(std::max(settings_.settle, milliseconds(1000)));
+        settle_->arm(std::max(engine_->settings().settle, milliseconds(1000)));
         notify();  // whoever waits for the start does not wait for this
     }
     if (!loaded_) {
@@ -297,10 +298,10 @@ void Daemon::judge(const Outcome& outcome, const Scope& scope) {
 
 void Daemon::settle_in(const Scope& scope) {
     const Desired& desired = engine_->desired();
-    settings_ = engine_->settings();
-    set_log_level(settings_.log_level == LogLevel::Error  ? LogLeast::Error
-                  : settings_.log_level == LogLevel::Info ? LogLeast::Info
-                                                          : LogLeast::Detail);
+    const LogLevel level = engine_->settings().log_level;
+    set_log_level(level == LogLevel::Error  ? LogLeast::Error
+                  : level == LogLevel::Info ? LogLeast::Info
+                                            : LogLeast::Detail);
     used_much_ |= scope.all;
     concerns_.renew(desired.compiled.desired, engine_->parts(), scope, engine_->host());
     places_.follow(concerns_.directories());
@@ -433,7 +434,7 @@ void Daemon::plan_next(Clock::time_point now) {
     } else {
         again_->disarm();
     }
-    resync_->arm(settings_.resync);
+    resync_->arm(engine_->settings().resync);
     if (const auto waiting = engine_->waiting()) {
         confirm_->arm(time_left(*waiting));
     } else {
@@ -542,7 +543,7 @@ void Daemon::tidy_up() {
 }
 
 void Daemon::write_metrics() {
-    const std::string path = settings_.metrics.value_or(engine_->paths().state() + "/partd.prom");
+    const std::string path = engine_->settings().metrics.value_or(engine_->paths().state() + "/partd.prom");
     if (path != figures_path_ && !figures_path_.empty()) {
         (void)kernel::remove_file(figures_path_);
     }

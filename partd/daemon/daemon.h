@@ -7,7 +7,6 @@
 #include "daemon/teller.h"
 #include "kernel/directory_watch.h"
 #include "kernel/host_watch.h"
-#include "kinds/host.h"
 #include "reconcile/engine.h"
 
 #include <map>
@@ -85,7 +84,6 @@ private:
     Loop::Timer* confirm_ = nullptr;  // nobody confirmed
     Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
-    DaemonSettings settings_;
     Concerns concerns_;
     Backoff backoff_;
     Scope pending_ = {};        // who has to be looked at

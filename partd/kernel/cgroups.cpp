@@ -340,8 +340,11 @@ Result<> move_here(const std::vector<std::string>& directories) {
 // enter.
 Result<> enter_group(std::vector<std::string> directories) {
     auto moved = move_here(directories);
+    if (moved || moved.error().code != EBUSY) {
+        return moved;
+    }
     const auto controllers = read_file(directories.front() + "/cgroup.subtree_control");
-    if (moved || moved.error().code != EBUSY || trim(controllers.value_or("")).empty()) {
+    if (trim(controllers.value_or("")).empty()) {
         return moved;
     }
     directories.front() += "/partd-exec";
