@@ -5,6 +5,10 @@
 
 namespace partd {
 
+bool Error::is_shortage() const {
+    return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 std::string errno_text(int code) {
     return std::generic_category().message(code);
 }

@@ -15,6 +15,8 @@ struct Error {
     std::string message = {};  // for people, in the order outermost to innermost
     bool refused = false;      // partd declined on purpose (conflict, delete limit, on_remove = "refuse")
 
+    // Descriptors or memory were short: it says nothing about what was asked for.
+    [[nodiscard]] bool is_shortage() const;
     // The same error with what was being done put in front.
     [[nodiscard]] Error wrap(std::string_view doing) && {
         message = std::string(doing) + ": " + message;

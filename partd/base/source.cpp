@@ -6,6 +6,10 @@
 
 namespace partd {
 
+std::string Source::prefix() const {
+    return *this ? text() + ": " : "";
+}
+
 std::string Source::place() const {
     return file ? *file + ":" + std::to_string(line) : std::string();
 }

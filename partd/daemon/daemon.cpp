@@ -2,12 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
-#include "kinds/host.h"
 #include "kinds/marks.h"
-#include "kinds/partition.h"
-#include "plan/render.h"
-#include "reconcile/pause.h"
-#include "verbs/metrics.h"
 
 #include <malloc.h>
 #include <sys/epoll.h>
@@ -27,12 +22,6 @@ using std::chrono::milliseconds;
 // Processes that end at once are waited for; the others have their time while the daemon goes on.
 constexpr milliseconds kPatience{50};
 constexpr milliseconds kAskAgain{100};
-// Changes that follow each other are written to the file of metrics together.
-constexpr milliseconds kGather{1000};
-
-std::string place_text(const Source& source) {
-    return source ? source.text() + ": " : "";
-}
 
 // Processes come and go in a control group; its limits are another matter.
 bool is_no_traffic(std::string_view name) {
@@ -42,12 +31,6 @@ bool is_no_traffic(std::string_view name) {
 // Drafts, and what partd keeps beside the files of /run/partd, are nothing to read.
 bool is_config(std::string_view name) {
     return name.ends_with(".toml");
-}
-
-Scope scope_of(const Change& change) {
-    Scope scope = Scope::nothing();
-    scope.add(*change.key.kind, change.owner);
-    return scope;
 }
 
 // Those of one that the other does not cover.
@@ -126,10 +109,6 @@ Result<> Daemon::start() {
     server_ = std::move(*server);
     settle_->arm(milliseconds(0));
     return {};
-}
-
-void Daemon::say(const Happening& happening) {
-    tell(happening, [this](const bus::Event& event) { server_->emit(event); });
 }
 
 void Daemon::files_changed() {
@@ -242,19 +221,10 @@ bool Daemon::read_files() {
     pending_.add(*changed);
     std::vector<std::string> complaints = desired.notes;
     for (const Problem& problem : desired.problems) {
-        complaints.push_back(place_text(problem.at) + problem.message);
+        complaints.push_back(problem.at.prefix() + problem.message);
     }
     complain(std::move(complaints));
     return true;
-}
-
-void Daemon::complain(std::vector<std::string> about_files) {
-    if (about_files != told_) {
-        for (const std::string& complaint : about_files) {
-            say({.what = "files", .message = complaint, .bad = true});
-        }
-        told_ = std::move(about_files);
-    }
 }
 
 void Daemon::carry_out(Scope scope) {
@@ -311,118 +281,6 @@ void Daemon::settle_in(const Scope& scope) {
     notify();
 }
 
-void Daemon::applied(const Applied& done) {
-    const Outcome& outcome = done.outcome;
-    const auto now = Clock::now();
-    if (!outcome.refused.empty()) {
-        if (outcome.refused != refused_) {
-            say({.what = "refused", .message = outcome.refused, .bad = true});
-        }
-        refused_ = outcome.refused;
-        return;
-    }
-    generation_ = done.generation;
-    if (done.scope.all) {
-        refused_.clear();
-    }
-    std::uint64_t repairs = 0;
-    for (const Change& change : outcome.plan.changes) {
-        if (!outcome.left.contains(change.key.text()) && outcome.execution.did(change.key)) {
-            tell_change(change, repairing_, now);
-            repairs += repairing_ ? 1 : 0;
-        }
-    }
-    engine_->count_repairs(repairs);
-    ending_ = !outcome.execution.postponed.empty();
-    for (const Change& change : outcome.execution.postponed) {
-        pending_.add(scope_of(change));
-    }
-    tell_failures(outcome.execution, now);
-    note_states(done);
-}
-
-// What a partial look did not see is as it was.
-void Daemon::note_states(const Applied& done) {
-    auto now = done.scope.all ? std::map<std::string, std::string>() : std::move(states_);
-    std::set<std::string> seen = done.scope.owners;
-    if (done.scope.all) {
-        const auto names = partitions();
-        seen.insert(names.begin(), names.end());
-    }
-    for (const std::string& name : seen) {
-        if (partition(name) != nullptr) {
-            now[name] = "active";
-        } else {
-            now.erase(name);
-        }
-    }
-    const auto note = [&](const std::string& owner, const char* state) {
-        if (const auto found = now.find(owner); found != now.end()) {
-            found->second = state;
-        }
-    };
-    for (const auto& failed : done.outcome.execution.failed) {
-        note(failed.change.owner, "degraded");
-    }
-    for (const auto& skipped : done.outcome.execution.skipped) {
-        note(skipped.change.owner, "degraded");
-    }
-    for (const Change& change : done.outcome.plan.changes) {
-        if (done.outcome.left.contains(change.key.text())) {
-            note(change.owner, "degraded");
-        }
-    }
-    for (const Conflict& conflict : done.outcome.plan.conflicts) {
-        note(conflict.owner, "conflict");
-    }
-    for (const std::string& name : seen) {
-        const Resource* found = partition(name);
-        if (found != nullptr && engine_->desired().stale.contains(*found->source.file)) {
-            note(name, "invalid");
-        }
-    }
-    std::ranges::for_each(engine_->contested(), [&](const std::string& name) { note(name, "contested"); });
-    std::ranges::for_each(paused(), [&](const std::string& name) { note(name, "paused"); });
-    states_ = std::move(now);
-}
-
-void Daemon::tell_change(const Change& change, bool repair, Clock::time_point now) {
-    const std::string line = plan::render_line(change);
-    Happening happening{.what = repair ? "repaired" : "changed",
-                        .partition = change.owner,
-                        .kind = std::string(change.key.kind->name),
-                        .object = change.key.text(),
-                        .change = line,
-                        .culprit = repair ? culprit_ : "",
-                        .message = (repair ? "put back: " : "") + line};
-    if (!happening.culprit.empty()) {
-        happening.message += "  after " + happening.culprit;
-    }
-    say(happening);
-    if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
-        happening.what = "contested";
-        happening.bad = true;
-        happening.message = fmt::format(
-            "{}{} is contested: something else keeps changing it back. It is mended less often now; find the "
-            "other program and let one of the two go",
-            place_text(change.source), change.key.text());
-        say(happening);
-    }
-}
-
-void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {
-    for (const auto& [change, error] : execution.failed) {
-        say({.what = "failed",
-             .partition = change.owner,
-             .kind = std::string(change.key.kind->name),
-             .object = change.key.text(),
-             .change = plan::render_line(change),
-             .message = place_text(change.source) + error.message,
-             .bad = true});
-        backoff_.failed(change.key.text(), scope_of(change), now);
-    }
-}
-
 void Daemon::plan_next(Clock::time_point now) {
     auto next = backoff_.next();
     if (ending_) {
@@ -466,67 +324,6 @@ void Daemon::confirm_time_is_over() {
     plan_next(Clock::now());
 }
 
-verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
-    repairing_ = false;
-    verbs::Answer answer = verb.run(*engine_, request);
-    loop_->still_alive();
-    used_much_ = true;
-    if (verb.right == verbs::Right::Read) {
-        engine_->host().forget_all();
-        tidy_->arm_once(kGather);
-        return answer;
-    }
-    if (answer.generation > 0 && engine_->desired().good()) {
-        stale_files_ = false;  // it has just read them
-        loaded_ = true;
-        settle_->disarm();
-    }
-    // Whatever it did: everything may be different now.
-    settle_in({});
-    plan_next(Clock::now());
-    if (verb.name == "resume" || verb.name == "pause") {
-        pending_.all = true;  // files may have stopped to declare it meanwhile: no part of them is its own
-        look_soon();
-    }
-    return answer;
-}
-
-std::string Daemon::state() const {
-    const auto is_well = [](const auto& entry) { return entry.second == "active"; };
-    const bool troubled = blind_ || !told_.empty() || !refused_.empty();
-    return !ready_                                              ? "starting"
-           : !troubled && std::ranges::all_of(states_, is_well) ? "as declared"
-                                                                : "degraded";
-}
-
-std::uint64_t Daemon::confirm_in() const {
-    const auto waiting = engine_->waiting();
-    return waiting ? static_cast<std::uint64_t>(time_left(*waiting).count()) : 0;
-}
-
-std::vector<std::string> Daemon::partitions() const {
-    std::vector<std::string> names;
-    for (const Resource& resource : engine_->desired().compiled.desired.all()) {
-        if (resource.key.kind == &kPartition.kind) {
-            names.push_back(resource.owner);
-        }
-    }
-    return names;
-}
-
-const Resource* Daemon::partition(const std::string& name) const {
-    return engine_->desired().compiled.desired.find({&kPartition.kind, name});
-}
-
-std::vector<std::string> Daemon::paused() const {
-    const auto names = partd::paused(engine_->paths());
-    return {names.begin(), names.end()};
-}
-
-std::vector<std::string> Daemon::contested() const {
-    return {engine_->contested().begin(), engine_->contested().end()};
-}
-
 void Daemon::notify() {
     const bool first = !std::exchange(ready_, true);
     sd_notifyf(0, "%sSTATUS=%zu objects, %s", first ? "READY=1\n" : "",
@@ -539,20 +336,6 @@ void Daemon::tidy_up() {
     write_metrics();
     if (std::exchange(used_much_, false)) {
         malloc_trim(0);
-    }
-}
-
-void Daemon::write_metrics() {
-    const std::string path = engine_->settings().metrics.value_or(engine_->paths().state() + "/partd.prom");
-    if (path != figures_path_ && !figures_path_.empty()) {
-        (void)kernel::remove_file(figures_path_);
-    }
-    figures_path_ = path;
-    if (path.empty()) {
-        return;
-    }
-    if (auto done = kernel::write_atomically(path, verbs::metrics_text(*engine_, states_)); !done) {
-        say({.what = "failed", .message = "metrics: " + done.error().message, .bad = true});
     }
 }
 

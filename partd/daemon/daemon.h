@@ -70,6 +70,9 @@ private:
     // As declared; nullptr when there is none.
     [[nodiscard]] const Resource* partition(const std::string& name) const;
 
+    // Changes that follow each other are written to the file of metrics together.
+    static constexpr std::chrono::milliseconds kGather{1000};
+
     Fd alone_;  // the lock of the only daemon of a host
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<Engine> engine_;

@@ -26,11 +26,10 @@ Findings configuration(const Patient& patient) {
                              .mend = "see them all: partctl check"});
             break;
         }
-        found.push_back(
-            {.severity = Severity::Problem,
-             .what = fmt::format("{}{}", problem.at ? problem.at.text() + ": " : "", problem.message),
-             .why = "partctl apply changes nothing while the configuration is wrong",
-             .mend = "mend the file, then partctl check"});
+        found.push_back({.severity = Severity::Problem,
+                         .what = problem.at.prefix() + problem.message,
+                         .why = "partctl apply changes nothing while the configuration is wrong",
+                         .mend = "mend the file, then partctl check"});
     }
     for (const std::string& note : patient.desired.notes) {
         found.push_back({.severity = Severity::Warning,

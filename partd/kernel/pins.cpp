@@ -34,9 +34,9 @@ PinDirectory::Entry PinDirectory::look(const std::string& name, int flag) const 
         const int code = fd.error().code;
         // For want of descriptors or memory nothing is said about what is there: who opens it next says why
         // not.
-        return code == ENOENT || code == ENOTDIR                    ? Entry::Absent
-               : code == EMFILE || code == ENFILE || code == ENOMEM ? Entry::Namespace
-                                                                    : Entry::Other;
+        return code == ENOENT || code == ENOTDIR ? Entry::Absent
+               : fd.error().is_shortage()        ? Entry::Namespace
+                                                 : Entry::Other;
     }
     struct statfs fs{};
     if (fstatfs(fd->get(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == NSFS_MAGIC &&

@@ -127,9 +127,7 @@ private:
         auto tree = new_mount("cgroup2", MountOptions(), kQuiet | MOUNT_ATTR_RDONLY);
         if (!tree) {
             // A host of the first version: there is nothing that a partition could see alone.
-            const int code = tree.error().code;
-            return code == EMFILE || code == ENFILE || code == ENOMEM ? std::unexpected(tree.error())
-                                                                      : Result<>();
+            return tree.error().is_shortage() ? std::unexpected(tree.error()) : Result<>();
         }
         auto place = open_below(sys->get(), "fs/cgroup", O_PATH | O_DIRECTORY);
         PARTD_TRY(place);

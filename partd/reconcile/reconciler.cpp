@@ -9,6 +9,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -325,7 +326,16 @@ private:
             learn(name_of(key), identity, std::ranges::any_of(round.failed, is_it) ? &before : nullptr);
         }
         PARTD_TRY(ledger_.commit());
+        give_up(round);
+        merge(outcome_.execution, std::move(round));
+        return {};
+    }
+
+    // What failed for good; with nothing done, what holds up the rest gets a moment to pass.
+    void give_up(const Execution& round) {
+        bool passing = false;
         for (const auto& failed : round.failed) {
+            passing |= is_passing(failed.error);
             if (!is_passing(failed.error)) {
                 given_up_.insert(failed.change.key.text());
             }
@@ -333,9 +343,11 @@ private:
         for (const Change& postponed : round.postponed) {
             given_up_.insert(postponed.key.text());
         }
-        progress_ = round.done > 0;
-        merge(outcome_.execution, std::move(round));
-        return {};
+        progress_ = round.done > 0 || passing;
+        constexpr std::chrono::milliseconds kPause{5};
+        if (round.done == 0 && passing) {
+            std::this_thread::sleep_for(kPause * (1 << outcome_.rounds));
+        }
     }
 
     // What was not made is not expected to be found; what has the name is what it was before.

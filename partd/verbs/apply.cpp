@@ -44,8 +44,8 @@ Value to_value(const Outcome& outcome) {
 void tell(Work& work, const Outcome& outcome) {
     work.print("{}", plan::render(outcome.plan, work.request.color));
     for (const auto& failed : outcome.execution.failed) {
-        const std::string place = failed.change.source ? failed.change.source.text() + ": " : "";
-        work.say(fmt::format("{}error: {}", printable(place), printable(failed.error.message)));
+        work.say(fmt::format("{}error: {}", printable(failed.change.source.prefix()),
+                             printable(failed.error.message)));
     }
     for (const auto& skipped : outcome.execution.skipped) {
         work.say(

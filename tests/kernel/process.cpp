@@ -191,8 +191,8 @@ void search_no_leaks() {
 }
 
 std::string Outcome::text() const {
-    return "exit " + std::to_string(code) + (timed_out ? " (timed out)" : "") + "\nstdout: " + out +
-           "\nstderr: " + err;
+    return "exit " + std::to_string(code) + (timed_out ? " (timed out)" : "") + "\nstderr: " + err +
+           "\nstdout: " + out;
 }
 
 Outcome run(const Arguments& arguments, const RunOptions& options) {

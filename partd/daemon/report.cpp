@@ -1,0 +1,163 @@
+#include "daemon/daemon.h"
+#include "kernel/files.h"
+#include "kinds/partition.h"
+#include "plan/render.h"
+#include "verbs/metrics.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+// What the daemon says about what it did: happenings, states of partitions, metrics.
+namespace partd::daemon {
+
+namespace {
+
+Scope scope_of(const Change& change) {
+    Scope scope = Scope::nothing();
+    scope.add(*change.key.kind, change.owner);
+    return scope;
+}
+
+}  // namespace
+
+void Daemon::say(const Happening& happening) {
+    tell(happening, [this](const bus::Event& event) { server_->emit(event); });
+}
+
+void Daemon::complain(std::vector<std::string> about_files) {
+    if (about_files != told_) {
+        for (const std::string& complaint : about_files) {
+            say({.what = "files", .message = complaint, .bad = true});
+        }
+        told_ = std::move(about_files);
+    }
+}
+
+void Daemon::applied(const Applied& done) {
+    const Outcome& outcome = done.outcome;
+    const auto now = Clock::now();
+    if (!outcome.refused.empty()) {
+        if (outcome.refused != refused_) {
+            say({.what = "refused", .message = outcome.refused, .bad = true});
+        }
+        refused_ = outcome.refused;
+        return;
+    }
+    generation_ = done.generation;
+    if (done.scope.all) {
+        refused_.clear();
+    }
+    std::uint64_t repairs = 0;
+    for (const Change& change : outcome.plan.changes) {
+        if (!outcome.left.contains(change.key.text()) && outcome.execution.did(change.key)) {
+            tell_change(change, repairing_, now);
+            repairs += repairing_ ? 1 : 0;
+        }
+    }
+    engine_->count_repairs(repairs);
+    ending_ = !outcome.execution.postponed.empty();
+    for (const Change& change : outcome.execution.postponed) {
+        pending_.add(scope_of(change));
+    }
+    tell_failures(outcome.execution, now);
+    note_states(done);
+}
+
+// What a partial look did not see is as it was.
+void Daemon::note_states(const Applied& done) {
+    auto now = done.scope.all ? std::map<std::string, std::string>() : std::move(states_);
+    std::set<std::string> seen = done.scope.owners;
+    if (done.scope.all) {
+        const auto names = partitions();
+        seen.insert(names.begin(), names.end());
+    }
+    for (const std::string& name : seen) {
+        if (partition(name) != nullptr) {
+            now[name] = "active";
+        } else {
+            now.erase(name);
+        }
+    }
+    const auto note = [&](const std::string& owner, const char* state) {
+        if (const auto found = now.find(owner); found != now.end()) {
+            found->second = state;
+        }
+    };
+    for (const auto& failed : done.outcome.execution.failed) {
+        note(failed.change.owner, "degraded");
+    }
+    for (const auto& skipped : done.outcome.execution.skipped) {
+        note(skipped.change.owner, "degraded");
+    }
+    for (const Change& change : done.outcome.plan.changes) {
+        if (done.outcome.left.contains(change.key.text())) {
+            note(change.owner, "degraded");
+        }
+    }
+    for (const Conflict& conflict : done.outcome.plan.conflicts) {
+        note(conflict.owner, "conflict");
+    }
+    for (const std::string& name : seen) {
+        const Resource* found = partition(name);
+        if (found != nullptr && engine_->desired().stale.contains(*found->source.file)) {
+            note(name, "invalid");
+        }
+    }
+    std::ranges::for_each(engine_->contested(), [&](const std::string& name) { note(name, "contested"); });
+    std::ranges::for_each(paused(), [&](const std::string& name) { note(name, "paused"); });
+    states_ = std::move(now);
+}
+
+void Daemon::tell_change(const Change& change, bool repair, Clock::time_point now) {
+    const std::string line = plan::render_line(change);
+    Happening happening{.what = repair ? "repaired" : "changed",
+                        .partition = change.owner,
+                        .kind = std::string(change.key.kind->name),
+                        .object = change.key.text(),
+                        .change = line,
+                        .culprit = repair ? culprit_ : "",
+                        .message = (repair ? "put back: " : "") + line};
+    if (!happening.culprit.empty()) {
+        happening.message += "  after " + happening.culprit;
+    }
+    say(happening);
+    if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
+        happening.what = "contested";
+        happening.bad = true;
+        happening.message = fmt::format(
+            "{}{} is contested: something else keeps changing it back. It is mended less often now; find the "
+            "other program and let one of the two go",
+            change.source.prefix(), change.key.text());
+        say(happening);
+    }
+}
+
+void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {
+    for (const auto& [change, error] : execution.failed) {
+        say({.what = "failed",
+             .partition = change.owner,
+             .kind = std::string(change.key.kind->name),
+             .object = change.key.text(),
+             .change = plan::render_line(change),
+             .message = change.source.prefix() + error.message,
+             .bad = true});
+        backoff_.failed(change.key.text(), scope_of(change), now);
+    }
+}
+
+void Daemon::write_metrics() {
+    const std::string path = engine_->settings().metrics.value_or(engine_->paths().state() + "/partd.prom");
+    if (path != figures_path_ && !figures_path_.empty()) {
+        (void)kernel::remove_file(figures_path_);
+    }
+    figures_path_ = path;
+    if (path.empty()) {
+        return;
+    }
+    if (auto done = kernel::write_atomically(path, verbs::metrics_text(*engine_, states_)); !done) {
+        say({.what = "failed", .message = "metrics: " + done.error().message, .bad = true});
+    }
+}
+
+}  // namespace partd::daemon
