@@ -14,17 +14,34 @@ Result<Host> Host::open(Paths paths) {
     return Host(std::move(paths), std::move(*self), std::move(*cgroups));
 }
 
+Netns* Host::find_open(const std::string& name) {
+    const auto found = open_.find(name);
+    if (found == open_.end()) {
+        return nullptr;
+    }
+    if (found->second.doubtful && !directory_.stands_for(name, *found->second.netns)) {
+        open_.erase(found);
+        return nullptr;
+    }
+    found->second.doubtful = false;
+    return found->second.netns.get();
+}
+
+NetnsDirectory::Entry Host::netns_entry(const std::string& name) {
+    return find_open(name) != nullptr ? NetnsDirectory::Entry::Namespace : directory_.look(name);
+}
+
 Result<Netns*> Host::netns(const std::string& name) {
     if (name.empty()) {
         return &self_;
     }
-    if (const auto found = open_.find(name); found != open_.end()) {
-        return found->second.get();
+    if (Netns* open = find_open(name)) {
+        return open;
     }
     auto netns = directory_.open(name);
     PARTD_TRY(netns);
     keep(name, std::move(*netns));
-    return open_.at(name).get();
+    return open_.at(name).netns.get();
 }
 
 std::string Host::group_of(std::string_view owner) {
@@ -42,7 +59,7 @@ std::string Host::group_of(std::string_view owner) {
 }
 
 void Host::keep(const std::string& name, Netns netns) {
-    open_[name] = std::make_unique<Netns>(std::move(netns));
+    open_[name] = {.netns = std::make_unique<Netns>(std::move(netns))};
 }
 
 Result<const std::vector<Link>*> Host::links(const std::string& name) {
@@ -105,7 +122,7 @@ Result<nft::Nftables*> Host::nftables() {
 
 void Host::release(const std::string& name) {
     if (auto found = open_.extract(name)) {
-        released_.push_back(std::move(found.mapped()));
+        released_.push_back(std::move(found.mapped().netns));
     }
     links_.erase(name);
 }
@@ -159,15 +176,22 @@ void Host::forget_lists() {
     next_index_.clear();
 }
 
-void Host::forget_all() {
+void Host::doubt_all() {
+    for (auto& [name, open] : open_) {
+        open.doubtful = true;
+    }
     directory_.forget();
     pins_.forget();
-    open_.clear();
     users_.clear();
     if (Systemd* systemd = cgroups_.systemd()) {
         systemd->close();  // it tells everybody who listens of all units
     }
     forget_lists();
+}
+
+void Host::forget_all() {
+    open_.clear();
+    doubt_all();
 }
 
 }  // namespace partd::kernel

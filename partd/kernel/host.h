@@ -66,6 +66,8 @@ public:
     std::string group_of(std::string_view owner);
     // Remembers one that was just made.
     void note_group(const std::string& owner, const std::string& group) { groups_[owner] = group; }
+    // What stands at that name below /run/netns.
+    NetnsDirectory::Entry netns_entry(const std::string& name);
     // The named namespace, or the host's own for "". An error when it cannot be opened.
     Result<Netns*> netns(const std::string& name);
     // Keeps a namespace that was just made.
@@ -101,7 +103,10 @@ public:
 
     // What was listed may have changed.
     void forget_lists();
-    // Names may stand for other namespaces now.
+    // Names may stand for other namespaces now: what is open is used again only where its name still stands
+    // for it.
+    void doubt_all();
+    // The same, and nothing stays open.
     void forget_all();
 
 private:
@@ -120,7 +125,14 @@ private:
     Netns self_;
     std::optional<ino_t> user_namespace_;
     std::map<std::string, ino_t> users_;
-    std::map<std::string, std::unique_ptr<Netns>> open_;
+    struct Open {
+        std::unique_ptr<Netns> netns;
+        bool doubtful = false;
+    };
+    // The open namespace of that name; nullptr when there is none, or the name stands for another one now.
+    Netns* find_open(const std::string& name);
+
+    std::map<std::string, Open> open_;
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;
     std::map<std::string, int> next_index_;

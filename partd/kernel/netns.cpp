@@ -143,6 +143,13 @@ NetnsDirectory::Entry NetnsDirectory::look(const std::string& name) const {
     return PinDirectory::look(name, CLONE_NEWNET);
 }
 
+bool NetnsDirectory::stands_for(const std::string& name, const Netns& netns) const {
+    struct stat named{};
+    struct stat open{};
+    return lstat(path_of(name).c_str(), &named) == 0 && fstat(netns.fd(), &open) == 0 &&
+           named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}
+
 namespace {
 
 Result<Netns> make_owned(const Namespace& user) {

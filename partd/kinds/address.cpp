@@ -169,7 +169,7 @@ const Resource* link_of(Look& look, const std::string& netns, const kernel::Link
 // addresses.
 std::string known_as(const Look& look, const Key& key, const std::string& netns, const Address& address) {
     std::string known = key.name;
-    if (look.ledger.find(kAddress.kind.name, known) != nullptr) {
+    if (look.ledger.find({kAddress.kind.name, known}) != nullptr) {
         return known;
     }
     const std::string place = place_text(netns, "");

@@ -165,10 +165,9 @@ Result<> observe(Look& look) {
     });
     // Killed between making it and marking it, and no file wants it any more: ours to remove while it is
     // empty.
-    look.ledger.for_kind(kCgroup.kind.name, [&](const std::string& name, const LedgerEntry& entry) {
-        if (entry.identity.empty() && look.scope.covers(kCgroup.kind, entry.owner) &&
-            look.observed.find(cgroup_key(name)) == nullptr && cgroups.present(name) &&
-            cgroups.processes(name).empty()) {
+    look.for_known(kCgroup.kind, [&](const std::string& name, const LedgerEntry& entry) {
+        if (entry.identity.empty() && look.observed.find(cgroup_key(name)) == nullptr &&
+            cgroups.present(name) && cgroups.processes(name).empty()) {
             take({.path = name, .identity = cgroups.identity(name)});
         }
     });

@@ -100,7 +100,7 @@ std::string identity_of(const std::string& path) {
 // The file is gone, and nobody wants it any more: so does its directory go, if that is all that is left.
 bool left_a_directory(const Look& look, const Key& key, const std::string& path) {
     const auto directory = kernel::list_directory(path.substr(0, path.rfind('/')));
-    return look.desired.find(key) == nullptr && look.ledger.find(kDnsFile.kind.name, key.name) != nullptr &&
+    return look.desired.find(key) == nullptr && look.ledger.find({kDnsFile.kind.name, key.name}) != nullptr &&
            directory && directory->empty();
 }
 

@@ -42,6 +42,25 @@ struct Look {
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
     // The control groups that bear our mark, listed once; an error when they cannot all be listed.
     [[nodiscard]] Result<std::span<const kernel::MarkedGroup>> groups();
+    // Calls `each(name, entry)` for all that the ledger knows of that kind within the scope.
+    template <class Each>
+    void for_known(const Kind& kind, Each each) const {
+        if (scope.all || !kind.channel.empty()) {
+            ledger.for_kind(kind.name, [&](const std::string& name, const LedgerEntry& entry) {
+                if (scope.covers(kind, entry.owner)) {
+                    each(name, entry);
+                }
+            });
+            return;
+        }
+        for (const std::string& owner : scope.owners) {
+            for (const Ledger::NameView& name : ledger.of_owner(owner)) {
+                if (name.first == kind.name) {
+                    each(std::string(name.second), *ledger.find(name));
+                }
+            }
+        }
+    }
     // Calls `each` for every wanted resource of that kind.
     template <class Each>
     void for_wanted(const Kind& kind, Each each) const {

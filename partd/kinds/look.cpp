@@ -21,8 +21,8 @@ bool same_object(const std::string& recorded, const std::string& found) {
 }  // namespace
 
 Resource& Look::add(Resource resource, const std::string& former) {
-    const LedgerEntry* entry = ledger.find(resource.key.kind->name, resource.key.name);
-    entry = entry == nullptr ? ledger.find(resource.key.kind->name, former) : entry;
+    const LedgerEntry* entry = ledger.find({resource.key.kind->name, resource.key.name});
+    entry = entry == nullptr ? ledger.find({resource.key.kind->name, former}) : entry;
     const bool known = entry != nullptr && same_object(entry->identity, resource.identity);
     const bool wanted = desired.find(resource.key) != nullptr;
     const bool certain = entry != nullptr && !entry->identity.empty() && !resource.identity.empty();
@@ -46,11 +46,7 @@ void Look::add_foreign(const Resource& wanted, std::string holder) {
 std::set<std::string> Look::names_of(const Kind& kind) const {
     std::set<std::string> names;
     for_wanted(kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    ledger.for_kind(kind.name, [&](const std::string& name, const LedgerEntry& entry) {
-        if (scope.covers(kind, entry.owner)) {
-            names.insert(name);
-        }
-    });
+    for_known(kind, [&](const std::string& name, const LedgerEntry&) { names.insert(name); });
     return names;
 }
 

@@ -74,13 +74,13 @@ bool find_again(Look& look, const std::string& name, const LedgerEntry& known) {
 
 Result<> observe_one(Look& look, const std::string& name) {
     using Entry = kernel::NetnsDirectory::Entry;
-    const Entry entry = look.host.directory().look(name);
+    const Entry entry = look.host.netns_entry(name);
     const Resource* wanted = look.desired.find(netns_key(name));
     if (entry == Entry::Other && wanted != nullptr) {
         look.add_foreign(*wanted,
                          look.host.directory().path_of(name) + " is something else than a network namespace");
     }
-    const LedgerEntry* known = look.ledger.find(kNetns.kind.name, name);
+    const LedgerEntry* known = look.ledger.find({kNetns.kind.name, name});
     const bool unnamed = (entry == Entry::Absent || entry == Entry::Stale) && wanted != nullptr &&
                          known != nullptr && find_again(look, name, *known);
     if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {

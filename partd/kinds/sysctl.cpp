@@ -216,7 +216,7 @@ void observe_one(Look& look, const Key& key, const Sysctl& sysctl) {
     const bool there =
         sysctl.netns.empty() || std::ranges::find(look.netns, sysctl.netns) != look.netns.end();
     const auto value = there ? read_value(look, sysctl) : fail("");
-    const LedgerEntry* entry = look.ledger.find(kSysctl.kind.name, key.name);
+    const LedgerEntry* entry = look.ledger.find({kSysctl.kind.name, key.name});
     const Resource* wanted = look.desired.find(key);
     if (!value || (wanted == nullptr && (entry == nullptr || stays_on(sysctl)))) {
         return;

@@ -198,7 +198,7 @@ using Pairs = std::map<std::pair<std::string, std::string>, FoundPair>;
 // Whether an end without a mark is the one that we made: the ledger knows it, or it was about to be made and
 // is just as wanted.
 bool is_expected(Look& look, const Key& key, const FoundEnd& end, bool peer) {
-    const LedgerEntry* entry = look.ledger.find(kVeth.kind.name, key.name);
+    const LedgerEntry* entry = look.ledger.find({kVeth.kind.name, key.name});
     if (entry != nullptr && !entry->identity.empty()) {
         const auto known = words(entry->identity);
         return std::ranges::find(known, identity_of(look, end)) != known.end();

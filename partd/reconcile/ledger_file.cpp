@@ -32,7 +32,7 @@ std::string end_line(std::size_t count, std::string_view check) {
     return fmt::format("{}{} {}\n", kEnd, count, check);
 }
 
-void encode_set(std::string& text, const Ledger::Name& name, const LedgerEntry& entry) {
+void encode_set(std::string& text, Ledger::NameView name, const LedgerEntry& entry) {
     const auto since = std::chrono::duration_cast<Milliseconds>(entry.since.time_since_epoch()).count();
     fmt::format_to(std::back_inserter(text), "+\t{}\t{}\t{}\t{}\t{}\n", name.first, name.second, entry.owner,
                    since, entry.identity);
@@ -68,10 +68,8 @@ void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {
 
 std::string encode_ledger(const Ledger& ledger, std::string_view boot_id) {
     std::string text = header(boot_id);
-    for (const auto& [name, entry] : ledger.entries()) {
-        encode_set(text, name, entry);
-    }
-    return text + end_line(ledger.entries().size(), check_of("", text));
+    ledger.for_all([&](Ledger::NameView name, const LedgerEntry& entry) { encode_set(text, name, entry); });
+    return text + end_line(ledger.size(), check_of("", text));
 }
 
 std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& check) {
@@ -135,15 +133,16 @@ const Ledger& LedgerFile::read() {
     return ledger_;
 }
 
-void LedgerFile::set(const Ledger::Name& name, LedgerEntry entry) {
+void LedgerFile::set(Ledger::NameView name, LedgerEntry entry) {
     if (ledger_.set(name, entry)) {
-        edits_.push_back({name, std::move(entry)});
+        edits_.push_back({Ledger::Name(name), std::move(entry)});
     }
 }
 
-void LedgerFile::erase(const Ledger::Name& name) {
-    if (ledger_.erase(name)) {
-        edits_.push_back({name, std::nullopt});
+void LedgerFile::erase(Ledger::NameView name) {
+    Ledger::Name gone(name);  // it may be the ledger's own
+    if (ledger_.erase(gone)) {
+        edits_.push_back({std::move(gone), std::nullopt});
     }
 }
 
@@ -152,7 +151,7 @@ Result<> LedgerFile::commit() {
         return {};
     }
     ledger_.lost = false;
-    const bool small = size_ < first_size_ * kMostGrowth + kSmall && edits_.size() < ledger_.entries().size();
+    const bool small = size_ < first_size_ * kMostGrowth + kSmall && edits_.size() < ledger_.size();
     if (first_size_ == 0 || !small || !append()) {
         PARTD_TRY(rewrite());
     }

@@ -47,8 +47,8 @@ public:
     const Ledger& read();
     [[nodiscard]] const Ledger& get() const { return ledger_; }
 
-    void set(const Ledger::Name& name, LedgerEntry entry);
-    void erase(const Ledger::Name& name);
+    void set(Ledger::NameView name, LedgerEntry entry);
+    void erase(Ledger::NameView name);
     // Writes what was set and erased since the last time, if anything was.
     Result<> commit();
 

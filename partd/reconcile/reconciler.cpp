@@ -17,10 +17,10 @@ namespace partd {
 
 namespace {
 
-using Name = Ledger::Name;
+using Name = Ledger::NameView;
 
 Name name_of(const Key& key) {
-    return {std::string(key.kind->name), key.name};
+    return {key.kind->name, key.name};
 }
 
 // What was seen only because something that is looked at needs it is not judged.
@@ -36,7 +36,7 @@ void keep_scope(const State& desired, const Scope& scope, State& observed) {
 
 Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, const Ledger& ledger,
                  View& view) {
-    host.forget_all();
+    host.doubt_all();
     Look look{.host = host, .desired = desired, .ledger = ledger, .observed = view.observed, .scope = scope};
     for (const LiveKind* kind : live_kinds()) {
         if (kind->observe == nullptr || !scope.covers(kind->kind)) {
@@ -56,13 +56,13 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
 }
 
 // The namespace that is the host: the same names elsewhere are other objects.
-const Name kHost{"host", "netns"};
+constexpr Name kHost{"host", "netns"};
 
 Result<LedgerEntry> check_host(kernel::Host& host, const Ledger& ledger) {
     auto netns = host.netns("");
     PARTD_TRY(netns);
     const std::string cookie = std::to_string((*netns)->cookie());
-    const LedgerEntry* known = ledger.find(kHost.first, kHost.second);
+    const LedgerEntry* known = ledger.find(kHost);
     if (known != nullptr && known->identity != cookie) {
         return fail(
             "this is another network namespace than the one that partd made its objects from: run it there "
@@ -83,46 +83,46 @@ std::map<std::string_view, const Kind*> kinds_by_name() {
 std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const State& desired) {
     static const auto kKinds = kinds_by_name();
     std::vector<Name> names;
-    const auto take = [&](const Name& name, const std::string& owner) {
+    const auto take = [&](Name name, const std::string& owner) {
         const auto kind = kKinds.find(name.first);
-        const bool covered = kind == kKinds.end() ? scope.all
-                                                  : scope.covers(*kind->second, owner) ||
-                                                        desired.find({kind->second, name.second}) != nullptr;
+        const bool covered = kind == kKinds.end()
+                                 ? scope.all
+                                 : scope.covers(*kind->second, owner) ||
+                                       desired.find({kind->second, std::string(name.second)}) != nullptr;
         if (covered && name != kHost) {
             names.push_back(name);
         }
     };
     if (scope.all || !scope.channels.empty()) {
-        std::ranges::for_each(ledger.entries(),
-                              [&](const auto& each) { take(each.first, each.second.owner); });
+        ledger.for_all([&](Name name, const LedgerEntry& entry) { take(name, entry.owner); });
         return names;
     }
     std::set<std::string> owners = scope.owners;
     std::ranges::transform(desired.all(), std::inserter(owners, owners.end()), &Resource::owner);
     for (const std::string& owner : owners) {
-        std::ranges::for_each(ledger.of_owner(owner), [&](const Name& name) { take(name, owner); });
+        std::ranges::for_each(ledger.of_owner(owner), [&](Name name) { take(name, owner); });
     }
     return names;
 }
 
 // Whether it may well be there, in a namespace that could not be looked at: of its owner, or of the partition
 // in whose namespace it is, with which the names of such objects begin.
-bool is_out_of_sight(const View& view, const Name& name, const LedgerEntry& entry) {
+bool is_out_of_sight(const View& view, Name name, const LedgerEntry& entry) {
     return view.unreadable.contains(entry.owner) ||
-           view.unreadable.contains(name.second.substr(0, name.second.find_first_of("/ ")));
+           view.unreadable.contains(std::string(name.second.substr(0, name.second.find_first_of("/ "))));
 }
 
 // Puts into the ledger what is known for certain after a look: our objects that are there, since when.
 void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& file) {
-    std::set<Name> seen;
+    std::vector<Name> seen;
     const auto time = std::chrono::system_clock::now();
     for (const Resource& found : view.observed.all()) {
         const Name name = name_of(found.key);
-        const LedgerEntry* old = file.get().find(name.first, name.second);
+        const LedgerEntry* old = file.get().find(name);
         if (found.standing == Standing::Ours) {
-            seen.insert(name);
+            seen.push_back(name);
             if (old == nullptr && !file.get().lost) {
-                view.taken.insert(name);
+                view.taken.emplace(name);
             }
             file.set(name, {.identity = found.identity,
                             .owner = found.owner,
@@ -130,14 +130,15 @@ void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& f
         } else if (found.marked) {
             // Our mark on something that is not ours now (an intention that failed, say): what was known
             // stays known.
-            seen.insert(name);
+            seen.push_back(name);
         }
     }
     if (view.hidden) {
         return;
     }
+    std::ranges::sort(seen);
     for (const Name& name : looked_at(file.get(), scope, desired)) {
-        if (!seen.contains(name) && !is_out_of_sight(view, name, *file.get().find(name.first, name.second))) {
+        if (!std::ranges::binary_search(seen, name) && !is_out_of_sight(view, name, *file.get().find(name))) {
             file.erase(name);
         }
     }
@@ -166,9 +167,7 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
         return {};
     }
     std::set<std::string> there;
-    for (const auto& [name, entry] : ledger.entries()) {
-        there.insert(entry.owner);
-    }
+    ledger.for_all([&](Name, const LedgerEntry& entry) { there.insert(entry.owner); });
     there.erase("");
     const auto percent = static_cast<std::int64_t>(leaving.size() * 100);
     if (percent <= options.delete_limit * static_cast<std::int64_t>(there.size())) {
@@ -301,7 +300,7 @@ private:
     Result<> carry_out(const Plan& plan) {
         std::map<Name, LedgerEntry> before;
         for (const Change& change : plan.changes) {
-            if (const LedgerEntry* old = ledger_.get().find(change.key.kind->name, change.key.name)) {
+            if (const LedgerEntry* old = ledger_.get().find(name_of(change.key))) {
                 before.emplace(name_of(change.key), *old);
             }
         }
@@ -351,7 +350,7 @@ private:
     }
 
     // What was not made is not expected to be found; what has the name is what it was before.
-    void take_back(const Name& name, const std::map<Name, LedgerEntry>& before) {
+    void take_back(Name name, const std::map<Name, LedgerEntry>& before) {
         if (const auto old = before.find(name); old != before.end()) {
             ledger_.set(name, old->second);
         } else {
@@ -360,8 +359,8 @@ private:
     }
 
     // Of what failed the new one may stand, or still the one `before`, which has the name.
-    void learn(const Name& name, const std::string& identity, const std::map<Name, LedgerEntry>* before) {
-        const LedgerEntry* known = ledger_.get().find(name.first, name.second);
+    void learn(Name name, const std::string& identity, const std::map<Name, LedgerEntry>* before) {
+        const LedgerEntry* known = ledger_.get().find(name);
         LedgerEntry entry = known == nullptr ? LedgerEntry() : *known;
         entry.identity = identity;
         if (before != nullptr && before->contains(name)) {
@@ -383,9 +382,9 @@ private:
 
 Result<View> Reconciler::look(const State& desired, const std::string& only) {
     View view;
-    view.ledger = ledger_.read();
-    PARTD_TRY(check_host(host_, view.ledger));
-    PARTD_TRY(observe(host_, desired, {}, view.ledger, view));
+    const Ledger& ledger = ledger_.read();
+    PARTD_TRY(check_host(host_, ledger));
+    PARTD_TRY(observe(host_, desired, {}, ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
     return view;
 }

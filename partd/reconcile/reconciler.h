@@ -18,7 +18,6 @@ namespace partd {
 // The host as it was found, and what it would take to make it as wanted.
 struct View {
     State observed;
-    Ledger ledger;
     Plan plan;
     bool hidden = false;                    // the network namespaces cannot be seen now
     std::set<std::string> unreadable = {};  // nor what is in those of these partitions

@@ -24,6 +24,7 @@ class Summarizer {
 public:
     Summarizer(Engine& engine, const Desired& document, const View& view)
         : engine_(engine),
+          ledger_(engine.ledger()),
           document_(document),
           view_(view),
           by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})),
@@ -86,7 +87,7 @@ private:
                 members_[found.owner].insert(process->second);
             }
         }
-        const LedgerEntry* known = view_.ledger.find(kind, found.key.name);
+        const LedgerEntry* known = ledger_.find({kind, found.key.name});
         if (known != nullptr && (kind == "netns" || kind == "cgroup")) {
             summary.since = std::min(summary.since.value_or(known->since), known->since);
         }
@@ -119,6 +120,7 @@ private:
     }
 
     Engine& engine_;
+    const Ledger& ledger_;
     const Desired& document_;
     const View& view_;
     std::multimap<ino_t, pid_t> by_netns_;

@@ -194,7 +194,7 @@ void add_found_needs(const Look& look, Resource& found) {
 Result<> observe_one(Look& look, const std::string& name) {
     using Entry = kernel::PinDirectory::Entry;
     auto& pins = look.host.pins();
-    const LedgerEntry* known = look.ledger.find(kInit.kind.name, name);
+    const LedgerEntry* known = look.ledger.find({kInit.kind.name, name});
     const Entry entry = pins.look(pid_pin(name), kernel::namespace_flag(NamespaceKind::Pid));
     std::optional<Namespace> pid;
     Init found{.partition = name, .pinned = entry == Entry::Namespace};

@@ -151,7 +151,7 @@ Result<> observe_one(Look& look, const std::string& name) {
         return {};
     }
     const Resource* wanted = look.desired.find({&kNamespace.kind, name});
-    const LedgerEntry* known = look.ledger.find(kNamespace.kind.name, name);
+    const LedgerEntry* known = look.ledger.find({kNamespace.kind.name, name});
     const Entry entry = look.host.pins().look(name, kernel::namespace_flag(parsed->second));
     PinnedNamespace found{.partition = parsed->first, .type = parsed->second};
     if (entry == Entry::Namespace) {

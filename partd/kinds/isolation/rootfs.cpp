@@ -150,11 +150,7 @@ Result<> observe(Look& look) {
         names.insert(owner);
     }
     // One that was being made when its cgroup was not there yet; after a reboot the ledger knows none.
-    look.ledger.for_kind(kLayer.kind.name, [&](const std::string& name, const LedgerEntry& entry) {
-        if (look.scope.covers(kLayer.kind, entry.owner)) {
-            names.insert(name);
-        }
-    });
+    look.for_known(kLayer.kind, [&](const std::string& name, const LedgerEntry&) { names.insert(name); });
     for (const std::string& name : names) {
         const bool wanted = look.desired.find(layer_key(name)) != nullptr;
         if (!kernel::exists(path_of(look.host, name)) &&
