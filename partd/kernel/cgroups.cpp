@@ -43,16 +43,6 @@ std::string v1_name(const std::string& controller) {
     return controller == "io" ? "blkio" : controller;
 }
 
-// The group's ancestors below the root, outermost first, and the group itself.
-std::vector<std::string> path_down(const std::string& group) {
-    std::vector<std::string> all;
-    for (std::size_t at = group.find('/'); at != std::string::npos; at = group.find('/', at + 1)) {
-        all.push_back(group.substr(0, at));
-    }
-    all.push_back(group);
-    return all;
-}
-
 // The name of a v1 group that is being made.
 constexpr char kDraft[] = ".partd-new";
 
@@ -98,12 +88,6 @@ Result<> inherit_cpuset(const std::string& path) {
     return {};
 }
 
-// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
-bool has_inner(const std::string& directory) {
-    struct stat st{};
-    return stat(directory.c_str(), &st) == 0 && st.st_nlink > 2;
-}
-
 // Removes the groups that those made below to whom it was delegated.
 void remove_below(const std::string& path) {
     for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
@@ -117,6 +101,15 @@ void remove_below(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<std::string> path_down(const std::string& group) {
+    std::vector<std::string> all;
+    for (std::size_t at = group.find('/'); at != std::string::npos; at = group.find('/', at + 1)) {
+        all.push_back(group.substr(0, at));
+    }
+    all.push_back(group);
+    return all;
+}
 
 Result<Cgroups> Cgroups::find(const std::string& root) {
     auto mounts = read_mounts();
@@ -292,7 +285,7 @@ Result<> collect_marked(const Cgroups& cgroups, const std::string& group, std::v
     }
     found.push_back(std::move(*marked));
     const std::string directory = cgroups.home(group);
-    if (!has_inner(directory)) {
+    if (!has_directories(directory)) {
         return {};
     }
     auto names = list_directory(directory);
@@ -308,52 +301,6 @@ Result<> collect_marked(const Cgroups& cgroups, const std::string& group, std::v
     return {};
 }
 
-void collect_processes(const std::string& path, std::set<pid_t>& found) {
-    const std::string text = read_file(path + "/cgroup.procs").value_or("");
-    for (const std::string_view word : words(text)) {
-        if (const auto pid = parse_number(word)) {
-            found.insert(static_cast<pid_t>(*pid));
-        }
-    }
-    if (!has_inner(path)) {
-        return;
-    }
-    for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
-        struct stat st{};
-        const std::string inner = fmt::format("{}/{}", path, name);
-        if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
-            collect_processes(inner, found);
-        }
-    }
-}
-
-// Moves the calling process.
-Result<> move_here(const std::vector<std::string>& directories) {
-    for (const std::string& path : directories) {
-        PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
-    }
-    return {};
-}
-
-// The same, also where those whom the group was delegated to have controllers in the groups below: then it
-// has no processes itself ("no internal processes", cgroups(7)), and one beside theirs takes those that
-// enter.
-Result<> enter_group(std::vector<std::string> directories) {
-    auto moved = move_here(directories);
-    if (moved || moved.error().code != EBUSY) {
-        return moved;
-    }
-    const auto controllers = read_file(directories.front() + "/cgroup.subtree_control");
-    if (trim(controllers.value_or("")).empty()) {
-        return moved;
-    }
-    directories.front() += "/partd-exec";
-    if (mkdir(directories.front().c_str(), 0755) != 0 && errno != EEXIST) {
-        return fail_errno("create " + directories.front());
-    }
-    return move_here(directories);
-}
-
 }  // namespace
 
 std::optional<MarkedGroup> Cgroups::look(const std::string& group) const {
@@ -367,89 +314,6 @@ Result<std::vector<MarkedGroup>> Cgroups::marked() const {
     std::vector<MarkedGroup> found;
     PARTD_TRY(collect_marked(*this, "partd.slice", found));
     return found;
-}
-
-std::set<pid_t> Cgroups::processes(const std::string& group) const {
-    std::set<pid_t> found;
-    collect_processes(home(group), found);
-    found.erase(0);  // processes of an outer pid namespace
-    return found;
-}
-
-Result<> Cgroups::join(const std::string& group, const Scope& scope) const {
-    if (group.empty()) {
-        return fail("its control group is gone");
-    }
-    if (frozen(group)) {
-        return fail("it is frozen, and so would be what enters it: partctl thaw it first");
-    }
-    if (systemd_ == nullptr) {
-        return enter_group(directories(group));
-    }
-    // The caller may be a child of the process that has the connection.
-    Systemd systemd(root_);
-    const auto ids = delegation_of(*this, group);
-    Scope wanted = scope;
-    wanted.delegated = scope.delegated || ids;
-    PARTD_TRY(enter_scope(systemd, group, wanted));
-    return ids ? delegate(*this, group, *ids) : Result<>();
-}
-
-Result<> Cgroups::touch(const std::string& group) const {
-    if (group.empty()) {
-        return fail("its control group is gone");
-    }
-    auto moved = move_here(directories(group));
-    if (!moved && moved.error().code == EBUSY) {
-        return fail(EBUSY, fmt::format("enter {} for a moment: units run in it; stop those that systemctl "
-                                       "status {} shows",
-                                       home(group), unit_of(group)));
-    }
-    return moved;
-}
-
-bool Cgroups::kill(const std::string& group) const {
-    return write_kernel_file(home(group) + "/cgroup.kill", "1").has_value();
-}
-
-Result<> Cgroups::freeze(const std::string& group, bool frozen) const {
-    if (!unified_.empty()) {
-        return write_kernel_file(home(group) + "/cgroup.freeze", frozen ? "1" : "0");
-    }
-    return write_kernel_file(home(group) + "/freezer.state", frozen ? "FROZEN" : "THAWED");
-}
-
-bool Cgroups::frozen(const std::string& group) const {
-    const auto is_frozen = [&](const std::string& each) {
-        const auto text = read_file(home(each) + (unified_.empty() ? "/freezer.state" : "/cgroup.freeze"));
-        return text && trim(*text) != "0" && trim(*text) != "THAWED";
-    };
-    return std::ranges::any_of(path_down(group), is_frozen);
-}
-
-std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
-    const Version where = version("memory");
-    const char* file = where == Version::V2 ? "/memory.current" : "/memory.usage_in_bytes";
-    const auto text =
-        where == Version::None ? Result<std::string>(fail("")) : read_file(directory("memory", group) + file);
-    return text ? parse_number(trim(*text)) : std::nullopt;
-}
-
-CgroupUse Cgroups::use(const std::string& group) const {
-    CgroupUse use{.memory = memory(group), .processes = processes(group).size()};
-    if (!unified_.empty()) {
-        const std::string text = read_file(unified_ + "/" + group + "/cpu.stat").value_or("");
-        const auto parts = words(std::string_view(text).substr(0, text.find('\n')));
-        const auto used =
-            parts.size() == 2 && parts[0] == "usage_usec" ? parse_number(parts[1]) : std::nullopt;
-        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e6) : std::nullopt;
-    }
-    if (const auto mount = v1_.find("cpuacct"); mount != v1_.end()) {
-        const auto text = read_file(mount->second + "/" + group + "/cpuacct.usage");
-        const auto used = text ? parse_number(trim(*text)) : std::nullopt;
-        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e9) : use.cpu_seconds;
-    }
-    return use;
 }
 
 }  // namespace partd::kernel

@@ -14,6 +14,9 @@
 
 namespace partd::kernel {
 
+// The groups above one, below the root, outermost first, and itself.
+std::vector<std::string> path_down(const std::string& group);
+
 // What a group uses; nullopt where the controller does not account it.
 struct CgroupUse {
     std::optional<std::uint64_t> memory = {};  // bytes

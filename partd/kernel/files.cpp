@@ -168,6 +168,11 @@ Result<> make_directories(const std::string& path, unsigned mode) {
     return {};
 }
 
+bool has_directories(const std::string& path) {
+    struct stat st{};
+    return stat(path.c_str(), &st) == 0 && st.st_nlink > 2;
+}
+
 Result<std::vector<std::string>> list_directory(const std::string& path) {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
     if (!directory) {

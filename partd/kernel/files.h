@@ -32,6 +32,8 @@ std::string file_stamp(const std::string& path);
 Result<> make_directories(const std::string& path, unsigned mode = 0755);
 // The names in a directory, sorted, without "." and ".."; ENOENT is an error.
 Result<std::vector<std::string>> list_directory(const std::string& path);
+// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
+bool has_directories(const std::string& path);
 bool exists(const std::string& path);
 // Absent is success.
 Result<> remove_file(const std::string& path);

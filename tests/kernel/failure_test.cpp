@@ -1,3 +1,4 @@
+#include "daemon_fixture.h"
 #include "host_view.h"
 
 #include <unistd.h>
@@ -51,6 +52,28 @@ TEST_CASE("failure: one change fails, the rest is done, the message has the kern
                          "[partition.bad.link.eth0]\naddress = [\"10.80.0.1/24\"]\npeer = { name = \"bad0\", "
                          "address = [\"10.80.0.2/24\"] }\n");
     sandbox.apply();
+}
+
+TEST_CASE("failure: what may pass by itself is tried again, though nothing else was done", "[failure]") {
+    Sandbox sandbox;
+    sandbox.write_config("a.toml",
+                         "[partition.a.link.eth0]\npeer = { name = \"a0\", address = [\"10.80.0.2/24\"] }\n");
+    sandbox.apply();
+    ip({"address", "delete", "10.80.0.2/24", "dev", "a0"});
+    const auto trace = sandbox.scratch() + "/trace";
+    const Strings traced = {"strace", "-E", kNoLeaks, "-f", "-e", "trace=sendto", "-o", trace};
+    const auto with = [&](Strings rest) {
+        rest.insert(rest.begin(), traced.begin(), traced.end());
+        return run(rest);
+    };
+    REQUIRE(with({PARTCTL, "diff"}).code == 1);
+    // The request behind those of the look is the one that changes something.
+    const auto change = std::to_string(occurrences(read_file(trace), "sendto(") + 1);
+    const auto applied = with({"-e", "inject=sendto:error=EBUSY:when=" + change, PARTCTL, "apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 0);
+    CHECK(occurrences(read_file(trace), "(INJECTED)") == 1);
+    CHECK(sandbox.diff() == 0);
 }
 
 TEST_CASE("failure: a value that the kernel refuses", "[failure]") {

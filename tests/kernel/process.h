@@ -23,7 +23,8 @@ Milliseconds patient(Milliseconds usual);
 
 using Arguments = std::vector<std::string>;
 
-/// In the environment of what is traced: who searches for leaks has to trace, and a program has one tracer.
+/// In the environment of what is traced, or ends where all stand still: who searches for leaks has to trace,
+/// and a program has one tracer.
 inline constexpr const char* kNoLeaks = "LSAN_OPTIONS=detect_leaks=0";
 /// For all that this program starts from now on: the search does not end in a process that it leaves in
 /// another PID namespace, or whose own has died.

@@ -119,8 +119,8 @@ TEST_CASE("storm: dumps that are interrupted are repeated", "[storm]") {
     const std::string trace = sandbox.scratch() + "/trace";
     std::size_t interrupted = 0;
     for (int round = 0; round < 40 && interrupted < 3; ++round) {
-        const auto looked =
-            run({"strace", "-f", "-e", "trace=recvfrom,recvmsg", "-o", trace, PARTCTL, "diff"});
+        const auto looked = run(
+            {"strace", "-E", kNoLeaks, "-f", "-e", "trace=recvfrom,recvmsg", "-o", trace, PARTCTL, "diff"});
         INFO(looked.text());
         REQUIRE(looked.code == 0);
         interrupted += occurrences(read_file(trace), "NLM_F_DUMP_INTR");

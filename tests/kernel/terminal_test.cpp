@@ -368,7 +368,7 @@ TEST_CASE("terminal: freeze and thaw", "[terminal][freeze]") {
     const std::string file = "/proc/" + std::to_string(init) + "/root/tmp/count";
     std::string before = read_file(file);
     CHECK(remains([&] { return read_file(file) == before; }, 500ms));
-    Background held(exec({"cat", "/tmp/count"}));
+    Background held(Arguments{"env", kNoLeaks, PARTCTL, "exec", "cell", "--", "cat", "/tmp/count"});
     CHECK(held.wait(2s) == 126);
     CHECK(held.written().find("thaw") != std::string::npos);
     CHECK(prison.sandbox.partctl({"thaw", "cell"}).code == 0);
