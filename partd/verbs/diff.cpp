@@ -1,4 +1,3 @@
-#include "plan/render.h"
 #include "verbs/work.h"
 
 namespace partd::verbs {
@@ -12,14 +11,7 @@ Answer diff(Engine& engine, const Request& request) {
     if (!view) {
         return work.failed(view.error());
     }
-    if (request.json) {
-        work.print_json(plan::to_value(view->plan));
-    } else {
-        work.print("{}", plan::render(view->plan, request.color));
-        if (request.legend) {
-            work.say(plan::summary(view->plan));
-        }
-    }
+    work.print_plan(view->plan);
     return work.done(!view->plan.changes.empty()    ? kDifferences
                      : view->plan.conflicts.empty() ? kDone
                                                     : kRefused);

@@ -1,7 +1,6 @@
 #include "reconcile/pause.h"
 
 #include "base/text.h"
-#include "plan/render.h"
 #include "verbs/work.h"
 
 namespace partd::verbs {
@@ -35,14 +34,7 @@ Answer resume(Engine& engine, const Request& request) {
     if (!view) {
         return work.failed(view.error());
     }
-    if (request.json) {
-        work.print_json(plan::to_value(view->plan));
-    } else {
-        work.print("{}", plan::render(view->plan, request.color));
-        if (request.legend) {
-            work.say(plan::summary(view->plan));
-        }
-    }
+    work.print_plan(view->plan);
     if (request.check) {  // only show
         return work.done(view->plan.empty() ? kDone : kDifferences);
     }

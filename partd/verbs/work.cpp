@@ -1,6 +1,7 @@
 #include "verbs/work.h"
 
 #include "base/text.h"
+#include "plan/render.h"
 
 namespace partd::verbs {
 
@@ -11,6 +12,17 @@ void Work::print_json(Value value) {
         all.set(member.key, std::move(member.value));
     }
     print("{}\n", to_json(all, 2));
+}
+
+void Work::print_plan(const Plan& plan) {
+    if (request.json) {
+        print_json(plan::to_value(plan));
+        return;
+    }
+    print("{}", plan::render(plan, request.color));
+    if (request.legend) {
+        say(plan::summary(plan));
+    }
 }
 
 void Work::say(std::string_view text) {
@@ -24,8 +36,7 @@ void Work::complain(std::string_view text) {
 
 void Work::complain(const std::vector<Problem>& problems) {
     for (const Problem& problem : problems) {
-        const std::string place = problem.at ? printable(problem.at.text()) + ": " : "";
-        say(fmt::format("{}error: {}", place, printable(problem.message)));
+        say(fmt::format("{}error: {}", printable(problem.at.prefix()), printable(problem.message)));
         if (problem.other) {
             say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
         }

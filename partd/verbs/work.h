@@ -28,6 +28,8 @@ struct Work {
     }
     // Prints JSON with the schema's version in front.
     void print_json(Value value);
+    // What there is to do: lines with a summary, or JSON.
+    void print_plan(const Plan& plan);
     // A line on stderr.
     void say(std::string_view text);
     // The same, with the program's name in front.
