@@ -46,12 +46,10 @@ Json property(const std::string& name) {
     return Json::parse(shown.out);
 }
 
-struct Served {
-    Sandbox sandbox;
+struct Served : Configured {
     Daemon daemon;
 
-    Served() {
-        sandbox.write_config("web.toml", kWeb);
+    Served() : Configured(kWeb) {
         REQUIRE(eventually([&] { return exists("web") && answers(sandbox) && converged(sandbox); }));
         REQUIRE(eventually([&] { return generations(sandbox).size() == 1; }));
     }

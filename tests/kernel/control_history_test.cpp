@@ -28,17 +28,20 @@ std::string file_of(int generation) {
 }
 
 /// A host with generations 1 (mtu 1300), 2 (1350) and 3 (1400), and a daemon.
-struct Three {
-    Sandbox sandbox;
+struct Three : Configured {
     Daemon daemon;
 
-    Three() {
-        for (const int mtu : {1300, 1350, 1400}) {
+    Three() : Configured(web_with(1300)) {
+        await(1, 1300);
+        for (const int mtu : {1350, 1400}) {
             sandbox.write_config("web.toml", web_with(mtu));
-            REQUIRE(eventually([&] { return mtu_of("web") == mtu && converged(sandbox); }));
-            const auto wanted = static_cast<std::size_t>((mtu - 1250) / 50);
-            REQUIRE(eventually([&] { return generations(sandbox).size() == wanted; }));
+            await(static_cast<std::size_t>((mtu - 1250) / 50), mtu);
         }
+    }
+
+    void await(std::size_t wanted, int mtu) const {
+        REQUIRE(eventually([&] { return mtu_of("web") == mtu && converged(sandbox); }));
+        REQUIRE(eventually([&] { return generations(sandbox).size() == wanted; }));
     }
 };
 

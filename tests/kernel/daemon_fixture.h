@@ -14,6 +14,14 @@ address = ["10.1.1.1/24"]
 peer = { name = "web0", address = ["10.1.1.2/24"] }
 )";
 
+/// A sandbox whose web.toml is written before a daemon starts: one that is there first may find no file, or
+/// half of it, and has a generation of that.
+struct Configured {
+    Sandbox sandbox;
+
+    explicit Configured(const std::string& text) { sandbox.write_config("web.toml", text); }
+};
+
 /// partd, ended with SIGTERM when it goes.
 class Daemon {
 public:
