@@ -145,11 +145,8 @@ void write_out(int fd, std::string_view text) {
 // The caller's side while the program runs.
 class Relay {
 public:
-    Relay(pid_t child, Fd master, int signals)
-        : child_(child),
-          master_(std::move(master)),
-          process_(static_cast<int>(syscall(SYS_pidfd_open, child, 0))),
-          signals_(signals) {}
+    Relay(pid_t child, Fd process, Fd master, int signals)
+        : child_(child), process_(std::move(process)), master_(std::move(master)), signals_(signals) {}
 
     // Until the program has ended and all that it wrote is out.
     void run() {
@@ -234,8 +231,8 @@ private:
     }
 
     pid_t child_;
-    Fd master_;
     Fd process_;
+    Fd master_;
     int signals_;
     int terminal_ = first_terminal();
     bool reads_input_ = false;
@@ -319,6 +316,10 @@ Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan&
         }
     }
     const sigset_t signals = forwarded_signals();
+    const Fd caught(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!caught) {
+        return fail_errno("listen to signals for the program").error();
+    }
     sigset_t before;
     sigprocmask(SIG_BLOCK, &signals, &before);
     const pid_t child = fork();
@@ -333,15 +334,15 @@ Error run_session(const Cgroups& cgroups, const Entry& entry, const SessionPlan&
         _exit(1);
     }
     theirs.close();
-    const Fd caught(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    auto master = await_start(ours, caught.get(), child);
+    Fd process(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+    auto master = process ? await_start(ours, caught.get(), child) : fail_errno("watch the program");
     if (!master) {
         kill(child, SIGKILL);
         waitpid(child, nullptr, 0);
         return master.error();
     }
     ::signal(SIGPIPE, SIG_IGN);  // the terminal is put back whoever stops listening
-    Relay(child, std::move(*master), caught.get()).run();
+    Relay(child, std::move(process), std::move(*master), caught.get()).run();
     end_alike(child);
 }
 

@@ -1,3 +1,4 @@
+#include "daemon_fixture.h"
 #include "host_view.h"
 
 #include <sys/stat.h>
@@ -156,6 +157,32 @@ TEST_CASE("exec: what cannot be entered is said", "[exec]") {
     check("../../etc");
     sandbox.apply();
     CHECK(sandbox.partctl({"exec", "workshop"}).code == 2);
+}
+
+TEST_CASE("exec: whatever call fails, it says so or does without", "[exec][failure]") {
+    Sandbox sandbox;
+    sandbox.write_config("iso.toml", "[partition.iso]\nnamespaces = [\"net\", \"pid\", \"mnt\", \"uts\"]\n");
+    sandbox.apply();
+    const auto trace = sandbox.scratch() + "/trace";
+    for (const std::string call : {"clone", "setns", "socketpair", "signalfd4", "pidfd_open", "close_range",
+                                   "fchdir", "openat2", "open_tree", "mount_setattr", "fsopen", "mount",
+                                   "setsid", "prctl", "keyctl", "execveat", "prlimit64"}) {
+        // strace counts the calls of each process for itself.
+        for (int nth = 1; nth < 20; ++nth) {
+            const auto done = run({"strace", "-E", kNoLeaks, "-f", "-qq", "-o", trace, "-e", "trace=" + call,
+                                   "-e", "inject=" + call + ":error=EMFILE:when=" + std::to_string(nth),
+                                   PARTCTL, "exec", "iso", "--", "sh", "-c", "echo begun; exit 41"},
+                                  {.input = {}, .timeout = 10s});
+            if (occurrences(read_file(trace), "(INJECTED)") == 0) {
+                break;
+            }
+            INFO(call << " " << nth << ": " << done.code << " " << done.text() << read_file(trace));
+            CHECK_FALSE(done.timed_out);
+            // As if nothing had been, or with the kernel's words before the program began.
+            CHECK(((done.code == 41 && done.out == "begun\n") ||
+                   (done.code > 0 && done.code <= 127 && done.out.empty() && !done.err.empty())));
+        }
+    }
 }
 
 TEST_CASE("exec: into a partition that has no network namespace of its own", "[exec]") {
