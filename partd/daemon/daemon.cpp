@@ -229,19 +229,14 @@ bool Daemon::read_files() {
 
 void Daemon::carry_out(Scope scope) {
     scope = engine_->parts().closed(std::move(scope));
-    // Many one by one cost more than all at once.
-    constexpr std::size_t kMany = 8;
-    if (scope.owners.size() > kMany && scope.owners.size() * kMany > engine_->parts().owners().size()) {
-        scope = {};
-    }
     const auto begin = Clock::now();
     repairing_ = drift_;
     auto done = engine_->apply({.options = {.held = backoff_.held(begin),
                                             .scope = scope,
                                             .before_look =
-                                                [&] {
+                                                [&](const Scope& looked_at) {
                                                     loop_->still_alive();
-                                                    hear(scope);
+                                                    hear(looked_at);
                                                 }},
                                 .origin = "the files"});
     looked_ = Clock::now();
@@ -293,8 +288,10 @@ void Daemon::plan_next(Clock::time_point now) {
         again_->disarm();
     }
     resync_->arm(engine_->settings().resync);
-    if (const auto waiting = engine_->waiting()) {
-        confirm_->arm(time_left(*waiting));
+    if (const auto waiting = engine_->waiting(); !waiting) {
+        confirm_->arm(kAskAgain);
+    } else if (*waiting) {
+        confirm_->arm(time_left(**waiting));
     } else {
         confirm_->disarm();
     }
@@ -302,12 +299,17 @@ void Daemon::plan_next(Clock::time_point now) {
 }
 
 void Daemon::confirm_time_is_over() {
-    const auto waiting = engine_->waiting();
-    if (!waiting) {
+    const auto read = engine_->waiting();
+    if (!read || (*read && time_left(**read).count() > 0)) {
+        confirm_->arm(read ? time_left(**read) : kAskAgain);
         return;
     }
+    if (!*read) {
+        return;
+    }
+    const Confirmation& waiting = **read;
     repairing_ = false;
-    const auto back = engine_->go_back(*waiting, {.origin = "nobody confirmed in time"});
+    const auto back = engine_->go_back(waiting, {.origin = "nobody confirmed in time"});
     if (!back) {
         say({.what = "rolled-back", .message = "going back failed: " + back.error().message, .bad = true});
         constexpr milliseconds kPause{1000};
@@ -316,7 +318,7 @@ void Daemon::confirm_time_is_over() {
     }
     say({.what = "rolled-back",
          .message = fmt::format(
-             "nobody confirmed in time: the host is as generation {} says again{}", waiting->generation,
+             "nobody confirmed in time: the host is as generation {} says again{}", waiting.generation,
              back->differing.empty() ? ", and as it stood before"
                                      : "; not as it stood before: " + join(back->differing, "; ")),
          .bad = !back->differing.empty()});

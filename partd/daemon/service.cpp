@@ -42,7 +42,7 @@ std::string Daemon::state() const {
 
 std::uint64_t Daemon::confirm_in() const {
     const auto waiting = engine_->waiting();
-    return waiting ? static_cast<std::uint64_t>(time_left(*waiting).count()) : 0;
+    return waiting && *waiting ? static_cast<std::uint64_t>(time_left(**waiting).count()) : 0;
 }
 
 std::vector<std::string> Daemon::partitions() const {
@@ -60,7 +60,7 @@ const Resource* Daemon::partition(const std::string& name) const {
 }
 
 std::vector<std::string> Daemon::paused() const {
-    const auto names = partd::paused(engine_->paths());
+    const auto names = partd::paused(engine_->paths()).value_or(std::set<std::string>());
     return {names.begin(), names.end()};
 }
 

@@ -252,7 +252,7 @@ std::optional<pid_t> find_init(const std::set<pid_t>& likely, const Namespace& p
     if (const auto found = std::ranges::find_if(likely, is_init); found != likely.end()) {
         return *found;
     }
-    const auto all = all_processes();
+    const auto all = all_processes().value_or(std::vector<pid_t>());
     const auto found = std::ranges::find_if(all, is_init);
     return found == all.end() ? std::nullopt : std::optional(*found);
 }

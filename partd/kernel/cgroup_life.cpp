@@ -15,23 +15,29 @@ namespace partd::kernel {
 
 namespace {
 
-void collect_processes(const std::string& path, std::set<pid_t>& found) {
-    const std::string text = read_file(path + "/cgroup.procs").value_or("");
-    for (const std::string_view word : words(text)) {
+Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
+    const auto text = read_file(path + "/cgroup.procs");
+    if (!text) {
+        return text.error().is_shortage() ? std::unexpected(text.error()) : Result<>();
+    }
+    for (const std::string_view word : words(*text)) {
         if (const auto pid = parse_number(word)) {
             found.insert(static_cast<pid_t>(*pid));
         }
     }
     if (!has_directories(path)) {
-        return;
+        return {};
     }
-    for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
+    const auto names = list_if_there(path);
+    PARTD_TRY(names);
+    for (const std::string& name : *names) {
         struct stat st{};
         const std::string inner = fmt::format("{}/{}", path, name);
         if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
-            collect_processes(inner, found);
+            PARTD_TRY(collect_processes(inner, found));
         }
     }
+    return {};
 }
 
 // Moves the calling process.
@@ -63,9 +69,9 @@ Result<> enter_group(std::vector<std::string> directories) {
 
 }  // namespace
 
-std::set<pid_t> Cgroups::processes(const std::string& group) const {
+Result<std::set<pid_t>> Cgroups::processes(const std::string& group) const {
     std::set<pid_t> found;
-    collect_processes(home(group), found);
+    PARTD_TRY(collect_processes(home(group), found));
     found.erase(0);  // processes of an outer pid namespace
     return found;
 }
@@ -130,7 +136,7 @@ std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
 }
 
 CgroupUse Cgroups::use(const std::string& group) const {
-    CgroupUse use{.memory = memory(group), .processes = processes(group).size()};
+    CgroupUse use{.memory = memory(group), .processes = processes(group).value_or(std::set<pid_t>()).size()};
     if (!unified_.empty()) {
         const std::string text = read_file(unified_ + "/" + group + "/cpu.stat").value_or("");
         const auto parts = words(std::string_view(text).substr(0, text.find('\n')));

@@ -288,10 +288,7 @@ Result<> collect_marked(const Cgroups& cgroups, const std::string& group, std::v
     if (!has_directories(directory)) {
         return {};
     }
-    auto names = list_directory(directory);
-    if (!names && names.error().code == ENOENT) {
-        return {};  // it went meanwhile
-    }
+    auto names = list_if_there(directory);
     PARTD_TRY(names);
     for (const std::string& name : *names) {
         if (name.ends_with(".slice")) {

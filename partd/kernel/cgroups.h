@@ -79,7 +79,7 @@ public:
     // Our groups, from their marks, those above first; an error when they cannot all be listed.
     [[nodiscard]] Result<std::vector<MarkedGroup>> marked() const;
     // Processes in the group and those below it.
-    [[nodiscard]] std::set<pid_t> processes(const std::string& group) const;
+    [[nodiscard]] Result<std::set<pid_t>> processes(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own
     // below it where systemd is the writer; an error where that would stop it.
     Result<> join(const std::string& group, const Scope& scope) const;

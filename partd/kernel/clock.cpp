@@ -28,10 +28,22 @@ std::chrono::milliseconds since_boot() {
                                                                  std::chrono::nanoseconds(now.tv_nsec));
 }
 
-std::string boot_id() {
+namespace {
+std::string the_boot_id;
+}  // namespace
+
+Result<> learn_boot_id() {
     sd_id128_t id{};
+    if (const int result = sd_id128_get_boot(&id); result < 0) {
+        return fail(-result, "read /proc/sys/kernel/random/boot_id");
+    }
     std::array<char, SD_ID128_STRING_MAX> text{};
-    return sd_id128_get_boot(&id) < 0 ? "unknown" : sd_id128_to_string(id, text.data());
+    the_boot_id = sd_id128_to_string(id, text.data());
+    return {};
+}
+
+const std::string& boot_id() {
+    return the_boot_id;
 }
 
 }  // namespace partd::kernel

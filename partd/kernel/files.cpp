@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -193,6 +194,23 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
     return names;
 }
 
+namespace {
+
+template <class T>
+Result<T> unless_absent(Result<T> read) {
+    return !read && read.error().code == ENOENT ? Result<T>(T()) : std::move(read);
+}
+
+}  // namespace
+
+Result<std::string> read_if_there(const std::string& path) {
+    return unless_absent(read_file(path));
+}
+
+Result<std::vector<std::string>> list_if_there(const std::string& path) {
+    return unless_absent(list_directory(path));
+}
+
 bool exists(const std::string& path) {
     return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -261,8 +279,12 @@ Result<Fd> lock_file(const std::string& path) {
 }
 
 std::string get_xattr(const std::string& path, const std::string& name) {
-    std::array<char, 65536> buffer;
-    const ssize_t size = getxattr(path.c_str(), name.c_str(), buffer.data(), buffer.size());
+    constexpr std::size_t kMostly = 256;  // the kernel makes a buffer of the size that it is told
+    std::array<char, XATTR_SIZE_MAX> buffer;
+    ssize_t size = getxattr(path.c_str(), name.c_str(), buffer.data(), kMostly);
+    if (size < 0 && errno == ERANGE) {
+        size = getxattr(path.c_str(), name.c_str(), buffer.data(), buffer.size());
+    }
     return size < 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(size));
 }
 

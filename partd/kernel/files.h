@@ -17,6 +17,8 @@ Result<Fd> open_below(int directory, const std::string& name, int flags, unsigne
 // The whole file, at most `most` bytes; more is EFBIG.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
 Result<std::string> read_fd(int fd, std::size_t most);
+// The same of a file of partd's own; "" when there is none.
+Result<std::string> read_if_there(const std::string& path);
 // One write(2) to an existing file of procfs, sysfs or cgroupfs.
 Result<> write_kernel_file(const std::string& path, std::string_view text);
 // Replaces the file as a whole: a reader sees the old text or the new one. One writer at a time; what a
@@ -32,6 +34,8 @@ std::string file_stamp(const std::string& path);
 Result<> make_directories(const std::string& path, unsigned mode = 0755);
 // The names in a directory, sorted, without "." and ".."; ENOENT is an error.
 Result<std::vector<std::string>> list_directory(const std::string& path);
+// The same; none when there is no such directory.
+Result<std::vector<std::string>> list_if_there(const std::string& path);
 // Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
 bool has_directories(const std::string& path);
 bool exists(const std::string& path);

@@ -1,5 +1,7 @@
 #include "kernel/host.h"
 
+#include "kernel/clock.h"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,11 +9,14 @@
 namespace partd::kernel {
 
 Result<Host> Host::open(Paths paths) {
+    PARTD_TRY(learn_boot_id());
     auto self = Netns::current();
     PARTD_TRY(self);
     auto cgroups = Cgroups::find(paths.root);
     PARTD_TRY(cgroups);
-    return Host(std::move(paths), std::move(*self), std::move(*cgroups));
+    const auto user_namespace = owner_of(self->fd());
+    PARTD_TRY(user_namespace);
+    return Host(std::move(paths), std::move(*self), std::move(*cgroups), *user_namespace);
 }
 
 Netns* Host::find_open(const std::string& name) {
@@ -50,8 +55,12 @@ std::string Host::group_of(std::string_view owner) {
         return known->second;
     }
     groups_.clear();
-    // When they cannot be listed it has none for now; who looks at all of them is told why.
-    for (MarkedGroup& group : cgroups_.marked().value_or(std::vector<MarkedGroup>())) {
+    auto all = cgroups_.marked();
+    if (!all) {
+        groups_listed_ = std::unexpected(std::move(all).error());
+        return "";
+    }
+    for (MarkedGroup& group : *all) {
         groups_.emplace(std::move(group.owner), std::move(group.path));
     }
     const auto found = groups_.find(owner);
@@ -183,6 +192,7 @@ void Host::doubt_all() {
     directory_.forget();
     pins_.forget();
     users_.clear();
+    groups_listed_ = {};
     if (Systemd* systemd = cgroups_.systemd()) {
         systemd->close();  // it tells everybody who listens of all units
     }

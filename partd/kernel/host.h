@@ -62,8 +62,10 @@ public:
     // The inode of the user namespace that is the host's.
     [[nodiscard]] std::optional<ino_t> user_namespace() const { return user_namespace_; }
     [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
-    // The cgroup that carries that owner's mark; "" when none does.
+    // The cgroup that carries that owner's mark; "" when none does, or when they cannot be listed.
     std::string group_of(std::string_view owner);
+    // Whether they could be since doubt_all().
+    [[nodiscard]] const Result<>& groups_listed() const { return groups_listed_; }
     // Remembers one that was just made.
     void note_group(const std::string& owner, const std::string& group) { groups_[owner] = group; }
     // What stands at that name below /run/netns.
@@ -110,13 +112,13 @@ public:
     void forget_all();
 
 private:
-    Host(Paths paths, Netns self, Cgroups cgroups)
+    Host(Paths paths, Netns self, Cgroups cgroups, std::optional<ino_t> user_namespace)
         : paths_(std::move(paths)),
           directory_(paths_.netns()),
           pins_(paths_.pins()),
           cgroups_(std::move(cgroups)),
           self_(std::move(self)),
-          user_namespace_(owner_of(self_.fd())) {}
+          user_namespace_(user_namespace) {}
 
     Paths paths_;
     NetnsDirectory directory_;
@@ -138,6 +140,7 @@ private:
     std::map<std::string, int> next_index_;
     int highest_ = 0;  // index of any interface of the host's that was seen
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
+    Result<> groups_listed_;
     std::optional<nft::Nftables> nftables_;
     std::optional<std::chrono::milliseconds> patience_;
     std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when

@@ -83,19 +83,23 @@ Result<Namespace> Namespace::of_children(pid_t pid, NamespaceType type) {
 
 namespace {
 
-std::optional<ino_t> related(int fd, unsigned long request) {
+Result<std::optional<ino_t>> related(int fd, unsigned long request) {
     const Fd other(ioctl(fd, request));
+    if (auto failed = fail_errno("open a namespace's owner or parent");
+        !other && failed.error().is_shortage()) {
+        return failed;
+    }
     struct stat st{};
     return other && fstat(other.get(), &st) == 0 ? std::optional(st.st_ino) : std::nullopt;
 }
 
 }  // namespace
 
-std::optional<ino_t> owner_of(int fd) {
+Result<std::optional<ino_t>> owner_of(int fd) {
     return related(fd, NS_GET_USERNS);
 }
 
-std::optional<ino_t> parent_of(int fd) {
+Result<std::optional<ino_t>> parent_of(int fd) {
     return related(fd, NS_GET_PARENT);
 }
 

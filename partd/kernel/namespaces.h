@@ -56,9 +56,9 @@ private:
 };
 
 // What ioctl_ns(2) tells about a namespace: the inode of the user namespace that owns it, and of its parent
-// (pid and user namespaces). nullopt when that is out of sight.
-std::optional<ino_t> owner_of(int fd);
-std::optional<ino_t> parent_of(int fd);
+// (pid and user namespaces). nullopt when that is out of sight; an error for want of descriptors or memory.
+Result<std::optional<ino_t>> owner_of(int fd);
+Result<std::optional<ino_t>> parent_of(int fd);
 // The user that made a user namespace, or the one that owns a namespace of another type.
 std::optional<uid_t> owner_uid_of(int fd);
 

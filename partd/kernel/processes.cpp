@@ -20,9 +20,11 @@
 
 namespace partd::kernel {
 
-std::vector<pid_t> all_processes() {
+Result<std::vector<pid_t>> all_processes() {
+    const auto names = list_directory("/proc");
+    PARTD_TRY(names);
     std::vector<pid_t> pids;
-    for (const std::string& name : list_directory("/proc").value_or(std::vector<std::string>())) {
+    for (const std::string& name : *names) {
         if (const auto pid = parse_number(name)) {
             pids.push_back(static_cast<pid_t>(*pid));
         }
@@ -52,9 +54,11 @@ std::string command_of(pid_t pid) {
 
 }  // namespace
 
-std::vector<Process> list_processes() {
+Result<std::vector<Process>> list_processes() {
+    const auto pids = all_processes();
+    PARTD_TRY(pids);
     std::vector<Process> processes;
-    for (const pid_t pid : all_processes()) {
+    for (const pid_t pid : *pids) {
         struct stat st{};
         if (stat(fmt::format("/proc/{}", pid).c_str(), &st) != 0) {
             continue;
@@ -70,9 +74,11 @@ std::vector<Process> list_processes() {
     return processes;
 }
 
-std::multimap<ino_t, pid_t> processes_by_namespace(std::span<const NamespaceType> types) {
+Result<std::multimap<ino_t, pid_t>> processes_by_namespace(std::span<const NamespaceType> types) {
+    const auto pids = all_processes();
+    PARTD_TRY(pids);
     std::multimap<ino_t, pid_t> found;
-    for (const pid_t pid : all_processes()) {
+    for (const pid_t pid : *pids) {
         for (const NamespaceType type : types) {
             if (const auto inode = namespace_of(pid, type)) {
                 found.emplace(*inode, pid);

@@ -30,11 +30,11 @@ struct Process {
 };
 
 // The numbers of all processes of the host.
-std::vector<pid_t> all_processes();
+Result<std::vector<pid_t>> all_processes();
 // All processes that can be looked at now; what ends meanwhile is left out.
-std::vector<Process> list_processes();
+Result<std::vector<Process>> list_processes();
 // Processes by the inodes of their namespaces, of these types; one pass over /proc.
-std::multimap<ino_t, pid_t> processes_by_namespace(std::span<const NamespaceType> types);
+Result<std::multimap<ino_t, pid_t>> processes_by_namespace(std::span<const NamespaceType> types);
 
 // The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
 std::optional<int> signal_number(std::string_view text);

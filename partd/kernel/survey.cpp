@@ -32,7 +32,7 @@ std::optional<ino_t> namespace_inode(pid_t process, std::string_view type) {
 std::map<std::string, pid_t> running_programs() {
     std::map<std::string, pid_t> programs;
     const auto here = namespace_inode(getpid(), "net");
-    for (const pid_t process : all_processes()) {
+    for (const pid_t process : all_processes().value_or(std::vector<pid_t>())) {
         // A thread of the kernel has no program.
         if (namespace_inode(process, "net") == here &&
             !read_file(fmt::format("/proc/{}/cmdline", process)).value_or("").empty()) {

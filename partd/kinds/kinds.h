@@ -80,7 +80,7 @@ struct Doing {
     std::vector<std::pair<Key, std::string>> learnt = {};
     std::vector<kernel::Forwarded> forwards = {};  // that end: their connections are looked for together
     // All processes by network namespace; listed once.
-    const std::multimap<ino_t, pid_t>& processes();
+    Result<const std::multimap<ino_t, pid_t>*> processes();
     std::optional<std::multimap<ino_t, pid_t>> listed = {};
 };
 

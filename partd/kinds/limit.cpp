@@ -70,12 +70,15 @@ Place place_of(const kernel::Cgroups& cgroups, const std::string& controller, co
 
 // What the kernel has for a key, in the v2 form; the wanted value itself when that is what it would have
 // written.
-std::string read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
+Result<std::string> read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
     const CgroupFiles files = files_of(wanted.key, wanted.value, cgroups);
     std::vector<std::string> differing;
     for (const CgroupFile& file : files.files) {
         const auto place = place_of(cgroups, files.controller, wanted.group, file);
         const auto text = kernel::read_file(place.path);
+        if (!text && text.error().is_shortage()) {
+            return std::unexpected(text.error());
+        }
         if (!text || !same_cgroup_value(*text, place.value)) {
             differing.emplace_back(text ? trim(*text) : "none");
         }
@@ -100,15 +103,17 @@ Result<> observe(Look& look) {
             const Limit asked = wanted != nullptr ? wanted->spec.as<Limit>()
                                                   : Limit{group, key, std::string(default_of(key))};
             // The mark holds what was asked for: a v1 file would say it in its own way.
-            const std::string value = wanted != nullptr ? read_value(cgroups, asked)
-                                                        : kernel::get_xattr(cgroups.home(group), attribute);
+            const auto value = wanted != nullptr
+                                   ? read_value(cgroups, asked)
+                                   : Result<std::string>(kernel::get_xattr(cgroups.home(group), attribute));
+            PARTD_TRY(value);
             const Key cgroup{&kCgroup.kind, group};
             look.add({.key = limit_key(group, key),
-                      .spec = Spec(Limit{group, key, value}),
+                      .spec = Spec(Limit{group, key, *value}),
                       .owner = owner == "partd" ? "" : owner,
                       .needs = {cgroup},
                       .within = {cgroup},
-                      .claims = claims_of(group, key, value),
+                      .claims = claims_of(group, key, *value),
                       .marked = true});
         }
     }
@@ -154,10 +159,12 @@ Result<bool> write_property(const kernel::Cgroups& cgroups, const Limit& limit, 
     const std::string unit = kernel::unit_of(limit.group);
     PARTD_TRY(systemd->set_properties(unit, *properties));
     PARTD_TRY(keep_oom_group(cgroups, limit.group));
-    if (const std::string found = reset ? limit.value : read_value(cgroups, limit); found != limit.value) {
+    const auto found = reset ? Result<std::string>(limit.value) : read_value(cgroups, limit);
+    PARTD_TRY(found);
+    if (*found != limit.value) {
         return fail(
             fmt::format("systemd took {} for {}, but the kernel has \"{}\" in {}: see journalctl -b _PID=1",
-                        properties->back().name, unit, found, limit.key));
+                        properties->back().name, unit, *found, limit.key));
     }
     return true;
 }

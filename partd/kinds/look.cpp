@@ -78,9 +78,13 @@ void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, c
                   .holder = "cannot be looked at: " + why.message});
 }
 
-const std::multimap<ino_t, pid_t>& Doing::processes() {
-    return listed ? *listed
-                  : listed.emplace(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net}));
+Result<const std::multimap<ino_t, pid_t>*> Doing::processes() {
+    if (!listed) {
+        auto all = kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net});
+        PARTD_TRY(all);
+        listed = std::move(*all);
+    }
+    return &*listed;
 }
 
 }  // namespace partd

@@ -61,7 +61,7 @@ std::set<std::string> names_to_look_at(const Look& look) {
 bool find_again(Look& look, const std::string& name, const LedgerEntry& known) {
     const std::string group = known.identity.empty() ? "" : look.host.group_of(name);
     const auto processes = group.empty() ? std::set<pid_t>() : look.host.cgroups().processes(group);
-    for (const pid_t process : processes) {
+    for (const pid_t process : processes.value_or(std::set<pid_t>())) {
         auto ns = kernel::Namespace::of_process(process, NamespaceKind::Net);
         auto netns = ns ? kernel::Netns::from(std::move(*ns).release()) : std::unexpected(ns.error());
         if (netns && std::to_string(netns->cookie()) == known.identity) {
@@ -102,10 +102,11 @@ Result<> observe_one(Look& look, const std::string& name) {
     if (lo == (*links)->end()) {
         return fail("network namespace " + name + " has no loopback interface");
     }
+    auto owner = owner_text(look.host, name, (*netns)->fd());
+    PARTD_TRY(owner);
     Resource& found =
         look.add({.key = netns_key(name),
-                  .spec = Spec(NetworkNamespace{name, lo->up, lo->alias,
-                                                owner_text(look.host, name, (*netns)->fd()), !unnamed}),
+                  .spec = Spec(NetworkNamespace{name, lo->up, lo->alias, std::move(*owner), !unnamed}),
                   .owner = name,
                   .marked = lo->alias == mark_of(name),
                   .holder = fmt::format("{} is a network namespace that partd did not make (cookie {})",

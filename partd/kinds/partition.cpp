@@ -163,11 +163,14 @@ Result<> observe(Look& look) {
 }
 
 // Everybody in the partition's cgroup or network namespace.
-std::set<pid_t> residents(Doing& doing, const Partition& partition) {
+Result<std::set<pid_t>> residents(Doing& doing, const Partition& partition) {
     auto found = doing.host.cgroups().processes(partition.group);
+    PARTD_TRY(found);
     if (const auto netns = doing.host.netns(partition.name)) {
-        const auto [begin, end] = doing.processes().equal_range((*netns)->inode());
-        std::transform(begin, end, std::inserter(found, found.end()),
+        const auto all = doing.processes();
+        PARTD_TRY(all);
+        const auto [begin, end] = (*all)->equal_range((*netns)->inode());
+        std::transform(begin, end, std::inserter(*found, found->end()),
                        [](const auto& entry) { return entry.second; });
     }
     return found;
@@ -191,13 +194,14 @@ Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids)
 
 Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
     auto pids = residents(doing, partition);
-    PARTD_TRY(may_end(doing, partition, pids));
-    if (pids.empty()) {
+    PARTD_TRY(pids);
+    PARTD_TRY(may_end(doing, partition, *pids));
+    if (pids->empty()) {
         return {};
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
-    doing.batch.end({std::move(pids), partition.stop_timeout}, number, partition.name,
+    doing.batch.end({std::move(*pids), partition.stop_timeout}, number, partition.name,
                     [&cgroups = doing.host.cgroups(), group = partition.group] { cgroups.kill(group); });
     return {};
 }
@@ -234,7 +238,9 @@ Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type
     if (!where || group.empty() || !partition) {
         return {};
     }
-    auto pids = doing.host.cgroups().processes(group);
+    auto found = doing.host.cgroups().processes(group);
+    PARTD_TRY(found);
+    auto& pids = *found;
     std::erase_if(pids, [&](pid_t pid) {
         const auto its = kernel::Namespace::of_process(pid, type);
         return !its || its->inode() != where->inode();

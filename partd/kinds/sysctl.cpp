@@ -212,14 +212,17 @@ bool stays_on(const Sysctl& sysctl) {
     return sysctl.netns.empty() && (sysctl.path == kForwarding4 || sysctl.path == kForwarding6);
 }
 
-void observe_one(Look& look, const Key& key, const Sysctl& sysctl) {
+Result<> observe_one(Look& look, const Key& key, const Sysctl& sysctl) {
     const bool there =
         sysctl.netns.empty() || std::ranges::find(look.netns, sysctl.netns) != look.netns.end();
     const auto value = there ? read_value(look, sysctl) : fail("");
     const LedgerEntry* entry = look.ledger.find({kSysctl.kind.name, key.name});
     const Resource* wanted = look.desired.find(key);
+    if (!value && value.error().is_shortage()) {
+        return std::unexpected(value.error());
+    }
     if (!value || (wanted == nullptr && (entry == nullptr || stays_on(sysctl)))) {
-        return;
+        return {};
     }
     // A parameter is always there: ours is the value, and what it was before goes to the ledger.
     Resource found{
@@ -236,6 +239,7 @@ void observe_one(Look& look, const Key& key, const Sysctl& sysctl) {
         found.needs = found.within = {netns_key(sysctl.netns)};
     }
     look.observed.add(std::move(found));
+    return {};
 }
 
 // The namespace and path that a key's name stands for.
@@ -248,15 +252,17 @@ Sysctl parse_key(const std::string& name) {
 }
 
 Result<> observe(Look& look) {
-    look.for_wanted(kSysctl.kind,
-                    [&](const Resource& wanted) { observe_one(look, wanted.key, wanted.spec.as<Sysctl>()); });
+    Result<> seen;
+    look.for_wanted(kSysctl.kind, [&](const Resource& wanted) {
+        seen = seen ? observe_one(look, wanted.key, wanted.spec.as<Sysctl>()) : seen;
+    });
     for (const std::string& name : look.names_of(kSysctl.kind)) {
         const Key key{&kSysctl.kind, name};
         if (look.desired.find(key) == nullptr) {
-            observe_one(look, key, parse_key(name));
+            seen = seen ? observe_one(look, key, parse_key(name)) : seen;
         }
     }
-    return {};
+    return seen;
 }
 
 // Routes that the host learns from router advertisements vanish with forwarding, unless their interfaces say

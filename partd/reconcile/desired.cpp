@@ -8,6 +8,7 @@
 #include "reconcile/rollback.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -115,15 +116,21 @@ Result<std::vector<TextFile>> files_of_generation(const kernel::Paths& paths, st
         return std::vector<TextFile>();
     }
     auto found = History(paths.history()).find(number);
-    if (!found) {
+    PARTD_TRY(found);
+    if (!*found) {
         return fail(fmt::format("there is no generation {}: see partctl history", number));
     }
-    return std::move(found->files);
+    return std::move((*found)->files);
 }
 
 // Files that were rolled back and have not been touched since say nothing.
 Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& options, Desired& desired) {
-    const auto rolled_back = options.as_written ? std::nullopt : read_rolled_back(paths);
+    if (options.as_written) {
+        return {};
+    }
+    const auto read = read_rolled_back(paths);
+    PARTD_TRY(read);
+    const auto& rolled_back = *read;
     if (!rolled_back || rolled_back->files != desired.written) {
         return {};
     }
@@ -144,13 +151,14 @@ Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& opti
 
 Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options) {
     const auto accepted = accepted_files(paths);
+    PARTD_TRY(accepted);
     Desired desired;
     if (options.generation) {
         auto files = files_of_generation(paths, *options.generation);
         PARTD_TRY(files);
         desired.files = std::move(*files);
     } else {
-        read_files(paths, accepted, options, desired);
+        read_files(paths, *accepted, options, desired);
         PARTD_TRY(stay_rolled_back(paths, options, desired));
     }
     if (options.extra) {
@@ -162,7 +170,7 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
     desired.compiled = config::compile(desired.files, pure_kinds());
     add_problems(desired.compiled.problems, desired);
     if (options.keep_going) {
-        keep_going(accepted, desired);
+        keep_going(*accepted, desired);
     }
     return desired;
 }
@@ -185,8 +193,13 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) 
     return kernel::write_atomically(paths.accepted(), all, 0600);
 }
 
-std::vector<TextFile> accepted_files(const kernel::Paths& paths) {
-    return decode_files(kernel::read_file(paths.accepted()).value_or(""));
+Result<std::vector<TextFile>> accepted_files(const kernel::Paths& paths) {
+    const auto text = kernel::read_if_there(paths.accepted());
+    if (!text && text.error().code == EACCES) {
+        return std::vector<TextFile>();  // of a user who checks files
+    }
+    PARTD_TRY(text);
+    return decode_files(*text);
 }
 
 }  // namespace partd

@@ -39,6 +39,6 @@ Result<Desired> load_files(std::vector<TextFile> files);
 
 // Remembers the files as good: from now on they are what a broken one falls back to.
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);
-std::vector<TextFile> accepted_files(const kernel::Paths& paths);
+Result<std::vector<TextFile>> accepted_files(const kernel::Paths& paths);
 
 }  // namespace partd

@@ -44,8 +44,9 @@ Scope Engine::adopt(Desired desired) {
 // Most often one file of many was edited, and all was well before.
 std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
     const bool was_well = desired_.good() && desired_.notes.empty() && desired_.stale.empty();
+    const auto rolled_back = read_rolled_back(paths());
     if (options.extra || options.generation || options.as_written || !was_well || desired_.files.empty() ||
-        read_rolled_back(paths())) {
+        !rolled_back || *rolled_back) {
         return std::nullopt;
     }
     auto found = kernel::read_config_directories(paths().config(), config::kMaxFileSize, &memory_);
@@ -75,7 +76,8 @@ Result<Scope> Engine::load(DesiredOptions options) {
 
 Result<> Engine::note_way_back(const View& view, const EngineApply& request) {
     const auto last = history().last();
-    auto way = partd::way_back(view, request.options.scope, last ? last->number : 0, {});
+    PARTD_TRY(last);
+    auto way = partd::way_back(view, request.options.scope, *last ? (*last)->number : 0, {});
     if (!request.confirm) {
         return write_way_back(paths(), way);
     }
@@ -83,22 +85,28 @@ Result<> Engine::note_way_back(const View& view, const EngineApply& request) {
     return write_confirmation(paths(), way);
 }
 
-std::optional<Confirmation> Engine::way_back() const {
+Result<std::optional<Confirmation>> Engine::way_back() const {
     const auto numbers = history().numbers();
+    PARTD_TRY(numbers);
     auto way = read_way_back(paths());
-    const std::uint64_t before = numbers.size() < 2 ? 0 : numbers[numbers.size() - 2];
-    return way && !numbers.empty() && way->generation == before ? std::move(way) : std::nullopt;
+    PARTD_TRY(way);
+    const std::uint64_t before = numbers->size() < 2 ? 0 : numbers->at(numbers->size() - 2);
+    return *way && !numbers->empty() && (*way)->generation == before ? std::move(*way) : std::nullopt;
 }
 
 Result<bool> Engine::wait_for_confirmation(std::chrono::milliseconds patience) {
     constexpr std::chrono::minutes kRecent{10};
+    const auto already = waiting();
+    PARTD_TRY(already);
     const auto last = history().last();
+    PARTD_TRY(last);
     auto way = way_back();
-    if (!way || !last || std::chrono::system_clock::now() - last->time > kRecent) {
-        return false;
+    PARTD_TRY(way);
+    if (*already || !*way || !*last || std::chrono::system_clock::now() - (*last)->time > kRecent) {
+        return already->has_value();
     }
-    way->deadline = kernel::since_boot() + patience;
-    PARTD_TRY(write_confirmation(paths(), *way));
+    (*way)->deadline = kernel::since_boot() + patience;
+    PARTD_TRY(write_confirmation(paths(), **way));
     return true;
 }
 
@@ -110,7 +118,9 @@ Result<> Engine::confirm() {
 Result<Applied> Engine::apply(const EngineApply& request) {
     ApplyOptions options = request.options;
     options.parts = &parts_;
-    options.paused.merge(paused(paths()));
+    auto resting = paused(paths());
+    PARTD_TRY(resting);
+    options.paused.merge(*resting);
     options.delete_limit = settings_.delete_limit;
     if (request.confirm || generation_ == 0 || files_ != recorded_) {
         options.before_change = [&](const View& view) { return note_way_back(view, request); };
@@ -165,7 +175,9 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
 }
 
 Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& origin) {
-    const auto last = history().last();
+    const auto read = history().last();
+    PARTD_TRY(read);
+    const auto& last = *read;
     const bool same = last && hash_of(last->files) == files_;
     Generation generation =
         same

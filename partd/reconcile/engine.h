@@ -76,11 +76,11 @@ public:
     Result<Applied> apply(const EngineApply& request);
 
     // What waits to be confirmed, if anything does.
-    [[nodiscard]] std::optional<Confirmation> waiting() const { return read_confirmation(paths()); }
+    [[nodiscard]] Result<std::optional<Confirmation>> waiting() const { return read_confirmation(paths()); }
     // What is confirmed is not waited for again.
     Result<> confirm();
     // The way back from the document in force, where it is known.
-    [[nodiscard]] std::optional<Confirmation> way_back() const;
+    [[nodiscard]] Result<std::optional<Confirmation>> way_back() const;
     // Has what was applied within the last minutes wait to be confirmed after all. False when it is longer
     // ago, or the way back is not known.
     Result<bool> wait_for_confirmation(std::chrono::milliseconds patience);

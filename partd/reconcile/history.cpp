@@ -86,9 +86,11 @@ std::string History::path_of(std::uint64_t number) const {
     return fmt::format("{}/{:08}", directory_, number);
 }
 
-std::vector<std::uint64_t> History::numbers() const {
+Result<std::vector<std::uint64_t>> History::numbers() const {
     std::vector<std::uint64_t> all;
-    for (const std::string& name : kernel::list_directory(directory_).value_or(std::vector<std::string>())) {
+    const auto names = kernel::list_if_there(directory_);
+    PARTD_TRY(names);
+    for (const std::string& name : *names) {
         if (const auto number = parse_number(name)) {
             all.push_back(*number);
         }
@@ -97,14 +99,17 @@ std::vector<std::uint64_t> History::numbers() const {
     return all;
 }
 
-std::optional<Generation> History::find(std::uint64_t number) const {
-    return decode_generation(kernel::read_file(path_of(number)).value_or(""));
+Result<std::optional<Generation>> History::find(std::uint64_t number) const {
+    const auto text = kernel::read_if_there(path_of(number));
+    PARTD_TRY(text);
+    return decode_generation(*text);
 }
 
-std::optional<Generation> History::last() const {
+Result<std::optional<Generation>> History::last() const {
     const auto all = numbers();
-    for (const std::uint64_t number : std::views::reverse(all)) {
-        if (auto found = find(number)) {
+    PARTD_TRY(all);
+    for (const std::uint64_t number : std::views::reverse(*all)) {
+        if (auto found = find(number); !found || *found) {
             return found;
         }
     }
@@ -115,13 +120,14 @@ Result<std::uint64_t> History::record(Generation generation, std::size_t most) c
     PARTD_TRY(kernel::make_directories(directory_.substr(0, directory_.rfind('/')), 0711));
     PARTD_TRY(kernel::make_directories(directory_, 0700));
     auto all = numbers();
+    PARTD_TRY(all);
     if (generation.number == 0) {
-        generation.number = all.empty() ? 1 : all.back() + 1;
-        all.push_back(generation.number);
+        generation.number = all->empty() ? 1 : all->back() + 1;
+        all->push_back(generation.number);
     }
     PARTD_TRY(kernel::write_durably(path_of(generation.number), encode_generation(generation), 0600));
-    for (std::size_t i = 0; i + most < all.size(); ++i) {
-        PARTD_TRY(kernel::remove_file(path_of(all[i])));
+    for (std::size_t i = 0; i + most < all->size(); ++i) {
+        PARTD_TRY(kernel::remove_file(path_of(all->at(i))));
     }
     return generation.number;
 }

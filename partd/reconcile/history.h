@@ -35,9 +35,10 @@ public:
     explicit History(std::string directory) : directory_(std::move(directory)) {}
 
     // The numbers that there are, oldest first. Damaged ones are left out when they are read.
-    [[nodiscard]] std::vector<std::uint64_t> numbers() const;
-    [[nodiscard]] std::optional<Generation> find(std::uint64_t number) const;
-    [[nodiscard]] std::optional<Generation> last() const;
+    [[nodiscard]] Result<std::vector<std::uint64_t>> numbers() const;
+    // nullopt: there is none, or it is damaged.
+    [[nodiscard]] Result<std::optional<Generation>> find(std::uint64_t number) const;
+    [[nodiscard]] Result<std::optional<Generation>> last() const;
     // Writes it under its number, or under the next one when that is 0; returns the number. Keeps the last
     // `most`.
     Result<std::uint64_t> record(Generation generation, std::size_t most) const;

@@ -116,21 +116,22 @@ DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std
     return decoded.size > 0 && decoded.size >= size ? std::move(decoded) : DecodedLedger();
 }
 
-const Ledger& LedgerFile::read() {
+Result<> LedgerFile::read() {
     const std::string stamp = kernel::file_stamp(path_);
     if (stamp.empty() || stamp != stamp_) {
+        const auto text = kernel::read_if_there(path_);
+        PARTD_TRY(text);
         edits_.clear();
-        const std::string text = kernel::read_file(path_).value_or("");
         const auto noted = parse_number(kernel::get_xattr(path_, kSizeMark));
-        auto decoded = decode_ledger(text, kernel::boot_id(), noted.value_or(text.size()));
+        auto decoded = decode_ledger(*text, kernel::boot_id(), noted.value_or(text->size()));
         ledger_ = std::move(decoded.ledger);
         check_ = std::move(decoded.check);
         size_ = decoded.size;
         // What cannot be appended to is written as a whole.
-        first_size_ = noted && decoded.size == text.size() ? size_ : 0;
+        first_size_ = noted && decoded.size == text->size() ? size_ : 0;
         stamp_ = stamp;
     }
-    return ledger_;
+    return {};
 }
 
 void LedgerFile::set(Ledger::NameView name, LedgerEntry entry) {

@@ -43,8 +43,8 @@ class LedgerFile {
 public:
     explicit LedgerFile(std::string path) : path_(std::move(path)) {}
 
-    // Reads it again if somebody else wrote it.
-    const Ledger& read();
+    // Reads it again if somebody else wrote it; one that is not there is lost.
+    Result<> read();
     [[nodiscard]] const Ledger& get() const { return ledger_; }
 
     void set(Ledger::NameView name, LedgerEntry entry);

@@ -45,7 +45,9 @@ Scope Parts::closed(Scope scope) const {
             }
         }
     }
-    return scope;
+    constexpr std::size_t kMany = 8;
+    const bool are_many = scope.owners.size() > kMany && scope.owners.size() * kMany > by_owner_.size();
+    return scope.all || are_many ? Scope() : scope;
 }
 
 State Parts::part(const State& desired, const Scope& scope) const {

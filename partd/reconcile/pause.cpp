@@ -4,9 +4,10 @@
 
 namespace partd {
 
-std::set<std::string> paused(const kernel::Paths& paths) {
-    const auto names = kernel::list_directory(paths.paused()).value_or(std::vector<std::string>());
-    return {names.begin(), names.end()};
+Result<std::set<std::string>> paused(const kernel::Paths& paths) {
+    const auto names = kernel::list_if_there(paths.paused());
+    PARTD_TRY(names);
+    return std::set(names->begin(), names->end());
 }
 
 Result<> pause(const kernel::Paths& paths, const std::string& name) {

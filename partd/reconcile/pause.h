@@ -10,7 +10,7 @@ namespace partd {
 
 // Partitions and slices that an administrator works on by hand: partd leaves them as they are, until they are
 // resumed or the host boots.
-std::set<std::string> paused(const kernel::Paths& paths);
+Result<std::set<std::string>> paused(const kernel::Paths& paths);
 Result<> pause(const kernel::Paths& paths, const std::string& name);
 // One that is not paused is success.
 Result<> resume(const kernel::Paths& paths, const std::string& name);

@@ -3,11 +3,11 @@
 #include "kernel/files.h"
 #include "kinds/kinds.h"
 #include "plan/diff.h"
+#include "reconcile/records.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
-#include <map>
 #include <set>
 #include <thread>
 
@@ -16,12 +16,6 @@
 namespace partd {
 
 namespace {
-
-using Name = Ledger::NameView;
-
-Name name_of(const Key& key) {
-    return {key.kind->name, key.name};
-}
 
 // What was seen only because something that is looked at needs it is not judged.
 void keep_scope(const State& desired, const Scope& scope, State& observed) {
@@ -47,111 +41,13 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
                 std::move(looked).error().wrap(fmt::format("look at {}", kind->kind.name)));
         }
     }
+    PARTD_TRY(host.groups_listed());
     if (!scope.all) {
         keep_scope(desired, scope, view.observed);
     }
     view.hidden = look.hidden;
     view.unreadable = std::move(look.unreadable);
     return {};
-}
-
-// The namespace that is the host: the same names elsewhere are other objects.
-constexpr Name kHost{"host", "netns"};
-
-Result<LedgerEntry> check_host(kernel::Host& host, const Ledger& ledger) {
-    auto netns = host.netns("");
-    PARTD_TRY(netns);
-    const std::string cookie = std::to_string((*netns)->cookie());
-    const LedgerEntry* known = ledger.find(kHost);
-    if (known != nullptr && known->identity != cookie) {
-        return fail(
-            "this is another network namespace than the one that partd made its objects from: run it there "
-            "(on the host, not inside a partition)");
-    }
-    return LedgerEntry{.identity = cookie, .owner = "", .since = {}};
-}
-
-std::map<std::string_view, const Kind*> kinds_by_name() {
-    std::map<std::string_view, const Kind*> all;
-    for (const Kind* kind : pure_kinds()) {
-        all.emplace(kind->name, kind);
-    }
-    return all;
-}
-
-// The entries that a look would have found again, had their objects still been there.
-std::vector<Name> looked_at(const Ledger& ledger, const Scope& scope, const State& desired) {
-    static const auto kKinds = kinds_by_name();
-    std::vector<Name> names;
-    const auto take = [&](Name name, const std::string& owner) {
-        const auto kind = kKinds.find(name.first);
-        const bool covered = kind == kKinds.end()
-                                 ? scope.all
-                                 : scope.covers(*kind->second, owner) ||
-                                       desired.find({kind->second, std::string(name.second)}) != nullptr;
-        if (covered && name != kHost) {
-            names.push_back(name);
-        }
-    };
-    if (scope.all || !scope.channels.empty()) {
-        ledger.for_all([&](Name name, const LedgerEntry& entry) { take(name, entry.owner); });
-        return names;
-    }
-    std::set<std::string> owners = scope.owners;
-    std::ranges::transform(desired.all(), std::inserter(owners, owners.end()), &Resource::owner);
-    for (const std::string& owner : owners) {
-        std::ranges::for_each(ledger.of_owner(owner), [&](Name name) { take(name, owner); });
-    }
-    return names;
-}
-
-// Whether it may well be there, in a namespace that could not be looked at: of its owner, or of the partition
-// in whose namespace it is, with which the names of such objects begin.
-bool is_out_of_sight(const View& view, Name name, const LedgerEntry& entry) {
-    return view.unreadable.contains(entry.owner) ||
-           view.unreadable.contains(std::string(name.second.substr(0, name.second.find_first_of("/ "))));
-}
-
-// Puts into the ledger what is known for certain after a look: our objects that are there, since when.
-void confirm(View& view, const State& desired, const Scope& scope, LedgerFile& file) {
-    std::vector<Name> seen;
-    const auto time = std::chrono::system_clock::now();
-    for (const Resource& found : view.observed.all()) {
-        const Name name = name_of(found.key);
-        const LedgerEntry* old = file.get().find(name);
-        if (found.standing == Standing::Ours) {
-            seen.push_back(name);
-            if (old == nullptr && !file.get().lost) {
-                view.taken.emplace(name);
-            }
-            file.set(name, {.identity = found.identity,
-                            .owner = found.owner,
-                            .since = old != nullptr ? old->since : time});
-        } else if (found.marked) {
-            // Our mark on something that is not ours now (an intention that failed, say): what was known
-            // stays known.
-            seen.push_back(name);
-        }
-    }
-    if (view.hidden) {
-        return;
-    }
-    std::ranges::sort(seen);
-    for (const Name& name : looked_at(file.get(), scope, desired)) {
-        if (!std::ranges::binary_search(seen, name) && !is_out_of_sight(view, name, *file.get().find(name))) {
-            file.erase(name);
-        }
-    }
-}
-
-// Written before anything is made: whatever happens then, the ledger knows of it.
-void add_intentions(const Plan& plan, LedgerFile& file) {
-    const auto time = std::chrono::system_clock::now();
-    for (const Change& change : plan.changes) {
-        if (change.action == Action::Create) {
-            file.set(name_of(change.key), {.identity = "", .owner = change.owner, .since = time});
-        }
-    }
 }
 
 // Partitions and slices that would go, of those that are there.
@@ -167,7 +63,7 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
         return {};
     }
     std::set<std::string> there;
-    ledger.for_all([&](Name, const LedgerEntry& entry) { there.insert(entry.owner); });
+    ledger.for_all([&](Ledger::NameView, const LedgerEntry& entry) { there.insert(entry.owner); });
     there.erase("");
     const auto percent = static_cast<std::int64_t>(leaving.size() * 100);
     if (percent <= options.delete_limit * static_cast<std::int64_t>(there.size())) {
@@ -237,12 +133,17 @@ void forget_what_was_done(Execution& all, const Plan& left) {
 class Apply {
 public:
     Apply(kernel::Host& host, LedgerFile& ledger, const State& desired, const ApplyOptions& options)
-        : host_(host), ledger_(ledger), desired_(desired), options_(options), given_up_(options.held) {}
+        : host_(host),
+          ledger_(ledger),
+          desired_(desired),
+          options_(options),
+          scope_(options.scope),
+          given_up_(options.held) {}
 
     Result<Outcome> run() {
-        auto self = check_host(host_, ledger_.read());
+        auto self = check_host(host_, ledger_.get());
         PARTD_TRY(self);
-        ledger_.set(kHost, std::move(*self));
+        ledger_.set(kHostEntry, std::move(*self));
         constexpr int kMostRounds = 4;
         for (int round = 0; round <= kMostRounds; ++round) {
             auto view = observe_and_plan();
@@ -254,6 +155,7 @@ public:
             outcome_.plan.blocked = view->plan.blocked;
             forget_what_was_done(outcome_.execution, view->plan);
             note_left(view->plan);
+            const bool clear = is_clear(*view);
             Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
@@ -261,6 +163,9 @@ public:
             }
             PARTD_TRY(carry_out(plan));
             ++outcome_.rounds;
+            if (clear) {
+                narrow(plan);
+            }
         }
         return std::move(outcome_);
     }
@@ -272,6 +177,29 @@ private:
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
                    ? options_.before_change(view)
                    : Result<>();
+    }
+
+    // Whether it is seen and decided what all of the host lacks.
+    [[nodiscard]] bool is_clear(const View& view) const {
+        return !view.hidden && view.unreadable.empty() && view.plan.conflicts.empty() &&
+               view.plan.blocked.empty() && given_up_.empty() && options_.paused.empty();
+    }
+
+    // The rest of the host is as declared: after a plan that was done, only what it touched is looked at
+    // again.
+    void narrow(const Plan& plan) {
+        const Execution& all = outcome_.execution;
+        if (!options_.scope.all || options_.parts == nullptr || !all.failed.empty() || !all.skipped.empty() ||
+            !all.postponed.empty()) {
+            return;
+        }
+        scope_ = Scope::nothing();
+        for (const Change& change : plan.changes) {
+            scope_.add(*change.key.kind, change.owner);
+            scope_.all |= change.owner.empty() && change.key.kind->channel.empty();
+        }
+        scope_ = options_.parts->closed(std::move(scope_));
+        part_ = scope_.all ? State() : options_.parts->part(desired_, scope_);
     }
 
     void note_left(const Plan& plan) {
@@ -286,44 +214,24 @@ private:
     Result<View> observe_and_plan() {
         View view;
         if (options_.before_look) {
-            options_.before_look();
+            options_.before_look(scope_);
         }
-        PARTD_TRY(observe(host_, desired_, options_.scope, ledger_.get(), view));
+        const State& desired = scope_.all == options_.scope.all ? desired_ : part_;
+        PARTD_TRY(observe(host_, desired, scope_, ledger_.get(), view));
         // Something else may hold on to what was meant to be made or removed: it stays on record until a look
         // is sure.
-        confirm(view, desired_, options_.scope, ledger_);
+        record_look(view, desired, scope_, ledger_);
         PARTD_TRY(ledger_.commit());
-        view.plan = plan::diff(desired_, view.observed, {.only = options_.only, .removals = !view.hidden});
+        view.plan = plan::diff(desired, view.observed, {.only = options_.only, .removals = !view.hidden});
         return view;
     }
 
     Result<> carry_out(const Plan& plan) {
-        std::map<Name, LedgerEntry> before;
-        for (const Change& change : plan.changes) {
-            if (const LedgerEntry* old = ledger_.get().find(name_of(change.key))) {
-                before.emplace(name_of(change.key), *old);
-            }
-        }
-        add_intentions(plan, ledger_);
+        const FormerEntries before = former_entries(plan, ledger_.get());
+        record_intentions(plan, ledger_);
         PARTD_TRY(ledger_.commit());
         Execution round = execute(host_, plan);
-        for (const Key& key : round.removed) {
-            ledger_.erase(name_of(key));
-        }
-        // A replaced object was removed and made: its new entry is an intention again.
-        add_intentions(plan, ledger_);
-        for (const auto& failed : round.failed) {
-            // Of what failed for another reason a part may stand, and is ours to finish or to remove.
-            const auto is_it = [&](const auto& learnt) { return learnt.first == failed.change.key; };
-            if (failed.change.action == Action::Create && failed.error.code == EEXIST &&
-                std::ranges::none_of(round.learnt, is_it)) {
-                take_back(name_of(failed.change.key), before);
-            }
-        }
-        for (const auto& [key, identity] : round.learnt) {
-            const auto is_it = [&](const auto& failed) { return failed.change.key == key; };
-            learn(name_of(key), identity, std::ranges::any_of(round.failed, is_it) ? &before : nullptr);
-        }
+        record_execution(plan, round, before, ledger_);
         PARTD_TRY(ledger_.commit());
         give_up(round);
         merge(outcome_.execution, std::move(round));
@@ -349,30 +257,12 @@ private:
         }
     }
 
-    // What was not made is not expected to be found; what has the name is what it was before.
-    void take_back(Name name, const std::map<Name, LedgerEntry>& before) {
-        if (const auto old = before.find(name); old != before.end()) {
-            ledger_.set(name, old->second);
-        } else {
-            ledger_.erase(name);
-        }
-    }
-
-    // Of what failed the new one may stand, or still the one `before`, which has the name.
-    void learn(Name name, const std::string& identity, const std::map<Name, LedgerEntry>* before) {
-        const LedgerEntry* known = ledger_.get().find(name);
-        LedgerEntry entry = known == nullptr ? LedgerEntry() : *known;
-        entry.identity = identity;
-        if (before != nullptr && before->contains(name)) {
-            entry.identity += " " + before->at(name).identity;
-        }
-        ledger_.set(name, std::move(entry));
-    }
-
     kernel::Host& host_;
     LedgerFile& ledger_;
     const State& desired_;
     const ApplyOptions& options_;
+    Scope scope_;  // of the next look
+    State part_;   // what is desired of that, where it is narrower than asked for
     Outcome outcome_;
     std::set<std::string> given_up_;
     bool progress_ = true;
@@ -382,7 +272,8 @@ private:
 
 Result<View> Reconciler::look(const State& desired, const std::string& only) {
     View view;
-    const Ledger& ledger = ledger_.read();
+    PARTD_TRY(ledger_.read());
+    const Ledger& ledger = ledger_.get();
     PARTD_TRY(check_host(host_, ledger));
     PARTD_TRY(observe(host_, desired, {}, ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
@@ -394,7 +285,8 @@ Result<Outcome> Reconciler::apply(const State& desired, const ApplyOptions& opti
     auto lock = kernel::lock_file(host_.paths().lock());
     PARTD_TRY(lock);
     ApplyOptions narrowed = options;
-    if (ledger_.read().lost) {
+    PARTD_TRY(ledger_.read());
+    if (ledger_.get().lost) {
         narrowed.scope = {};  // only everything tells what is ours
     }
     if (narrowed.scope.all) {

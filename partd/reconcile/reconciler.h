@@ -26,14 +26,15 @@ struct View {
 };
 
 struct ApplyOptions {
-    std::string only = {};                   // one partition or slice
-    bool allow_delete = false;               // however many go
-    std::int64_t delete_limit = 50;          // percent
-    std::set<std::string> held = {};         // texts of keys that are left as they are for now
-    std::set<std::string> paused = {};       // partitions and slices that are left as they are
-    Scope scope = {};                        // what is looked at
-    const Parts* parts = nullptr;            // of the desired state; needed for a scope of less than all
-    std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
+    std::string only = {};              // one partition or slice
+    bool allow_delete = false;          // however many go
+    std::int64_t delete_limit = 50;     // percent
+    std::set<std::string> held = {};    // texts of keys that are left as they are for now
+    std::set<std::string> paused = {};  // partitions and slices that are left as they are
+    Scope scope = {};                   // what is looked at
+    const Parts* parts = nullptr;       // of the desired state; needed for a scope of less than all
+    // What happened up to now is seen by the look that follows, at so much.
+    std::function<void(const Scope&)> before_look = {};
     std::function<Result<>(const View&)> before_change = {};  // sees the first plan; an error ends the apply
 };
 
@@ -58,8 +59,11 @@ public:
     // Looks, without changing anything. The plan is that of one partition or slice, or of all.
     Result<View> look(const State& desired, const std::string& only = {});
     Result<Outcome> apply(const State& desired, const ApplyOptions& options);
-    // What partd made, as last written by whomever.
-    const Ledger& ledger() { return ledger_.read(); }
+    // What partd made, as last written by whomever; as it was, where it cannot be read now.
+    const Ledger& ledger() {
+        (void)ledger_.read();
+        return ledger_.get();
+    }
 
 private:
     kernel::Host& host_;

@@ -152,8 +152,10 @@ Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& conf
     return kernel::write_durably(paths.confirmation(), encode(confirmation), 0600);
 }
 
-std::optional<Confirmation> read_confirmation(const kernel::Paths& paths) {
-    return decode(kernel::read_file(paths.confirmation()).value_or(""));
+Result<std::optional<Confirmation>> read_confirmation(const kernel::Paths& paths) {
+    const auto text = kernel::read_if_there(paths.confirmation());
+    PARTD_TRY(text);
+    return decode(*text);
 }
 
 Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
@@ -162,8 +164,10 @@ Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way) {
     return kernel::write_atomically(paths.way_back(), encode(way), 0600);
 }
 
-std::optional<Confirmation> read_way_back(const kernel::Paths& paths) {
-    return decode(kernel::read_file(paths.way_back()).value_or(""));
+Result<std::optional<Confirmation>> read_way_back(const kernel::Paths& paths) {
+    const auto text = kernel::read_if_there(paths.way_back());
+    PARTD_TRY(text);
+    return decode(*text);
 }
 
 Result<> forget_way_back(const kernel::Paths& paths) {
@@ -218,9 +222,10 @@ Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_
         paths.rolled_back(), fmt::format("{:016x} {}\n", rolled_back.files, rolled_back.generation), 0600);
 }
 
-std::optional<RolledBack> read_rolled_back(const kernel::Paths& paths) {
-    const std::string text = kernel::read_file(paths.rolled_back()).value_or("");
-    const auto parts = words(trim(text));
+Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths) {
+    const auto text = kernel::read_if_there(paths.rolled_back());
+    PARTD_TRY(text);
+    const auto parts = words(trim(*text));
     const auto files = parts.size() == 2 ? parse_number(parts[0], 16) : std::nullopt;
     const auto generation = parts.size() == 2 ? parse_number(parts[1]) : std::nullopt;
     return files && generation ? std::optional(RolledBack{*files, *generation}) : std::nullopt;

@@ -41,10 +41,10 @@ Confirmation way_back(const View& view, const Scope& scope, std::uint64_t genera
 Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation);
 // The way back from the document that was applied last, which nobody asked for (yet).
 Result<> write_way_back(const kernel::Paths& paths, const Confirmation& way);
-std::optional<Confirmation> read_way_back(const kernel::Paths& paths);
+Result<std::optional<Confirmation>> read_way_back(const kernel::Paths& paths);
 Result<> forget_way_back(const kernel::Paths& paths);
 // The one that waits; nullopt when none does.
-std::optional<Confirmation> read_confirmation(const kernel::Paths& paths);
+Result<std::optional<Confirmation>> read_confirmation(const kernel::Paths& paths);
 Result<> remove_confirmation(const kernel::Paths& paths);
 
 // How long it has still to wait; nothing when it is of another boot.
@@ -62,7 +62,7 @@ struct RolledBack {
 };
 std::uint64_t hash_of(const std::vector<TextFile>& files);
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back);
-std::optional<RolledBack> read_rolled_back(const kernel::Paths& paths);
+Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths);
 Result<> forget_rolled_back(const kernel::Paths& paths);
 
 }  // namespace partd

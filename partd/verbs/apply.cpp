@@ -106,7 +106,12 @@ EngineApply request_of(const Request& request) {
 
 // A partition that is paused is left as it is, also by an apply that names it.
 bool may_apply(Work& work) {
-    if (work.request.name.empty() || !paused(work.paths).contains(work.request.name)) {
+    const auto resting = paused(work.paths);
+    if (!resting) {
+        work.answer = work.failed(resting.error());
+        return false;
+    }
+    if (work.request.name.empty() || !resting->contains(work.request.name)) {
         return true;
     }
     work.complain(fmt::format("{0} is paused: partctl resume {0}", work.request.name));
@@ -128,7 +133,11 @@ Answer apply(Engine& engine, const Request& request) {
     if (!work.judge(work.desired, false) || !work.knows_name(engine) || !may_apply(work)) {
         return std::move(work.answer);
     }
-    if (engine.waiting()) {
+    const auto waiting = engine.waiting();
+    if (!waiting) {
+        return work.failed(waiting.error());
+    }
+    if (*waiting) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
@@ -138,18 +147,14 @@ Answer apply(Engine& engine, const Request& request) {
         return work.failed(applied.error());
     }
     report(work, *applied);
-    if (request.confirm && !engine.waiting()) {
-        auto waits = engine.wait_for_confirmation(*request.confirm);
+    if (request.confirm) {
+        const auto waits = engine.wait_for_confirmation(*request.confirm);
         if (!waits) {
             return work.failed(waits.error());
         }
-        if (!*waits) {
-            work.say("there is nothing to confirm");
-        }
-    }
-    if (request.confirm && engine.waiting()) {
-        work.say(fmt::format("waits for partctl confirm; goes back in {} s otherwise",
-                             std::chrono::ceil<std::chrono::seconds>(*request.confirm).count()));
+        work.say(*waits ? fmt::format("waits for partctl confirm; goes back in {} s otherwise",
+                                      std::chrono::ceil<std::chrono::seconds>(*request.confirm).count())
+                        : "there is nothing to confirm");
     }
     const int code = exit_code(applied->outcome);
     return work.done(code == kDone && !good ? kInvalid : code);
@@ -157,7 +162,11 @@ Answer apply(Engine& engine, const Request& request) {
 
 Answer confirm(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
-    if (!engine.waiting()) {
+    const auto waiting = engine.waiting();
+    if (!waiting) {
+        return work.failed(waiting.error());
+    }
+    if (!*waiting) {
         work.complain("nothing waits to be confirmed");
         return work.done(kUsage);
     }
@@ -170,19 +179,22 @@ Answer confirm(Engine& engine, const Request& request) {
 Answer rollback(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
     const auto waiting = engine.waiting();
+    const auto numbers = engine.history().numbers();
+    if (!waiting || !numbers) {
+        return work.failed(waiting ? numbers.error() : waiting.error());
+    }
+    const bool takes_back = !request.generation && *waiting;
     std::uint64_t generation = request.generation.value_or(0);
-    if (!request.generation && !waiting) {
-        const auto numbers = engine.history().numbers();
-        if (numbers.size() < 2) {
+    if (!request.generation && !takes_back) {
+        if (numbers->size() < 2) {
             work.complain("there is no earlier generation: see partctl history");
             return work.done(kUsage);
         }
-        generation = numbers[numbers.size() - 2];
+        generation = numbers->at(numbers->size() - 2);
     }
     EngineApply how = request_of(request);
     how.options.only.clear();
-    auto back =
-        !request.generation && waiting ? engine.go_back(*waiting, how) : engine.roll_back(generation, how);
+    auto back = takes_back ? engine.go_back(**waiting, how) : engine.roll_back(generation, how);
     if (!back) {
         return work.failed(back.error());
     }

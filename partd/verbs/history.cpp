@@ -26,16 +26,21 @@ Answer history(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
     Value all = Array();
     TextTable table({"GENERATION", "TIME", "FILES", "OUTCOME", "ORIGIN"});
-    for (const std::uint64_t number : engine.history().numbers()) {
-        const auto generation = engine.history().find(number);
-        if (!generation) {
-            work.complain(fmt::format("generation {} is damaged", number));
+    const auto numbers = engine.history().numbers();
+    if (!numbers) {
+        return work.failed(numbers.error());
+    }
+    for (const std::uint64_t number : *numbers) {
+        const auto read = engine.history().find(number);
+        if (!read || !*read) {
+            work.complain(read ? fmt::format("generation {} is damaged", number) : read.error().message);
             continue;
         }
-        all.push(to_value(*generation));
-        table.add({std::to_string(number), time_text(generation->time),
-                   std::to_string(generation->files.size()), printable(generation->outcome),
-                   printable(generation->origin)});
+        const Generation& generation = **read;
+        all.push(to_value(generation));
+        table.add({std::to_string(number), time_text(generation.time),
+                   std::to_string(generation.files.size()), printable(generation.outcome),
+                   printable(generation.origin)});
     }
     if (request.json) {
         Value value;

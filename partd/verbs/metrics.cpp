@@ -111,7 +111,7 @@ std::string metrics_text(Engine& engine, const std::map<std::string, std::string
     add_counters(engine.counters(), all);
     all.begin("partd_generation", "gauge", "The generation that was applied last");
     const auto numbers = engine.history().numbers();
-    all.add("", numbers.empty() ? 0 : numbers.back());
+    all.add("", !numbers || numbers->empty() ? 0 : numbers->back());
     add_use(engine, states, all);
     return std::move(all).text();
 }

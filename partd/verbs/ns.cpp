@@ -29,15 +29,15 @@ using Rows = std::map<ino_t, Row>;
 // ioctl_ns(2): how it stands to others.
 void add_relations(int fd, Row& row) {
     const bool nested = row.type == NamespaceKind::Pid || row.type == NamespaceKind::User;
-    row.parent = nested ? kernel::parent_of(fd) : std::nullopt;
-    row.owner = kernel::owner_of(fd);
+    row.parent = nested ? kernel::parent_of(fd).value_or(std::nullopt) : std::nullopt;
+    row.owner = kernel::owner_of(fd).value_or(std::nullopt);
     row.uid = kernel::owner_uid_of(fd);
 }
 
 // Namespaces by the processes in them, as lsns(8) finds them.
 Rows from_processes() {
     Rows rows;
-    for (const kernel::Process& process : kernel::list_processes()) {
+    for (const kernel::Process& process : kernel::list_processes().value_or(std::vector<kernel::Process>())) {
         for (const auto& ns : process.namespaces) {
             Row& row = rows[ns.inode];
             row.type = ns.type;

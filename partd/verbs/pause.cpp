@@ -26,7 +26,11 @@ Answer resume(Engine& engine, const Request& request) {
     if (!work.load(true)) {
         return std::move(work.answer);
     }
-    if (!paused(engine.paths()).contains(request.name)) {
+    const auto resting = paused(engine.paths());
+    if (!resting) {
+        return work.failed(resting.error());
+    }
+    if (!resting->contains(request.name)) {
         work.complain(fmt::format("\"{}\" is not paused", printable(request.name)));
         return work.done(kUsage);
     }

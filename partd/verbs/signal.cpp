@@ -52,11 +52,14 @@ Answer kill(Engine& engine, const Request& request) {
         return std::move(work.answer);
     }
     auto processes = engine.host().cgroups().processes(group);
+    if (!processes) {
+        return work.failed(processes.error());
+    }
     // What holds the partition is no process of its user's.
     if (const auto holder = find_holder(engine.host(), request.name)) {
-        processes.erase(*holder);
+        processes->erase(*holder);
     }
-    (void)kernel::signal_processes(processes, *signal);
+    (void)kernel::signal_processes(*processes, *signal);
     return work.done();
 }
 

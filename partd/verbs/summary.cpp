@@ -27,9 +27,10 @@ public:
           ledger_(engine.ledger()),
           document_(document),
           view_(view),
-          by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})),
+          by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})
+                        .value_or(std::multimap<ino_t, pid_t>())),
           desired_(document.compiled.desired),
-          paused_(paused(engine.paths())) {}
+          paused_(paused(engine.paths()).value_or(std::set<std::string>())) {}
 
     std::vector<Summary> run() {
         for (const Resource& wanted : desired_.all()) {
@@ -79,7 +80,8 @@ private:
                 frozen_.insert(found.owner);
             }
             summary.memory = engine_.host().cgroups().memory(found.key.name);
-            members_[found.owner].merge(engine_.host().cgroups().processes(found.key.name));
+            members_[found.owner].merge(
+                engine_.host().cgroups().processes(found.key.name).value_or(std::set<pid_t>()));
         } else if (kind == "netns") {
             const auto netns = engine_.host().netns(found.key.name);
             for (auto [process, end] = by_netns_.equal_range(netns ? (*netns)->inode() : 0); process != end;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 
@@ -74,6 +75,75 @@ TEST_CASE("failure: what may pass by itself is tried again, though nothing else 
     CHECK(applied.code == 0);
     CHECK(occurrences(read_file(trace), "(INJECTED)") == 1);
     CHECK(sandbox.diff() == 0);
+}
+
+TEST_CASE("failure: a note of partd's own that cannot be read is not taken for none", "[failure]") {
+    Sandbox sandbox;
+    for (const char* mtu : {"1300", "1350"}) {
+        sandbox.write_config("web.toml", std::string(kWeb) + "mtu = " + mtu + "\n");
+        sandbox.write_config("rest.toml", numbered_partition(1));
+        sandbox.apply();
+    }
+    REQUIRE(sandbox.partctl({"rollback"}).code == 0);
+    REQUIRE(sandbox.partctl({"pause", "p1"}).code == 0);
+    ip({"-n", "p1", "link", "set", "eth0", "mtu", "1444"});
+    const auto before = snapshot(sandbox);
+    struct Note {
+        const char* path;
+        Strings verb;
+        const char* web = "mtu = 1350\n";
+    };
+    const auto note =
+        GENERATE(Note{"/run/partd/ledger", {"apply"}}, Note{"/run/partd/paused", {"apply"}},
+                 Note{"/run/partd/accepted", {"apply", "--keep-going"}, "wrong = 1\n"},
+                 Note{"/var/lib/partd/rolled-back", {"status"}}, Note{"/var/lib/partd/confirm", {"apply"}},
+                 Note{"/var/lib/partd/history", {"history"}}, Note{"/var/lib/partd/history", {"rollback"}},
+                 Note{"/proc/sys/kernel/random/boot_id", {"diff"}});
+    sandbox.write_config("web.toml", std::string(kWeb) + note.web);
+    const auto trace = sandbox.scratch() + "/trace";
+    Strings command = {"strace", "-E", kNoLeaks,  "-f", "-o",
+                       trace,    "-P", note.path, "-e", "inject=openat:error=EMFILE",
+                       PARTCTL};
+    command.insert(command.end(), note.verb.begin(), note.verb.end());
+    const auto done = run(command);
+    INFO(note.path << " " << done.code << " " << done.text() << read_file(trace));
+    CHECK(occurrences(read_file(trace), "(INJECTED)") > 0);
+    CHECK(done.code >= 3);
+    CHECK(done.err.find("Too many open files") != std::string::npos);
+    CHECK(snapshot(sandbox) == before);
+}
+
+TEST_CASE("failure: what cannot be seen for want of descriptors is not taken for gone", "[failure]") {
+    Sandbox sandbox;
+    sandbox.example("pod");
+    sandbox.apply();
+    const auto trace = sandbox.scratch() + "/trace";
+    int tried = 0;
+    for (const std::string call : {"openat", "openat2", "socket", "ioctl"}) {
+        for (int nth = 1;; ++nth) {
+            const auto shown = run({"strace", "-E", kNoLeaks, "-f", "-o", trace, "-e", "trace=" + call, "-e",
+                                    "inject=" + call + ":error=EMFILE:when=" + std::to_string(nth), PARTCTL,
+                                    "--json", "diff"});
+            const std::string calls = read_file(trace);
+            if (occurrences(calls, "(INJECTED)") == 0) {
+                break;
+            }
+            // Those that ask for a namespace's type or number open nothing, and cannot fail so.
+            const std::string opens = call == "ioctl" ? "NS_GET_USERNS" : "";
+            std::istringstream lines(calls);
+            std::string line;
+            while (std::getline(lines, line) && line.find("(INJECTED)") == std::string::npos) {
+            }
+            if (line.find(opens) == std::string::npos) {
+                continue;
+            }
+            ++tried;
+            INFO(line << shown.text());
+            CHECK((shown.code == 0 || !shown.err.empty() || !Json::parse(shown.out).at("conflicts").empty()));
+            CHECK((shown.out.empty() || Json::parse(shown.out).at("changes").empty()));
+        }
+    }
+    CHECK(tried > 50);
 }
 
 TEST_CASE("failure: a value that the kernel refuses", "[failure]") {

@@ -176,9 +176,10 @@ std::set<std::string> names_to_look_at(const Look& look) {
     return names;
 }
 
+// Where most likely its PID 1 is; all others are looked through, too.
 std::set<pid_t> processes_of(kernel::Host& host, const std::string& partition) {
     const std::string group = host.group_of(partition);
-    return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group);
+    return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group).value_or(std::set<pid_t>());
 }
 
 // Everything of the partition's that a PID 1 stands on.
@@ -213,7 +214,11 @@ Result<> observe_one(Look& look, const std::string& name) {
     const auto process = pid ? kernel::find_init(processes_of(look.host, name), *pid) : std::nullopt;
     found.running = process.has_value();
     found.command = note_of(look.host, name, kInitNote);
-    found.owner = pid ? owner_text(look.host, name, pid->fd()) : "";
+    if (pid) {
+        auto owner = owner_text(look.host, name, pid->fd());
+        PARTD_TRY(owner);
+        found.owner = std::move(*owner);
+    }
     found.root = note_of(look.host, name, kRootNote);
     if (!found.root.empty()) {
         const bool mounted =

@@ -122,12 +122,13 @@ Result<> note_maps(kernel::Host& host, const std::string& partition, const kerne
     return set_note(host, partition, kGidNote, kernel::id_map_text(maps.gids));
 }
 
-std::string owner_text(kernel::Host& host, const std::string& partition, int ns) {
+Result<std::string> owner_text(kernel::Host& host, const std::string& partition, int ns) {
     const auto owner = kernel::owner_of(ns);
-    if (owner == host.user_namespace()) {
+    PARTD_TRY(owner);
+    if (*owner == host.user_namespace()) {
         return "host";
     }
-    return owner && owner == host.user_of(partition) ? partition : "another";
+    return *owner && *owner == host.user_of(partition) ? partition : "another";
 }
 
 namespace {

@@ -47,7 +47,7 @@ Result<> set_note(kernel::Host& host, const std::string& partition, const std::s
 inline constexpr char kRootNote[] = "root";
 
 // Whose user namespace owns this one: that partition's name, "host", or "another".
-std::string owner_text(kernel::Host& host, const std::string& partition, int ns);
+Result<std::string> owner_text(kernel::Host& host, const std::string& partition, int ns);
 
 // The partitions that share with each other or themselves, and what they share that the other has not.
 void check_shares(const Declared& declared, Diagnostics& problems);

@@ -92,12 +92,15 @@ std::string from_note(NamespaceKind type) {
 }
 
 // With whom it is shared, as long as the two are the same.
-std::string observed_from(Look& look, const PinnedNamespace& found, const Namespace& ns) {
+Result<std::string> observed_from(Look& look, const PinnedNamespace& found, const Namespace& ns) {
     const std::string from = note_of(look.host, found.partition, from_note(found.type));
     if (from.empty()) {
         return "";
     }
     const auto theirs = open_namespace(look.host, from, found.type);
+    if (!theirs && theirs.error().is_shortage()) {
+        return std::unexpected(theirs.error());
+    }
     return theirs && theirs->identity() == ns.identity() ? from : "nobody any more";
 }
 
@@ -112,13 +115,17 @@ void add_giver(const std::string& from, NamespaceKind type, Resource& resource) 
 }
 
 Result<> add_found(Look& look, PinnedNamespace found, const Namespace& ns) {
-    found.from = observed_from(look, found, ns);
+    auto from = observed_from(look, found, ns);
+    PARTD_TRY(from);
+    found.from = std::move(*from);
     if (found.type == NamespaceKind::User) {
         look.host.note_user(found.partition, ns.inode());
     }
     if (found.from.empty()) {
         if (found.type != NamespaceKind::User) {
-            found.owner = owner_text(look.host, found.partition, ns.fd());
+            auto owner = owner_text(look.host, found.partition, ns.fd());
+            PARTD_TRY(owner);
+            found.owner = std::move(*owner);
         }
         if (auto read = read_content(look, ns, found); !read) {
             return std::unexpected(std::move(read).error().wrap(pin_name(found.partition, found.type)));
@@ -311,7 +318,7 @@ std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partit
     if (group.empty()) {
         return std::nullopt;
     }
-    for (const pid_t process : host.cgroups().processes(group)) {
+    for (const pid_t process : host.cgroups().processes(group).value_or(std::set<pid_t>())) {
         auto ns = Namespace::of_process(process, type);
         if (ns && ns->identity() == identity) {
             return std::move(*ns);

@@ -149,10 +149,11 @@ std::string table_path(const kernel::Paths& paths) {
     return paths.library() + "/subids";
 }
 
-std::vector<Assigned> read_assigned(const kernel::Paths& paths) {
+Result<std::vector<Assigned>> read_assigned(const kernel::Paths& paths) {
     std::vector<Assigned> all;
-    const std::string text = kernel::read_file(table_path(paths)).value_or("");
-    for (const std::string_view line : split(text, '\n')) {
+    const auto text = kernel::read_if_there(table_path(paths));
+    PARTD_TRY(text);
+    for (const std::string_view line : split(*text, '\n')) {
         const auto parts = words(line);
         const auto uid = parts.size() == 3 ? parse_number(parts[1]) : std::nullopt;
         const auto gid = parts.size() == 3 ? parse_number(parts[2]) : std::nullopt;
@@ -254,11 +255,13 @@ Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::stri
         });
         return map;
     };
+    auto read = read_assigned(paths);
+    PARTD_TRY(read);
+    auto& assigned = *read;
     if (!wanted.uids.empty()) {
-        PARTD_TRY(keep_apart(read_assigned(paths), partition, wanted));
+        PARTD_TRY(keep_apart(assigned, partition, wanted));
         return kernel::UserMaps{to_map(wanted.uids), to_map(wanted.gids)};
     }
-    auto assigned = read_assigned(paths);
     auto own = std::ranges::find(assigned, partition, &Assigned::partition);
     if (own == assigned.end()) {
         std::vector<IdMapping> uids = wanted.taken;
@@ -280,10 +283,11 @@ Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::stri
 
 Result<> free_range(const kernel::Paths& paths, const std::string& partition) {
     auto assigned = read_assigned(paths);
-    if (std::erase_if(assigned, [&](const Assigned& each) { return each.partition == partition; }) == 0) {
+    PARTD_TRY(assigned);
+    if (std::erase_if(*assigned, [&](const Assigned& each) { return each.partition == partition; }) == 0) {
         return {};
     }
-    return write_assigned(paths, assigned);
+    return write_assigned(paths, *assigned);
 }
 
 constinit const Table IdMapping::table = {"mapping", "A range of users or groups.", kMappingFields};
