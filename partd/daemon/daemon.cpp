@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 #include <fmt/format.h>
@@ -50,7 +51,8 @@ Result<std::unique_ptr<Daemon>> Daemon::make(kernel::Paths paths) {
     PARTD_TRY(kernel::make_directories(paths.state()));
     auto alone = kernel::try_lock(paths.state() + "/daemon");
     if (!alone) {
-        return fail("partd runs already (" + alone.error().message + ")");
+        return alone.error().code == EWOULDBLOCK ? fail("partd runs already (" + alone.error().message + ")")
+                                                 : std::unexpected(alone.error());
     }
     auto loop = Loop::open();
     PARTD_TRY(loop);

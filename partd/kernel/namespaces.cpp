@@ -77,6 +77,10 @@ Result<Namespace> Namespace::of_process(pid_t pid, NamespaceType type) {
     return open_link(pid, type, "");
 }
 
+Result<Namespace> Namespace::current(NamespaceType type) {
+    return of_process(getpid(), type);
+}
+
 Result<Namespace> Namespace::of_children(pid_t pid, NamespaceType type) {
     return open_link(pid, type, "_for_children");
 }
@@ -256,7 +260,7 @@ namespace {
 
 // Runs `work` in that UTS namespace, and comes back.
 Result<> inside_uts(const Namespace& uts, const std::function<Result<>()>& work) {
-    auto home = Namespace::of_process(getpid(), NamespaceType::Uts);
+    auto home = Namespace::current(NamespaceType::Uts);
     PARTD_TRY(home);
     PARTD_TRY(join(uts));
     auto result = work();

@@ -33,6 +33,7 @@ public:
     static Result<Namespace> from(Fd fd, NamespaceType type);
     // The one a process is in.
     static Result<Namespace> of_process(pid_t pid, NamespaceType type);
+    static Result<Namespace> current(NamespaceType type);
     // The one that its children will be in, of a pid or time namespace.
     static Result<Namespace> of_children(pid_t pid, NamespaceType type);
 

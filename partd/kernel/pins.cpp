@@ -87,6 +87,12 @@ Result<> make_mount(int directory) {
     return attach(tree->get(), directory);
 }
 
+bool is_mount(int directory) {
+    struct statx found{};
+    return statx(directory, "", AT_EMPTY_PATH, 0, &found) == 0 &&
+           (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 }  // namespace
 
 Result<> PinDirectory::make_ready() {
@@ -103,9 +109,12 @@ Result<> PinDirectory::make_ready() {
     // Mounts made here must reach the mount namespaces of services and be seen to go by them: the directory
     // is a shared mount of its own. Not those on it: a mount namespace's pin stays private.
     if (mount("", path_.c_str(), "none", MS_SHARED, nullptr) != 0) {
-        const bool no_mount = errno == EINVAL;
-        (void)set_xattr(path_, kMadeBy, fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
-        auto made = no_mount ? make_mount(directory->get()) : fail_errno("change the mount");
+        Result<> made = fail_errno("change the mount");
+        if (!is_mount(directory->get())) {
+            (void)set_xattr(path_, kMadeBy,
+                            fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
+            made = make_mount(directory->get());
+        }
         if (!made) {
             return std::unexpected(std::move(made).error().wrap("make " + path_ + " a shared mount"));
         }

@@ -164,7 +164,7 @@ public:
             PARTD_TRY(carry_out(plan));
             ++outcome_.rounds;
             if (clear) {
-                narrow(plan);
+                narrow(plan, view->observed);
             }
         }
         return std::move(outcome_);
@@ -186,8 +186,8 @@ private:
     }
 
     // The rest of the host is as declared: after a plan that was done, only what it touched is looked at
-    // again.
-    void narrow(const Plan& plan) {
+    // again, and where that stood, for what goes with a namespace goes later.
+    void narrow(const Plan& plan, const State& found) {
         const Execution& all = outcome_.execution;
         if (!options_.scope.all || options_.parts == nullptr || !all.failed.empty() || !all.skipped.empty() ||
             !all.postponed.empty()) {
@@ -197,6 +197,11 @@ private:
         for (const Change& change : plan.changes) {
             scope_.add(*change.key.kind, change.owner);
             scope_.all |= change.owner.empty() && change.key.kind->channel.empty();
+            const Resource* before = found.find(change.key);
+            for (const Key& need : before == nullptr ? std::vector<Key>() : before->needs) {
+                const Resource* place = found.find(need);
+                scope_.add(*need.kind, place == nullptr ? "" : place->owner);
+            }
         }
         scope_ = options_.parts->closed(std::move(scope_));
         part_ = scope_.all ? State() : options_.parts->part(desired_, scope_);

@@ -126,7 +126,7 @@ Answer apply(Engine& engine, const Request& request) {
     auto loaded = load_desired(
         engine.paths(), {.extra = request.extra, .keep_going = request.keep_going, .as_written = true});
     if (!loaded) {
-        return work.failed(loaded.error(), kInvalid);
+        return work.not_loaded(loaded.error());
     }
     const bool good = loaded->good();
     work.desired = std::move(*loaded);

@@ -7,7 +7,7 @@ Answer check(const kernel::Paths& paths, const Request& request) {
     auto desired = request.files.empty() && request.unreadable.empty() ? load_desired(paths, {})
                                                                        : load_files(request.files);
     if (!desired) {
-        return work.failed(desired.error(), kInvalid);
+        return work.not_loaded(desired.error());
     }
     desired->problems.insert(desired->problems.begin(), request.unreadable.begin(), request.unreadable.end());
     work.complain(desired->problems);

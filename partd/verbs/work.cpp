@@ -71,8 +71,7 @@ bool Work::load(bool tolerant, bool as_written) {
                                        .as_written = as_written,
                                        .generation = request.generation});
     if (!loaded) {
-        complain(loaded.error().message);
-        answer.code = kInvalid;
+        answer = not_loaded(loaded.error());
         return false;
     }
     desired = std::move(*loaded);

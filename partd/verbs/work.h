@@ -40,6 +40,8 @@ struct Work {
     // The answer with that exit code.
     Answer done(int code = kDone);
     Answer failed(const Error& error, int code = kSomeFailed);
+    // The document could not be had: what the kernel refused is no mistake in it.
+    Answer not_loaded(const Error& error) { return failed(error, error.code == 0 ? kInvalid : kSomeFailed); }
 
     // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.
     // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled

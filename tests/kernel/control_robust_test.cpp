@@ -251,6 +251,37 @@ TEST_CASE("robust: killed at twenty random moments while files change", "[contro
     CHECK(orphans().empty());
 }
 
+TEST_CASE("robust: whatever call of its start fails, it works, or says so and ends", "[control][start]") {
+    Configured host(kWeb);
+    const auto trace = host.sandbox.scratch() + "/trace";
+    int tried = 0;
+    for (const std::string call :
+         {"epoll_create1", "inotify_init1", "inotify_add_watch", "socket", "bind", "listen", "timerfd_create",
+          "epoll_ctl", "accept4", "flock", "mkdirat", "fcntl"}) {
+        for (int nth = 1;; ++nth) {
+            // -D: strace is not the parent.
+            Daemon daemon({"strace", "-E", kNoLeaks, "-D", "-f", "-o", trace, "-e", "trace=" + call, "-e",
+                           "inject=" + call + ":error=EMFILE:when=" + std::to_string(nth)});
+            const bool judged = eventually(
+                [&] { return !daemon.running() || (answers(host.sandbox) && exists("web")); }, 10s);
+            const bool injected = occurrences(read_file(trace), "(INJECTED)") > 0;
+            INFO(call << " " << nth << ": " << daemon.log() << read_file(trace));
+            CHECK(judged);
+            if (!daemon.running()) {
+                CHECK(daemon.wait() == 6);
+                CHECK(daemon.log().find("Too many open files") != std::string::npos);
+            }
+            if (!injected) {
+                break;
+            }
+            ++tried;
+        }
+    }
+    CHECK(tried > 20);
+    Daemon daemon;
+    CHECK(eventually([&] { return answers(host.sandbox) && converged(host.sandbox); }));
+}
+
 TEST_CASE("robust: a second daemon says that one runs", "[control][start]") {
     Sandbox sandbox;
     sandbox.write_config("web.toml", kWeb);

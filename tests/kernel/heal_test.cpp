@@ -369,6 +369,25 @@ TEST_CASE("heal: the ledger and a pin lost together: no second partition beside 
     CHECK(difference(clean, snapshot(sandbox)) == "");
 }
 
+TEST_CASE("heal: the ledger and the pin of PID 1 lost, and it is not declared any more", "[heal][ledger]") {
+    Sandbox sandbox;
+    const auto clean = snapshot(sandbox);
+    sandbox.write_config("web.toml", "[partition.web]\nnamespaces = [\"net\", \"pid\", \"mnt\"]\n");
+    sandbox.apply();
+    unmount_all(pin("web", "pid"));
+    fs::remove("/run/partd/ledger");
+    const bool partition_stays = GENERATE(true, false);
+    if (partition_stays) {
+        sandbox.write_config("web.toml", "[partition.web]\n");
+        sandbox.apply();
+        CHECK(sandbox.diff() == 0);
+        CHECK_FALSE(fs::exists(pin("web", "mnt")));
+    }
+    sandbox.remove_config("web.toml");
+    sandbox.apply();
+    CHECK(difference(clean, snapshot(sandbox)) == "");
+}
+
 TEST_CASE("heal: the upper layer removed by hand", "[heal][layer]") {
     Sandbox sandbox;
     const RootTree tree;

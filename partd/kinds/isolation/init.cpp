@@ -205,6 +205,8 @@ Result<> observe_one(Look& look, const std::string& name) {
         pid = std::move(*opened);
     } else if (known != nullptr) {
         pid = find_lost(look.host, name, NamespaceKind::Pid, known->identity);
+    } else if (look.ledger.lost) {
+        pid = find_unknown(look.host, name, NamespaceKind::Pid);
     }
     const bool remainder =
         entry == Entry::Stale || kernel::PinDirectory::Entry::Absent != pins.look(mnt_pin(name), 0);

@@ -312,19 +312,39 @@ Result<> apply_namespace(Doing& doing, const Change& change, std::size_t) {
     return {};
 }
 
-std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
-                                   const std::string& identity) {
-    const std::string group = identity.empty() ? "" : host.group_of(partition);
+namespace {
+
+// The namespace of a process in the partition's control group that is asked for.
+template <class IsIt>
+std::optional<Namespace> find_inhabited(kernel::Host& host, const std::string& partition, NamespaceKind type,
+                                        IsIt is_it) {
+    const std::string group = host.group_of(partition);
     if (group.empty()) {
         return std::nullopt;
     }
     for (const pid_t process : host.cgroups().processes(group).value_or(std::set<pid_t>())) {
         auto ns = Namespace::of_process(process, type);
-        if (ns && ns->identity() == identity) {
+        if (ns && is_it(*ns)) {
             return std::move(*ns);
         }
     }
     return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
+                                   const std::string& identity) {
+    return identity.empty() ? std::nullopt : find_inhabited(host, partition, type, [&](const Namespace& ns) {
+        return ns.identity() == identity;
+    });
+}
+
+std::optional<Namespace> find_unknown(kernel::Host& host, const std::string& partition, NamespaceKind type) {
+    const auto own = Namespace::current(type);
+    return !own ? std::nullopt : find_inhabited(host, partition, type, [&](const Namespace& ns) {
+        return ns.identity() != own->identity();
+    });
 }
 
 }  // namespace partd
