@@ -159,9 +159,10 @@ void record_execution(const Plan& plan, const Execution& done, const FormerEntri
             take_back(name_of(failed.change.key), before, file);
         }
     }
-    for (const auto& [key, identity] : done.learnt) {
-        const auto is_it = [&](const auto& failed) { return failed.change.key == key; };
-        learn(name_of(key), identity, std::ranges::any_of(done.failed, is_it) ? &before : nullptr, file);
+    for (const auto& learnt : done.learnt) {
+        const auto key_of = [](const auto& failed) -> const Key& { return failed.change.key; };
+        const bool failed = std::ranges::find(done.failed, learnt.first, key_of) != done.failed.end();
+        learn(name_of(learnt.first), learnt.second, failed ? &before : nullptr, file);
     }
 }
 
