@@ -231,14 +231,19 @@ bool Daemon::read_files() {
 
 void Daemon::carry_out(Scope scope) {
     scope = engine_->parts().closed(std::move(scope));
+    // Many one by one cost more than all at once.
+    constexpr std::size_t kMany = 8;
+    if (scope.owners.size() > kMany && scope.owners.size() * kMany > engine_->parts().owners().size()) {
+        scope = {};
+    }
     const auto begin = Clock::now();
     repairing_ = drift_;
     auto done = engine_->apply({.options = {.held = backoff_.held(begin),
                                             .scope = scope,
                                             .before_look =
-                                                [&](const Scope& looked_at) {
+                                                [&] {
                                                     loop_->still_alive();
-                                                    hear(looked_at);
+                                                    hear(scope);
                                                 }},
                                 .origin = "the files"});
     looked_ = Clock::now();
@@ -297,7 +302,7 @@ void Daemon::plan_next(Clock::time_point now) {
     } else {
         confirm_->disarm();
     }
-    tidy_->arm_once(kGather);
+    tidy_->arm_once(tidy_after_);
 }
 
 void Daemon::confirm_time_is_over() {
@@ -335,12 +340,19 @@ void Daemon::notify() {
     server_->properties_changed();
 }
 
-// Some time after a change: what is left to do that nobody waits for.
+// Some time after a change: what is left to do that nobody waits for. It holds up a repair for as long as it
+// takes, and so seldom.
 void Daemon::tidy_up() {
+    constexpr milliseconds kLeast{1000};
+    constexpr milliseconds kMost{30'000};
+    constexpr int kShare = 200;
+    const auto begin = Clock::now();
     write_metrics();
     if (std::exchange(used_much_, false)) {
         malloc_trim(0);
     }
+    tidy_after_ =
+        std::clamp(std::chrono::duration_cast<milliseconds>(Clock::now() - begin) * kShare, kLeast, kMost);
 }
 
 }  // namespace partd::daemon

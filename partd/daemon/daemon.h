@@ -70,9 +70,6 @@ private:
     // As declared; nullptr when there is none.
     [[nodiscard]] const Resource* partition(const std::string& name) const;
 
-    // Changes that follow each other are written to the file of metrics together.
-    static constexpr std::chrono::milliseconds kGather{1000};
-
     Fd alone_;  // the lock of the only daemon of a host
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<Engine> engine_;
@@ -80,12 +77,13 @@ private:
     kernel::DirectoryWatch places_;  // of what partd made in file systems
     kernel::HostWatch host_;
     std::unique_ptr<Server> server_;
-    Loop::Timer* settle_ = nullptr;   // files changed
-    Loop::Timer* soon_ = nullptr;     // the host changed
-    Loop::Timer* again_ = nullptr;    // something gets another chance
-    Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
-    Loop::Timer* confirm_ = nullptr;  // nobody confirmed
-    Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
+    Loop::Timer* settle_ = nullptr;               // files changed
+    Loop::Timer* soon_ = nullptr;                 // the host changed
+    Loop::Timer* again_ = nullptr;                // something gets another chance
+    Loop::Timer* resync_ = nullptr;               // time to look at everything anyway
+    Loop::Timer* confirm_ = nullptr;              // nobody confirmed
+    Loop::Timer* tidy_ = nullptr;                 // what follows a change, when nobody waits
+    std::chrono::milliseconds tidy_after_{1000};  // changes that follow each other are gathered
 
     Concerns concerns_;
     Backoff backoff_;

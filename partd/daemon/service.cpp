@@ -14,7 +14,7 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
     used_much_ = true;
     if (verb.right == verbs::Right::Read) {
         engine_->host().forget_all();
-        tidy_->arm_once(kGather);
+        tidy_->arm_once(tidy_after_);
         return answer;
     }
     if (answer.generation > 0 && engine_->desired().good()) {

@@ -44,6 +44,6 @@ Result<Namespace> make_mount_namespace(const std::vector<const Namespace*>& othe
                                        const RootView& view);
 
 // PID 1 of a pid namespace, among these processes or any of the host's; nullopt when it has ended.
-std::optional<pid_t> find_init(const std::set<pid_t>& likely, const Namespace& pid);
+Result<std::optional<pid_t>> find_init(const std::set<pid_t>& likely, const Namespace& pid);
 
 }  // namespace partd::kernel

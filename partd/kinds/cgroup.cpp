@@ -167,7 +167,7 @@ Result<> observe(Look& look) {
     // empty.
     look.for_known(kCgroup.kind, [&](const std::string& name, const LedgerEntry& entry) {
         if (entry.identity.empty() && look.observed.find(cgroup_key(name)) == nullptr &&
-            cgroups.present(name) && cgroups.processes(name) == std::set<pid_t>()) {
+            cgroups.present(name) && cgroups.processes(name).value_or(std::set<pid_t>()).empty()) {
             take({.path = name, .identity = cgroups.identity(name)});
         }
     });

@@ -58,11 +58,18 @@ std::set<std::string> names_to_look_at(const Look& look) {
 }
 
 // Finds a namespace whose name was taken away while processes of the partition live in it.
-bool find_again(Look& look, const std::string& name, const LedgerEntry& known) {
+Result<bool> find_again(Look& look, const std::string& name, const LedgerEntry& known) {
     const std::string group = known.identity.empty() ? "" : look.host.group_of(name);
-    const auto processes = group.empty() ? std::set<pid_t>() : look.host.cgroups().processes(group);
-    for (const pid_t process : processes.value_or(std::set<pid_t>())) {
+    if (group.empty()) {
+        return false;
+    }
+    const auto processes = look.host.cgroups().processes(group);
+    PARTD_TRY(processes);
+    for (const pid_t process : *processes) {
         auto ns = kernel::Namespace::of_process(process, NamespaceKind::Net);
+        if (!ns && ns.error().is_shortage()) {
+            return std::unexpected(ns.error());
+        }
         auto netns = ns ? kernel::Netns::from(std::move(*ns).release()) : std::unexpected(ns.error());
         if (netns && std::to_string(netns->cookie()) == known.identity) {
             look.host.keep(name, std::move(*netns));
@@ -81,8 +88,12 @@ Result<> observe_one(Look& look, const std::string& name) {
                          look.host.directory().path_of(name) + " is something else than a network namespace");
     }
     const LedgerEntry* known = look.ledger.find({kNetns.kind.name, name});
-    const bool unnamed = (entry == Entry::Absent || entry == Entry::Stale) && wanted != nullptr &&
-                         known != nullptr && find_again(look, name, *known);
+    bool unnamed = false;
+    if ((entry == Entry::Absent || entry == Entry::Stale) && wanted != nullptr && known != nullptr) {
+        const auto again = find_again(look, name, *known);
+        PARTD_TRY(again);
+        unnamed = *again;
+    }
     if (entry == Entry::Stale && wanted == nullptr && known != nullptr) {
         // Killed between unmount and unlink: the name is still ours to take away.
         look.add({.key = netns_key(name),

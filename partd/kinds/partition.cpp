@@ -233,6 +233,9 @@ std::optional<HostName> HostName::parse(std::string_view text) {
 
 Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
     const auto where = open_namespace(doing.host, name, type);
+    if (!where && where.error().is_shortage()) {
+        return std::unexpected(where.error());
+    }
     const std::string group = doing.host.group_of(name);
     const auto partition = decode(name, group, policy_mark(doing.host, group));
     if (!where || group.empty() || !partition) {
@@ -243,7 +246,7 @@ Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type
     auto& pids = *found;
     std::erase_if(pids, [&](pid_t pid) {
         const auto its = kernel::Namespace::of_process(pid, type);
-        return !its || its->inode() != where->inode();
+        return its ? its->inode() != where->inode() : !its.error().is_shortage();
     });
     PARTD_TRY(may_end(doing, *partition, pids));
     if (pids.empty()) {

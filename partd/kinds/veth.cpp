@@ -312,8 +312,8 @@ void look_for_holder(Look& look, const Resource& wanted) {
     }
 }
 
-// The host's interfaces that may be ends of the pairs that are looked at: by name, and by what their other
-// ends say.
+// The host's interfaces that may be ends of the pairs that are looked at: by name, by what their other ends
+// say, and by what the ledger knows of those whose other ends went out of sight.
 Result<> list_host_ends(Look& look) {
     std::set<std::string> names;
     look.for_wanted(kVeth.kind, [&](const Resource& wanted) {
@@ -321,7 +321,18 @@ Result<> list_host_ends(Look& look) {
             names.insert(peer.name);
         }
     });
+    auto host = look.host.netns("");
+    PARTD_TRY(host);
+    const std::string here = fmt::format("{}:", (*host)->cookie());
     std::set<int> indexes;
+    look.for_known(kVeth.kind, [&](const auto&, const LedgerEntry& entry) {
+        for (const std::string_view word : words(entry.identity)) {
+            if (const auto index =
+                    word.starts_with(here) ? parse_number(word.substr(here.size())) : std::nullopt) {
+                indexes.insert(static_cast<int>(*index));
+            }
+        }
+    });
     for (const std::string& netns : look.netns) {
         auto links = look.host.links(netns);
         PARTD_TRY(links);

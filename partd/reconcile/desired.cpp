@@ -129,6 +129,9 @@ Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& opti
         return {};
     }
     const auto read = read_rolled_back(paths);
+    if (!read && read.error().code == EACCES) {
+        return {};  // a user checks files
+    }
     PARTD_TRY(read);
     const auto& rolled_back = *read;
     if (!rolled_back || rolled_back->files != desired.written) {
@@ -196,7 +199,7 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) 
 Result<std::vector<TextFile>> accepted_files(const kernel::Paths& paths) {
     const auto text = kernel::read_if_there(paths.accepted());
     if (!text && text.error().code == EACCES) {
-        return std::vector<TextFile>();  // of a user who checks files
+        return std::vector<TextFile>();  // a user checks files
     }
     PARTD_TRY(text);
     return decode_files(*text);

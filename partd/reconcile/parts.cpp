@@ -45,9 +45,7 @@ Scope Parts::closed(Scope scope) const {
             }
         }
     }
-    constexpr std::size_t kMany = 8;
-    const bool are_many = scope.owners.size() > kMany && scope.owners.size() * kMany > by_owner_.size();
-    return scope.all || are_many ? Scope() : scope;
+    return scope;
 }
 
 State Parts::part(const State& desired, const Scope& scope) const {

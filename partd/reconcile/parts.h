@@ -23,8 +23,7 @@ public:
     [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel) const;
     // All of them; "" is among them where several share something.
     [[nodiscard]] auto owners() const { return std::views::keys(by_owner_); }
-    // The scope with everyone whose objects stand on those of it; all, where that are so many that one by one
-    // they would cost more.
+    // The scope with everyone whose objects stand on those of it.
     [[nodiscard]] Scope closed(Scope scope) const;
     // The resources of the scope and what they need, as a state of its own.
     [[nodiscard]] State part(const State& desired, const Scope& scope) const;

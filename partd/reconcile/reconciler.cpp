@@ -133,12 +133,7 @@ void forget_what_was_done(Execution& all, const Plan& left) {
 class Apply {
 public:
     Apply(kernel::Host& host, LedgerFile& ledger, const State& desired, const ApplyOptions& options)
-        : host_(host),
-          ledger_(ledger),
-          desired_(desired),
-          options_(options),
-          scope_(options.scope),
-          given_up_(options.held) {}
+        : host_(host), ledger_(ledger), desired_(desired), options_(options), given_up_(options.held) {}
 
     Result<Outcome> run() {
         auto self = check_host(host_, ledger_.get());
@@ -155,7 +150,6 @@ public:
             outcome_.plan.blocked = view->plan.blocked;
             forget_what_was_done(outcome_.execution, view->plan);
             note_left(view->plan);
-            const bool clear = is_clear(*view);
             Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
@@ -163,9 +157,6 @@ public:
             }
             PARTD_TRY(carry_out(plan));
             ++outcome_.rounds;
-            if (clear) {
-                narrow(plan, view->observed);
-            }
         }
         return std::move(outcome_);
     }
@@ -177,34 +168,6 @@ private:
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
                    ? options_.before_change(view)
                    : Result<>();
-    }
-
-    // Whether it is seen and decided what all of the host lacks.
-    [[nodiscard]] bool is_clear(const View& view) const {
-        return !view.hidden && view.unreadable.empty() && view.plan.conflicts.empty() &&
-               view.plan.blocked.empty() && given_up_.empty() && options_.paused.empty();
-    }
-
-    // The rest of the host is as declared: after a plan that was done, only what it touched is looked at
-    // again, and where that stood, for what goes with a namespace goes later.
-    void narrow(const Plan& plan, const State& found) {
-        const Execution& all = outcome_.execution;
-        if (!options_.scope.all || options_.parts == nullptr || !all.failed.empty() || !all.skipped.empty() ||
-            !all.postponed.empty()) {
-            return;
-        }
-        scope_ = Scope::nothing();
-        for (const Change& change : plan.changes) {
-            scope_.add(*change.key.kind, change.owner);
-            scope_.all |= change.owner.empty() && change.key.kind->channel.empty();
-            const Resource* before = found.find(change.key);
-            for (const Key& need : before == nullptr ? std::vector<Key>() : before->needs) {
-                const Resource* place = found.find(need);
-                scope_.add(*need.kind, place == nullptr ? "" : place->owner);
-            }
-        }
-        scope_ = options_.parts->closed(std::move(scope_));
-        part_ = scope_.all ? State() : options_.parts->part(desired_, scope_);
     }
 
     void note_left(const Plan& plan) {
@@ -219,15 +182,14 @@ private:
     Result<View> observe_and_plan() {
         View view;
         if (options_.before_look) {
-            options_.before_look(scope_);
+            options_.before_look();
         }
-        const State& desired = scope_.all == options_.scope.all ? desired_ : part_;
-        PARTD_TRY(observe(host_, desired, scope_, ledger_.get(), view));
+        PARTD_TRY(observe(host_, desired_, options_.scope, ledger_.get(), view));
         // Something else may hold on to what was meant to be made or removed: it stays on record until a look
         // is sure.
-        record_look(view, desired, scope_, ledger_);
+        record_look(view, desired_, options_.scope, ledger_);
         PARTD_TRY(ledger_.commit());
-        view.plan = plan::diff(desired, view.observed, {.only = options_.only, .removals = !view.hidden});
+        view.plan = plan::diff(desired_, view.observed, {.only = options_.only, .removals = !view.hidden});
         return view;
     }
 
@@ -266,8 +228,6 @@ private:
     LedgerFile& ledger_;
     const State& desired_;
     const ApplyOptions& options_;
-    Scope scope_;  // of the next look
-    State part_;   // what is desired of that, where it is narrower than asked for
     Outcome outcome_;
     std::set<std::string> given_up_;
     bool progress_ = true;

@@ -26,15 +26,14 @@ struct View {
 };
 
 struct ApplyOptions {
-    std::string only = {};              // one partition or slice
-    bool allow_delete = false;          // however many go
-    std::int64_t delete_limit = 50;     // percent
-    std::set<std::string> held = {};    // texts of keys that are left as they are for now
-    std::set<std::string> paused = {};  // partitions and slices that are left as they are
-    Scope scope = {};                   // what is looked at
-    const Parts* parts = nullptr;       // of the desired state; needed for a scope of less than all
-    // What happened up to now is seen by the look that follows, at so much.
-    std::function<void(const Scope&)> before_look = {};
+    std::string only = {};                   // one partition or slice
+    bool allow_delete = false;               // however many go
+    std::int64_t delete_limit = 50;          // percent
+    std::set<std::string> held = {};         // texts of keys that are left as they are for now
+    std::set<std::string> paused = {};       // partitions and slices that are left as they are
+    Scope scope = {};                        // what is looked at
+    const Parts* parts = nullptr;            // of the desired state; needed for a scope of less than all
+    std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
     std::function<Result<>(const View&)> before_change = {};  // sees the first plan; an error ends the apply
 };
 

@@ -268,6 +268,9 @@ TEST_CASE("clients: a user without rights learns nothing", "[control][clients]")
         CHECK(existing.err.find("bus") == std::string::npos);
     }
     CHECK(ask({"check"}).code == 0);
+    write_file("/var/lib/partd/rolled-back", "0 1\n");
+    fs::permissions("/var/lib/partd/rolled-back", fs::perms(0600));
+    CHECK(ask({"check"}).code == 0);
     CHECK(ask({"events"}).code != 0);
     const Outcome direct = run({"setpriv", "--reuid", "65534", "--clear-groups", "--", "busctl",
                                 "--address=unix:path=/run/partd/bus", "call", "org.partd1", "/org/partd1",

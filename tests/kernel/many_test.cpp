@@ -48,29 +48,6 @@ TEST_CASE("many: partd makes them and takes them away", "[many][daemon]") {
     CHECK(daemon.running());
 }
 
-TEST_CASE("many: after a change of one only that one is looked at again", "[many]") {
-    Sandbox sandbox;
-    sandbox.write_config("all.toml", many());
-    sandbox.write_config("web.toml", kWeb);
-    sandbox.apply();
-    sandbox.write_config("web.toml", std::string(kWeb) + "mtu = 1400\n");
-    const auto trace = sandbox.scratch() + "/trace";
-    // How often it asked the kernel for something.
-    const auto asked = [&](const std::string& verb) {
-        const auto done =
-            run({"strace", "-E", kNoLeaks, "-f", "-qq", "-e", "trace=sendto", "-o", trace, PARTCTL, verb},
-                {.input = {}, .timeout = 60s});
-        INFO(done.text());
-        CHECK(done.code == (verb == "diff" ? 1 : 0));
-        return occurrences(read_file(trace), "sendto(");
-    };
-    const auto look = asked("diff");
-    REQUIRE(look > kMany);
-    CHECK(asked("apply") < look + look / 4);
-    CHECK(mtu_of("web") == 1400);
-    CHECK(sandbox.diff() == 0);
-}
-
 TEST_CASE("many: where no second thread can be had, one makes them all", "[many]") {
     Sandbox sandbox;
     sandbox.write_config("all.toml", many());

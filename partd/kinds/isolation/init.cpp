@@ -203,18 +203,22 @@ Result<> observe_one(Look& look, const std::string& name) {
         auto opened = open_namespace(look.host, name, NamespaceKind::Pid);
         PARTD_TRY(opened);
         pid = std::move(*opened);
-    } else if (known != nullptr) {
-        pid = find_lost(look.host, name, NamespaceKind::Pid, known->identity);
-    } else if (look.ledger.lost) {
-        pid = find_unknown(look.host, name, NamespaceKind::Pid);
+    } else if (known != nullptr || look.ledger.lost) {
+        auto lost = known != nullptr ? find_lost(look.host, name, NamespaceKind::Pid, known->identity)
+                                     : find_unknown(look.host, name, NamespaceKind::Pid);
+        PARTD_TRY(lost);
+        pid = std::move(*lost);
     }
     const bool remainder =
         entry == Entry::Stale || kernel::PinDirectory::Entry::Absent != pins.look(mnt_pin(name), 0);
     if (!pid && (known == nullptr || !remainder)) {
         return {};
     }
-    const auto process = pid ? kernel::find_init(processes_of(look.host, name), *pid) : std::nullopt;
-    found.running = process.has_value();
+    if (pid) {
+        const auto process = kernel::find_init(processes_of(look.host, name), *pid);
+        PARTD_TRY(process);
+        found.running = process->has_value();
+    }
     found.command = note_of(look.host, name, kInitNote);
     if (pid) {
         auto owner = owner_text(look.host, name, pid->fd());
@@ -325,7 +329,11 @@ Result<> pin_again(Doing& doing, const Change& change) {
     const Init& wanted = change.wanted.as<Init>();
     auto& host = doing.host;
     const auto pid = find_lost(host, wanted.partition, NamespaceKind::Pid, change.identity);
-    const auto process = pid ? kernel::find_init(processes_of(host, wanted.partition), *pid) : std::nullopt;
+    PARTD_TRY(pid);
+    const auto found = *pid ? kernel::find_init(processes_of(host, wanted.partition), **pid)
+                            : Result<std::optional<pid_t>>();
+    PARTD_TRY(found);
+    const auto& process = *found;
     if (!process) {
         return fail("its PID 1 has ended meanwhile");
     }
@@ -345,10 +353,12 @@ Result<> remove(Doing& doing, const Init& found) {
     if (const auto pid = open_namespace(doing.host, found.partition, NamespaceKind::Pid)) {
         PARTD_TRY(end_residents(doing, found.partition, NamespaceKind::Pid));
         // One that somebody moved to another group takes the rest of its namespace along.
-        if (const auto process = kernel::find_init({}, *pid)) {
-            const std::array endings = {kernel::Ending{{*process}, std::chrono::milliseconds(0)}};
+        const auto process = kernel::find_init({}, *pid);
+        PARTD_TRY(process);
+        if (*process) {
+            const std::array endings = {kernel::Ending{{**process}, std::chrono::milliseconds(0)}};
             if (!kernel::end_processes(endings).front().empty()) {
-                return fail(fmt::format("its PID 1, process {}, does not end", *process));
+                return fail(fmt::format("its PID 1, process {}, does not end", **process));
             }
         }
     }
@@ -386,7 +396,7 @@ Key init_key(const std::string& partition) {
 std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition) {
     const auto pid = open_namespace(host, partition, NamespaceKind::Pid);
     return pid && note_of(host, partition, kInitNote) == kHolder
-               ? kernel::find_init(processes_of(host, partition), *pid)
+               ? kernel::find_init(processes_of(host, partition), *pid).value_or(std::nullopt)
                : std::nullopt;
 }
 

@@ -42,10 +42,10 @@ Result<> apply_namespace(Doing& doing, const Change& change, std::size_t number)
 
 // Where a process of the partition's is that still lives in a namespace whose name was lost; nullopt when
 // none does.
-std::optional<kernel::Namespace> find_lost(kernel::Host& host, const std::string& partition,
-                                           NamespaceKind type, const std::string& identity);
+Result<std::optional<kernel::Namespace>> find_lost(kernel::Host& host, const std::string& partition,
+                                                   NamespaceKind type, const std::string& identity);
 // The same without an identity, which went with the ledger: one that is not the host's.
-std::optional<kernel::Namespace> find_unknown(kernel::Host& host, const std::string& partition,
-                                              NamespaceKind type);
+Result<std::optional<kernel::Namespace>> find_unknown(kernel::Host& host, const std::string& partition,
+                                                      NamespaceKind type);
 
 }  // namespace partd

@@ -171,9 +171,11 @@ Result<> observe_one(Look& look, const std::string& name) {
         return {};
     }
     if (wanted != nullptr && known != nullptr) {
-        if (const auto lost = find_lost(look.host, found.partition, found.type, known->identity)) {
+        const auto lost = find_lost(look.host, found.partition, found.type, known->identity);
+        PARTD_TRY(lost);
+        if (*lost) {
             found.pinned = false;
-            return add_found(look, std::move(found), *lost);
+            return add_found(look, std::move(found), **lost);
         }
     }
     const bool made = known != nullptr || look.ledger.lost;
@@ -274,10 +276,11 @@ Result<> update(Doing& doing, const Change& change) {
     const PinnedNamespace& wanted = change.wanted.as<PinnedNamespace>();
     if (change.changes("pinned")) {
         const auto lost = find_lost(doing.host, wanted.partition, wanted.type, change.identity);
-        if (!lost) {
+        PARTD_TRY(lost);
+        if (!*lost) {
             return fail("the last process in it has ended meanwhile");
         }
-        PARTD_TRY(doing.host.pins().pin(change.key.name, lost->fd(), wanted.type == NamespaceKind::Mnt));
+        PARTD_TRY(doing.host.pins().pin(change.key.name, (*lost)->fd(), wanted.type == NamespaceKind::Mnt));
     }
     if (change.changes("hostname") || change.changes("domainname")) {
         const auto uts = open_namespace(doing.host, wanted.partition, wanted.type);
@@ -316,16 +319,21 @@ namespace {
 
 // The namespace of a process in the partition's control group that is asked for.
 template <class IsIt>
-std::optional<Namespace> find_inhabited(kernel::Host& host, const std::string& partition, NamespaceKind type,
-                                        IsIt is_it) {
+Result<std::optional<Namespace>> find_inhabited(kernel::Host& host, const std::string& partition,
+                                                NamespaceKind type, IsIt is_it) {
     const std::string group = host.group_of(partition);
     if (group.empty()) {
         return std::nullopt;
     }
-    for (const pid_t process : host.cgroups().processes(group).value_or(std::set<pid_t>())) {
+    const auto processes = host.cgroups().processes(group);
+    PARTD_TRY(processes);
+    for (const pid_t process : *processes) {
         auto ns = Namespace::of_process(process, type);
         if (ns && is_it(*ns)) {
             return std::move(*ns);
+        }
+        if (!ns && ns.error().is_shortage()) {
+            return std::unexpected(std::move(ns).error());
         }
     }
     return std::nullopt;
@@ -333,18 +341,21 @@ std::optional<Namespace> find_inhabited(kernel::Host& host, const std::string& p
 
 }  // namespace
 
-std::optional<Namespace> find_lost(kernel::Host& host, const std::string& partition, NamespaceKind type,
-                                   const std::string& identity) {
-    return identity.empty() ? std::nullopt : find_inhabited(host, partition, type, [&](const Namespace& ns) {
-        return ns.identity() == identity;
-    });
+Result<std::optional<Namespace>> find_lost(kernel::Host& host, const std::string& partition,
+                                           NamespaceKind type, const std::string& identity) {
+    if (identity.empty()) {
+        return std::nullopt;
+    }
+    return find_inhabited(host, partition, type,
+                          [&](const Namespace& ns) { return ns.identity() == identity; });
 }
 
-std::optional<Namespace> find_unknown(kernel::Host& host, const std::string& partition, NamespaceKind type) {
+Result<std::optional<Namespace>> find_unknown(kernel::Host& host, const std::string& partition,
+                                              NamespaceKind type) {
     const auto own = Namespace::current(type);
-    return !own ? std::nullopt : find_inhabited(host, partition, type, [&](const Namespace& ns) {
-        return ns.identity() != own->identity();
-    });
+    PARTD_TRY(own);
+    return find_inhabited(host, partition, type,
+                          [&](const Namespace& ns) { return ns.identity() != own->identity(); });
 }
 
 }  // namespace partd

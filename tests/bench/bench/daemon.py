@@ -166,6 +166,7 @@ def take_turn(paths, count, idle_seconds, times):
         found["edit"] = scenario.edits(times)
         found["add"], found["drop"] = scenario.adds_and_drops(times)
         drift = scenario.drift(200)
+        time.sleep(10)  # a while after its work partd gives memory back
         found["memory"] = daemon.memory()
         daemon.stop()
         again = Daemon(paths.partd)
