@@ -249,7 +249,7 @@ Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
 }
 
 // The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
-// mark, or not have it yet.
+// mark, or not have it yet. Where no file and no ledger tells of the pair any more, its own mark does.
 void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
                    const std::vector<std::string>& namespaces) {
     FoundEnd& missing = peer ? pair.peer : pair.self;
@@ -262,7 +262,10 @@ void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
             const FoundEnd candidate{netns, &link};
             const bool crossed = link.kind == "veth" && link.index == other.link->peer_index &&
                                  link.peer_index == other.link->index;
-            if (crossed && !parse_link_mark(link.alias) && is_expected(look, key, candidate, peer)) {
+            const auto mark = parse_link_mark(link.alias);
+            const bool last_trace = mark && look.ledger.lost && look.desired.find(key) == nullptr &&
+                                    mark->peer == peer && veth_key(mark->partition, mark->link) == key;
+            if (crossed && (last_trace || (!mark && is_expected(look, key, candidate, peer)))) {
                 missing = candidate;
                 return;
             }

@@ -79,7 +79,7 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
 // A name that is being freed or an object that changed meanwhile: worth another look.
 bool is_passing(const Error& error) {
     return error.code == EEXIST || error.code == EBUSY || error.code == ENODEV || error.code == ENOENT ||
-           error.code == ENETUNREACH;
+           error.code == ENETUNREACH || error.code == EHOSTUNREACH;
 }
 
 // Takes out what failed for good in an earlier round or belongs to whom nothing is done, and what comes after

@@ -161,6 +161,22 @@ TEST_CASE("ledger: lost with a namespace, its name goes when it is not declared 
     CHECK_FALSE(fs::exists("/run/partd/ns/n/ipc"));
 }
 
+TEST_CASE("ledger: lost with a partition that is not declared any more, its links' other ends go, too",
+          "[ledger]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", "[partition.web]\n");
+    sandbox.write_config("db.toml",
+                         "[partition.db.link.eth0]\npeer = { partition = \"web\", name = \"p10\" }\n");
+    sandbox.apply();
+    fs::remove("/run/partd/ledger");
+    sandbox.remove_config("db.toml");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.out.find("veth db/eth0 — web/p10") != std::string::npos);
+    CHECK(output({"ip", "-n", "web", "-br", "link"}).find("p10") == std::string::npos);
+    CHECK(sandbox.diff() == 0);
+}
+
 TEST_CASE("ledger: without the mark an object is no longer ours to remove", "[ledger][marks][foreign]") {
     Sandbox sandbox;
     sandbox.example("blue-green");
