@@ -161,12 +161,12 @@ def take_turn(paths, count, idle_seconds, times):
         scenario.declare()
         daemon = Daemon(paths.partd)
         found = {"create": daemon.ready_after, "memory_at_start": daemon.memory()}
-        time.sleep(4)  # addresses of links' own, carriers: what the kernel tells a while later
+        time.sleep(15)  # what the kernel tells a while later (addresses, carriers), and the metrics after that
         found["idle"] = daemon.idle(idle_seconds)
         found["edit"] = scenario.edits(times)
         found["add"], found["drop"] = scenario.adds_and_drops(times)
         drift = scenario.drift(200)
-        time.sleep(10)  # a while after its work partd gives memory back
+        time.sleep(15)  # a while after its work partd gives memory back
         found["memory"] = daemon.memory()
         daemon.stop()
         again = Daemon(paths.partd)
