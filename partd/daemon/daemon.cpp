@@ -23,6 +23,8 @@ using std::chrono::milliseconds;
 // Processes that end at once are waited for; the others have their time while the daemon goes on.
 constexpr milliseconds kPatience{50};
 constexpr milliseconds kAskAgain{100};
+// After a failure that may pass.
+constexpr milliseconds kPause{1000};
 
 // Processes come and go in a control group; its limits are another matter.
 bool is_no_traffic(std::string_view name) {
@@ -180,7 +182,7 @@ void Daemon::converge() {
         return;
     }
     if (stale_files_ && !read_files()) {
-        settle_->arm(std::max(engine_->settings().settle, milliseconds(1000)));
+        settle_->arm(std::max(engine_->settings().settle, kPause));
         notify();  // whoever waits for the start does not wait for this
     }
     if (!loaded_) {
@@ -295,23 +297,24 @@ void Daemon::plan_next(Clock::time_point now) {
         again_->disarm();
     }
     resync_->arm(engine_->settings().resync);
-    if (const auto waiting = engine_->waiting(); !waiting) {
-        confirm_->arm(kAskAgain);
-    } else if (*waiting) {
-        confirm_->arm(time_left(**waiting));
-    } else {
-        confirm_->disarm();
-    }
+    await_confirmation();
     tidy_->arm_once(tidy_after_);
+}
+
+// Whether an apply waits to be confirmed is asked again when it cannot be read.
+void Daemon::await_confirmation() {
+    const auto waiting = engine_->waiting();
+    if (waiting && !*waiting) {
+        confirm_->disarm();
+    } else {
+        confirm_->arm(waiting ? time_left(**waiting) : kPause);
+    }
 }
 
 void Daemon::confirm_time_is_over() {
     const auto read = engine_->waiting();
-    if (!read || (*read && time_left(**read).count() > 0)) {
-        confirm_->arm(read ? time_left(**read) : kAskAgain);
-        return;
-    }
-    if (!*read) {
+    if (!read || !*read || time_left(**read).count() > 0) {
+        await_confirmation();
         return;
     }
     const Confirmation& waiting = **read;
@@ -319,7 +322,6 @@ void Daemon::confirm_time_is_over() {
     const auto back = engine_->go_back(waiting, {.origin = "nobody confirmed in time"});
     if (!back) {
         say({.what = "rolled-back", .message = "going back failed: " + back.error().message, .bad = true});
-        constexpr milliseconds kPause{1000};
         confirm_->arm(kPause);
         return;
     }

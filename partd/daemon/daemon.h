@@ -64,6 +64,7 @@ private:
     // What follows from a document that is in force now.
     void settle_in(const Scope& scope);
     void plan_next(Clock::time_point now);
+    void await_confirmation();
     void notify();
     void tidy_up();
     void write_metrics();
@@ -77,13 +78,12 @@ private:
     kernel::DirectoryWatch places_;  // of what partd made in file systems
     kernel::HostWatch host_;
     std::unique_ptr<Server> server_;
-    Loop::Timer* settle_ = nullptr;               // files changed
-    Loop::Timer* soon_ = nullptr;                 // the host changed
-    Loop::Timer* again_ = nullptr;                // something gets another chance
-    Loop::Timer* resync_ = nullptr;               // time to look at everything anyway
-    Loop::Timer* confirm_ = nullptr;              // nobody confirmed
-    Loop::Timer* tidy_ = nullptr;                 // what follows a change, when nobody waits
-    std::chrono::milliseconds tidy_after_{1000};  // changes that follow each other are gathered
+    Loop::Timer* settle_ = nullptr;   // files changed
+    Loop::Timer* soon_ = nullptr;     // the host changed
+    Loop::Timer* again_ = nullptr;    // something gets another chance
+    Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
+    Loop::Timer* confirm_ = nullptr;  // nobody confirmed
+    Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
     Concerns concerns_;
     Backoff backoff_;
@@ -105,6 +105,7 @@ private:
     std::string refused_;                        // the last plan that was refused, so as not to repeat it
     Clock::time_point looked_ = {};
     std::chrono::milliseconds last_look_{0};
+    std::chrono::milliseconds tidy_after_{1000};  // changes that follow each other are gathered
 };
 
 }  // namespace partd::daemon

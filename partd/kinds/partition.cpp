@@ -178,8 +178,10 @@ Result<std::set<pid_t>> residents(Doing& doing, const Partition& partition) {
 
 // Why on_remove lets nobody end these; PID 1 that only holds the partition is nobody to ask for.
 Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids) {
-    if (const auto holder = find_holder(doing.host, partition.name)) {
-        pids.erase(*holder);
+    const auto holder = find_holder(doing.host, partition.name);
+    PARTD_TRY(holder);
+    if (*holder) {
+        pids.erase(**holder);
     }
     if (partition.on_remove == OnRemove::Stop || pids.empty()) {
         return {};

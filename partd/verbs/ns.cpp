@@ -35,9 +35,11 @@ void add_relations(int fd, Row& row) {
 }
 
 // Namespaces by the processes in them, as lsns(8) finds them.
-Rows from_processes() {
+Result<Rows> from_processes() {
+    const auto processes = kernel::list_processes();
+    PARTD_TRY(processes);
     Rows rows;
-    for (const kernel::Process& process : kernel::list_processes().value_or(std::vector<kernel::Process>())) {
+    for (const kernel::Process& process : *processes) {
         for (const auto& ns : process.namespaces) {
             Row& row = rows[ns.inode];
             row.type = ns.type;
@@ -154,7 +156,11 @@ Answer namespaces(Engine& engine, const Request& request) {
     if (!view) {
         return work.failed(view.error());
     }
-    Rows rows = from_processes();
+    auto found = from_processes();
+    if (!found) {
+        return work.failed(found.error());
+    }
+    Rows& rows = *found;
     add_names(engine.host(), *view, rows);
     if (request.json) {
         work.print_json(to_value(rows));

@@ -52,12 +52,13 @@ Answer kill(Engine& engine, const Request& request) {
         return std::move(work.answer);
     }
     auto processes = engine.host().cgroups().processes(group);
-    if (!processes) {
-        return work.failed(processes.error());
-    }
     // What holds the partition is no process of its user's.
-    if (const auto holder = find_holder(engine.host(), request.name)) {
-        processes->erase(*holder);
+    const auto holder = find_holder(engine.host(), request.name);
+    if (!processes || !holder) {
+        return work.failed(processes ? holder.error() : processes.error());
+    }
+    if (*holder) {
+        processes->erase(**holder);
     }
     (void)kernel::signal_processes(*processes, *signal);
     return work.done();

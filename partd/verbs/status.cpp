@@ -117,7 +117,9 @@ Answer status(Engine& engine, const Request& request) {
         slice.state = view->plan.empty() ? "active" : "degraded";
         all.push_back(std::move(slice));
     }
-    if (const auto waiting = engine.waiting(); waiting && *waiting) {
+    if (const auto waiting = engine.waiting(); !waiting) {
+        work.complain(waiting.error().message);
+    } else if (*waiting) {
         work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
                                   std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count()));
     }

@@ -393,11 +393,15 @@ Key init_key(const std::string& partition) {
     return {&kInit.kind, partition};
 }
 
-std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition) {
+Result<std::optional<pid_t>> find_holder(kernel::Host& host, const std::string& partition) {
+    if (note_of(host, partition, kInitNote) != kHolder) {
+        return std::nullopt;
+    }
     const auto pid = open_namespace(host, partition, NamespaceKind::Pid);
-    return pid && note_of(host, partition, kInitNote) == kHolder
-               ? kernel::find_init(processes_of(host, partition), *pid).value_or(std::nullopt)
-               : std::nullopt;
+    if (!pid) {
+        return pid.error().is_shortage() ? std::unexpected(pid.error()) : Result<std::optional<pid_t>>();
+    }
+    return kernel::find_init(processes_of(host, partition), *pid);
 }
 
 constinit const Table InitCommand::table = {

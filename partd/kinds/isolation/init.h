@@ -39,6 +39,6 @@ Key init_key(const std::string& partition);
 // On the directory of a partition's pins: what its PID 1 was started with.
 inline constexpr char kInitNote[] = "init";
 // PID 1 of a partition that nobody declared a command for; nullopt when it has another one, or none.
-std::optional<pid_t> find_holder(kernel::Host& host, const std::string& partition);
+Result<std::optional<pid_t>> find_holder(kernel::Host& host, const std::string& partition);
 
 }  // namespace partd
