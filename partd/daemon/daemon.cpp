@@ -123,7 +123,7 @@ void Daemon::files_changed() {
 }
 
 void Daemon::hear(const Scope& looked_at) {
-    kernel::Topics topics = host_.drain();
+    kernel::Topics topics = host_.drain(engine_->host().nftables_port());
     topics.merge(places_.drain(is_no_traffic));
     Scope heard = Scope::nothing();
     for (const std::string& topic : topics) {

@@ -157,21 +157,16 @@ Result<int> Host::free_index(const std::string& netns) {
 }
 
 void Host::wait_until_gone(const std::set<int>& indexes) {
-    constexpr int kPatience = 60;  // pauses without progress
-    constexpr useconds_t kPause = 5000;
-    const auto still_there = [&](const Link& link) { return indexes.contains(link.index); };
-    auto left = static_cast<std::ptrdiff_t>(indexes.size());
-    for (int idle = 0; idle < kPatience; ++idle) {
-        forget_lists();
-        const auto all = links("");
-        const auto now = all ? std::ranges::count_if(**all, still_there) : 0;
-        if (now == 0) {
-            return;
+    constexpr int kPatience = 300;  // pauses without progress
+    constexpr useconds_t kPause = 1000;
+    int idle = 0;
+    for (const int index : indexes) {
+        for (; idle < kPatience && get_link(self_.route(), index).value_or(std::nullopt); ++idle) {
+            usleep(kPause);
         }
-        idle = now < left ? 0 : idle;
-        left = now;
-        usleep(kPause);
+        idle = idle < kPatience ? 0 : idle;
     }
+    forget_lists();
 }
 
 std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chrono::milliseconds patience) {

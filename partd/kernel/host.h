@@ -95,6 +95,8 @@ public:
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.
     Result<nft::Nftables*> nftables();
+    // The port of the socket by which this changes them; 0 before it does.
+    [[nodiscard]] std::uint32_t nftables_port() const { return nftables_ ? nftables_->port() : 0; }
 
     // How long one apply may wait for processes that are to end; nullopt: as long as they have.
     void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }

@@ -100,15 +100,19 @@ void add_link(const Link& link, Topics& topics) {
 
 // The process whose request a message is about: the kernel puts the port of its socket in, which of a
 // program's first socket is its number (netlink(7)).
-std::string sender_of(const Datagram& datagram) {
+std::uint32_t port_of(const Datagram& datagram) {
     nlmsghdr header{};
-    if (datagram.data.size() < sizeof header) {
-        return {};
+    if (datagram.data.size() >= sizeof header) {
+        std::memcpy(&header, datagram.data.data(), sizeof header);
     }
-    std::memcpy(&header, datagram.data.data(), sizeof header);
-    const auto name = header.nlmsg_pid == 0 ? Result<std::string>(fail(""))
-                                            : read_file(fmt::format("/proc/{}/comm", header.nlmsg_pid));
-    return name ? fmt::format("{} (process {})", trim(*name), header.nlmsg_pid) : std::string();
+    return header.nlmsg_pid;
+}
+
+std::string sender_of(const Datagram& datagram) {
+    const std::uint32_t port = port_of(datagram);
+    const auto name =
+        port == 0 ? Result<std::string>(fail("")) : read_file(fmt::format("/proc/{}/comm", port));
+    return name ? fmt::format("{} (process {})", trim(*name), port) : std::string();
 }
 
 // The same from the end of a transaction, which tells the process's name even when it is gone.
@@ -206,10 +210,13 @@ void HostWatch::drain_links(Topics& topics) {
 
 // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE: all are 1.
 // The end of a transaction tells whose it was.
-void HostWatch::drain_nftables(Topics& topics) {
+void HostWatch::drain_nftables(Topics& topics, std::uint32_t own_port) {
     Topics heard;
     for_datagrams(nftables_.get(), topics, [&](Datagram& datagram) {
         std::uint32_t sequence = 0;
+        if (own_port != 0 && port_of(datagram) == own_port) {
+            return;
+        }
         while (const auto reply = next_message(datagram.data, sequence)) {
             const bool ours = (reply->type >> 8) == NFNL_SUBSYS_NFTABLES;
             if (ours && (reply->type & 0xff) == NFT_MSG_NEWGEN) {
@@ -257,11 +264,11 @@ void HostWatch::drain_mounts(Topics& topics) {
     points_ = std::move(now);
 }
 
-Topics HostWatch::drain() {
+Topics HostWatch::drain(std::uint32_t own_port) {
     Topics topics;
     culprits_.clear();
     drain_links(topics);
-    drain_nftables(topics);
+    drain_nftables(topics, own_port);
     drain_mounts(topics);
     return topics;
 }

@@ -27,8 +27,9 @@ public:
     [[nodiscard]] int nftables() const { return nftables_.get(); }
     [[nodiscard]] int mounts() const { return mounts_.get(); }
     void mounts_changed() { look_at_mounts_ = true; }
-    // Takes what waits. What was lost (ENOBUFS) is kEverything.
-    Topics drain();
+    // Takes what waits. What was lost (ENOBUFS) is kEverything; what was done to nftables by the socket with
+    // that port is no news.
+    Topics drain(std::uint32_t own_port);
     // Who caused that one of them, as far as the kernel tells: "nft (process 1234)"; "" when it does not.
     [[nodiscard]] std::string culprit(const std::string& topic) const;
 
@@ -44,7 +45,7 @@ private:
 
     void blame(const Topics& heard, const std::string& culprit, Topics& topics);
     void drain_links(Topics& topics);
-    void drain_nftables(Topics& topics);
+    void drain_nftables(Topics& topics, std::uint32_t own_port);
     void drain_mounts(Topics& topics);
     [[nodiscard]] bool is_news(const Reply& reply) const;
     void take_host_event(const Reply& reply, Topics& topics);

@@ -38,6 +38,10 @@ Result<Nftables> Nftables::open() {
     return opened;
 }
 
+std::uint32_t Nftables::port() const {
+    return mnl_socket_get_portid(socket_.get());
+}
+
 namespace {
 
 // The batch's bytes, with the sequence numbers from `first` on.
@@ -230,7 +234,8 @@ std::uint64_t packets_of(const nftnl_set_elem* element) {
     return packets;
 }
 
-void read_elements(const nlmsghdr* h, const std::string& name, std::vector<StoredElement>& found) {
+void read_elements(const nlmsghdr* h, const std::string& name, const Nftables::Keep& keep,
+                   std::vector<StoredElement>& found) {
     const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
     if (nftnl_set_elems_nlmsg_parse(h, set.get()) != 0) {
         return;
@@ -239,12 +244,15 @@ void read_elements(const nlmsghdr* h, const std::string& name, std::vector<Store
     for (const auto* e = nftnl_set_elems_iter_next(elements); e != nullptr;
          e = nftnl_set_elems_iter_next(elements)) {
         const auto userdata = copy_of(e, NFTNL_SET_ELEM_USERDATA);
-        found.push_back(
-            {.element = {.set = name,
-                         .key = copy_of(e, NFTNL_SET_ELEM_KEY),
-                         .data = copy_of(e, NFTNL_SET_ELEM_DATA)},
-             .comment = decode_comment(userdata.data(), static_cast<std::uint32_t>(userdata.size())),
-             .packets = packets_of(e)});
+        std::string comment = decode_comment(userdata.data(), static_cast<std::uint32_t>(userdata.size()));
+        if (keep && !keep(comment)) {
+            continue;
+        }
+        found.push_back({.element = {.set = name,
+                                     .key = copy_of(e, NFTNL_SET_ELEM_KEY),
+                                     .data = copy_of(e, NFTNL_SET_ELEM_DATA)},
+                         .comment = std::move(comment),
+                         .packets = packets_of(e)});
     }
     nftnl_set_elems_iter_destroy(elements);
 }
@@ -278,7 +286,8 @@ Result<std::optional<TableView>> Nftables::look(const std::string& name) {
     }
 }
 
-Result<std::vector<StoredElement>> Nftables::elements(const std::string& table, const std::string& name) {
+Result<std::vector<StoredElement>> Nftables::elements(const std::string& table, const std::string& name,
+                                                      const Keep& keep) {
     for (int attempt = 0;; ++attempt) {
         std::vector<StoredElement> found;
         const SetPtr set(nftnl_set_alloc(), nftnl_set_free);
@@ -287,7 +296,7 @@ Result<std::vector<StoredElement>> Nftables::elements(const std::string& table, 
         auto request = make_message(NFT_MSG_GETSETELEM, NLM_F_DUMP,
                                     [&](nlmsghdr* h) { nftnl_set_elems_nlmsg_build_payload(h, set.get()); });
         auto done = dump(socket_.get(), std::move(request), sequence_++,
-                         [&](const nlmsghdr* h) { read_elements(h, name, found); });
+                         [&](const nlmsghdr* h) { read_elements(h, name, keep, found); });
         if (done) {
             return found;
         }

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -176,7 +177,10 @@ public:
 
     // nullopt when there is no such table.
     Result<std::optional<TableView>> look(const std::string& name);
-    Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& name);
+    // Those whose comment `keep` wants; all where it is empty.
+    using Keep = std::function<bool(const std::string& comment)>;
+    Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& name,
+                                                const Keep& keep = {});
     // Sends all. On refusal nothing is changed, and `refused` is the tag of the step at fault with the
     // kernel's word for it.
     struct Refusal {
@@ -184,6 +188,8 @@ public:
         Error error;
     };
     std::optional<Refusal> commit(const Transaction& transaction);
+    // That of its socket, which stands in the events of what it did (netlink(7), nlmsg_pid).
+    [[nodiscard]] std::uint32_t port() const;
 
 private:
     struct CloseSocket {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -124,8 +125,12 @@ Result<> PinDirectory::make_ready() {
 }
 
 void PinDirectory::retire() {
-    for (const std::string& name : names()) {
-        remove_empty_directory(path_of(name));  // of a killed removal
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end;
+         entry.increment(error)) {
+        if (entry->is_directory(error)) {
+            remove_empty_directory(entry->path());  // of a killed removal
+        }
     }
     const std::string made = get_xattr(path_, kMadeBy);
     const auto directory = open_directory(path_);

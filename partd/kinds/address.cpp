@@ -103,6 +103,14 @@ void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
     }
 }
 
+bool overlap(const Resource& one, const Resource& other) {
+    const auto& a = one.spec.as<InterfaceAddress>();
+    const auto& b = other.spec.as<InterfaceAddress>();
+    const bool local = a.address.ip.is_link_local() && b.address.ip.is_link_local();
+    return a.netns == b.netns && !local &&
+           (a.address.prefix().contains(b.address.ip) || b.address.prefix().contains(a.address.ip));
+}
+
 void check_pairs(const Declared& declared, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Veth>()) {
         const Veth& veth = object->spec.as<Veth>();
@@ -313,7 +321,11 @@ Key address_key(std::string_view netns, std::string_view interface, const Addres
 }
 
 constinit const LiveKind kAddress = {
-    .kind = {.name = "address", .table = &InterfaceAddress::table, .expand = expand},
+    .kind = {.name = "address",
+             .table = &InterfaceAddress::table,
+             .expand = expand,
+             .apart = true,
+             .meets = overlap},
     .observe = observe,
     .apply = apply,
 };

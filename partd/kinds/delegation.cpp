@@ -115,7 +115,8 @@ constinit const LiveKind kDelegation = {
     .kind = {.name = "delegation",
              .table = &Delegation::table,
              .expand = expand,
-             .summary = [](const Spec& spec) { return "to " + spec.as<Delegation>().to; }},
+             .summary = [](const Spec& spec) { return "to " + spec.as<Delegation>().to; },
+             .apart = true},
     .observe = observe,
     .apply = apply,
 };

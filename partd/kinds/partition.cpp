@@ -217,6 +217,12 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     return kernel::set_xattr(doing.host.cgroups().home(wanted.group), kMark, encode(wanted));
 }
 
+// The host passes packets on for all of them then.
+bool reaches_any(const Resource& partition) {
+    const auto& reach = partition.spec.as<Partition>().reach;
+    return reach && std::ranges::any_of(*reach, [](const auto& target) { return target.value == "any"; });
+}
+
 }  // namespace
 
 constinit const Table Partition::table = {
@@ -275,6 +281,9 @@ constinit const LiveKind kPartition = {
              .table = &Partition::table,
              .language = kLanguage,
              .expand = expand,
+             .apart = true,
+             .meets = [](const Resource& one,
+                         const Resource& other) { return reaches_any(one) || reaches_any(other); },
              .counts = true},
     .observe = observe,
     .apply = apply,

@@ -335,7 +335,8 @@ constinit const LiveKind kSysctl = {
              .language = kLanguage,
              .expand = expand,
              .complete = complete,
-             .summary = [](const Spec& spec) { return "= " + spec.as<Sysctl>().value; }},
+             .summary = [](const Spec& spec) { return "= " + spec.as<Sysctl>().value; },
+             .apart = true},
     .observe = observe,
     .apply = apply,
 };

@@ -24,8 +24,11 @@ struct Kind {
     // Changes of kinds with the same channel reach the kernel as one transaction, in the order of their
     // needs.
     std::string_view channel = {};
-    // What a partition wants of it is for no other to mind: nothing is checked or made across partitions.
+    // What a partition wants of it is for no other to mind that does not mention it, but for its claims and
+    // for those that it meets. What several share follows from the union of what each of them wants of it.
     bool apart = false;
+    // Whether one of another partition has to be thought of together with it; nullptr: never.
+    bool (*meets)(const Resource& one, const Resource& other) = nullptr;
     // Counts as one object of the administrator's for the delete limit.
     bool counts = false;
 };

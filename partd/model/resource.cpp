@@ -64,17 +64,27 @@ Resource& State::add(Resource resource) {
 }
 
 void State::erase(std::span<const Key> keys) {
-    if (keys.empty()) {
-        return;
+    std::vector<std::uint32_t> gone;  // places
+    for (const Key& key : keys) {
+        const std::uint32_t place = slots_.empty() ? 0 : slots_[slot_of(key, hash_of(key))].place;
+        if (place != 0) {
+            gone.push_back(place);
+        }
     }
-    std::erase_if(resources_, [&](const Resource& resource) {
-        return std::ranges::find(keys, resource.key) != keys.end();
-    });
-    slots_.assign(slots_.size(), Slot());
-    for (std::size_t place = 0; place < resources_.size(); ++place) {
-        const std::uint32_t hash = hash_of(resources_[place].key);
-        slots_[slot_of(resources_[place].key, hash)] = {.hash = hash,
-                                                        .place = static_cast<std::uint32_t>(place + 1)};
+    std::ranges::sort(gone);
+    gone.erase(std::unique(gone.begin(), gone.end()), gone.end());
+    std::uint32_t place = 0;
+    std::erase_if(resources_, [&](const Resource&) { return std::ranges::binary_search(gone, ++place); });
+    for (const Slot& slot : std::exchange(slots_, std::vector<Slot>(slots_.size()))) {
+        const auto before = std::ranges::lower_bound(gone, slot.place);
+        if (slot.place != 0 && (before == gone.end() || *before != slot.place)) {
+            std::size_t at = slot.hash & (slots_.size() - 1);
+            while (slots_[at].place != 0) {
+                at = (at + 1) & (slots_.size() - 1);
+            }
+            slots_[at] = {.hash = slot.hash,
+                          .place = slot.place - static_cast<std::uint32_t>(before - gone.begin())};
+        }
     }
 }
 

@@ -5,25 +5,27 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <ranges>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace partd {
 
 namespace {
 
-// The places of the files whose texts differ; nullopt when files came or went.
-std::optional<std::vector<std::size_t>> edited(const std::vector<TextFile>& before,
-                                               const std::vector<TextFile>& after) {
-    std::vector<std::size_t> places;
-    if (!std::ranges::equal(before, after, {}, &TextFile::path, &TextFile::path)) {
-        return std::nullopt;
+// Those of the one that the other does not have with the same text.
+std::vector<TextFile> only_in(const std::vector<TextFile>& one, const std::vector<TextFile>& other) {
+    std::unordered_map<std::string_view, const TextFile*> by_path;
+    for (const TextFile& file : other) {
+        by_path.emplace(file.path, &file);
     }
-    for (std::size_t i = 0; i < after.size(); ++i) {
-        if (before[i].text != after[i].text) {
-            places.push_back(i);
-        }
-    }
-    return places;
+    std::vector<TextFile> files;
+    std::ranges::copy_if(one, std::back_inserter(files), [&](const TextFile& file) {
+        const auto found = by_path.find(file.path);
+        return found == by_path.end() || found->second->text != file.text;
+    });
+    return files;
 }
 
 bool is_wordy(char c) {
@@ -45,144 +47,227 @@ bool mentions(std::string_view text, std::string_view name) {
     return false;
 }
 
+// Whether both say just the same, also in what the live host is not compared by.
 bool alike(const Resource* one, const Resource& other) {
-    return one != nullptr && same(*one, other) && same(other, *one);
+    const auto says_the_same = [&](const Field& field) {
+        return field.text == nullptr || field.text(one->spec.data()) == field.text(other.spec.data());
+    };
+    return one != nullptr && one->owner == other.owner && one->needs == other.needs &&
+           one->within == other.within && one->claims == other.claims &&
+           std::ranges::all_of(other.spec.table().fields, says_the_same);
 }
 
-config::Compiled compile_some(const std::vector<TextFile>& files, const std::vector<std::size_t>& places) {
-    std::vector<TextFile> some;
-    std::ranges::transform(places, std::back_inserter(some), [&](std::size_t place) { return files[place]; });
-    return config::compile(some, pure_kinds());
+// What some files give by themselves.
+struct Alone {
+    std::vector<TextFile> files;
+    config::Compiled compiled;
+    std::set<std::string> owners;  // partitions and slices that they declare
+
+    explicit Alone(std::vector<TextFile> some)
+        : files(std::move(some)),
+          compiled(config::compile(files, pure_kinds())),
+          owners(compiled.declared.owners()) {}
+
+    [[nodiscard]] const State& wants() const { return compiled.desired; }
+    // What it shares with whoever else wants it.
+    [[nodiscard]] std::vector<const Resource*> shared() const {
+        std::vector<const Resource*> found;
+        for (const Resource& resource : wants().all()) {
+            if (!owners.contains(resource.owner)) {
+                found.push_back(&resource);
+            }
+        }
+        return found;
+    }
+    [[nodiscard]] bool has_file(const std::string& path) const {
+        return std::ranges::find(files, path, &TextFile::path) != files.end();
+    }
+};
+
+bool share_the_same(const Alone& one, const Alone& other) {
+    const auto shared = one.shared();
+    return shared.size() == other.shared().size() &&
+           std::ranges::all_of(shared, [&](const Resource* resource) {
+               return !other.owners.contains(resource->owner) &&
+                      alike(other.wants().find(resource->key), *resource);
+           });
 }
 
 // One edit while it is judged.
 class Editor {
 public:
-    Editor(Desired& desired, const Parts& parts, const std::vector<TextFile>& files,
-           std::vector<std::size_t> places)
-        : desired_(desired), parts_(parts), files_(files), places_(std::move(places)) {}
-
-    // Whether the files that were edited say everything about it.
-    bool is_apart() {
-        before_ = compile_some(desired_.files, places_);
-        after_ = compile_some(files_, places_);
-        owners_ = after_.declared.owners();
-        return before_.problems.empty() && after_.problems.empty() && owners_ == before_.declared.owners() &&
-               !owners_.contains("") && are_strangers() && stood_alone() && differs_apart();
+    Editor(Desired& desired, Parts& parts, const std::vector<TextFile>& files, std::vector<TextFile> gone,
+           std::vector<TextFile> came)
+        : desired_(desired),
+          parts_(parts),
+          files_(files),
+          before_(std::move(gone)),
+          after_(std::move(came)),
+          owners_(before_.owners) {
+        owners_.insert(after_.owners.begin(), after_.owners.end());
     }
 
-    Edit carry_out() {
-        for (Resource& now : after_.desired.all()) {
-            Resource* known = desired_.compiled.desired.find(now.key);
+    // Whether these files say everything about it.
+    bool is_apart() {
+        return before_.compiled.problems.empty() && after_.compiled.problems.empty() &&
+               !owners_.contains("") && are_strangers() && stands_alone(before_) && differs_apart() &&
+               meets_nobody() &&
+               (share_the_same(before_, after_) || (is_nothing_new(before_) && is_nothing_new(after_)));
+    }
+
+    Scope carry_out() {
+        for (const Key& key : gone_) {
+            parts_.remove(*whole().find(key));
+        }
+        whole().erase(gone_);
+        for (const Resource& now : after_.wants().all()) {
+            Resource* known = whole().find(now.key);
             if (known == nullptr) {
-                desired_.compiled.desired.add(std::move(now));
+                parts_.add(whole().add(now), whole());
             } else if (owners_.contains(now.owner)) {
-                *known = std::move(now);
+                *known = now;
             } else if (known->source && now.source && *known->source.file == *now.source.file) {
                 known->source = now.source;
                 known->places = now.places;
             }
         }
-        desired_.compiled.desired.erase(gone_);
-        return std::move(edit_);
+        return std::move(changed_);
     }
 
 private:
-    // Neither mentions the other: the files that were edited, and the partitions of all the others.
+    State& whole() { return desired_.compiled.desired; }
+    [[nodiscard]] const State& whole() const { return desired_.compiled.desired; }
+
+    // Neither mentions the other: these files, and the partitions of all the others.
     bool are_strangers() const {
-        for (const std::size_t place : places_) {
-            const std::string& text = files_[place].text;
+        const auto says = [&](const TextFile& file) {
             const auto is_mentioned = [&](const std::string& owner) {
-                return !owner.empty() && !owners_.contains(owner) && mentions(text, owner);
+                return !owner.empty() && !owners_.contains(owner) && mentions(file.text, owner);
             };
-            if (mentions(text, "template") || mentions(desired_.files[place].text, "template") ||
-                std::ranges::any_of(parts_.owners(), is_mentioned)) {
-                return false;
-            }
-        }
-        for (std::size_t i = 0; i < files_.size(); ++i) {
-            const auto is_in = [&](const std::string& owner) { return mentions(files_[i].text, owner); };
-            if (std::ranges::find(places_, i) == places_.end() && std::ranges::any_of(owners_, is_in)) {
-                return false;
-            }
-        }
-        return true;
+            return mentions(file.text, "template") || std::ranges::any_of(parts_.owners(), is_mentioned);
+        };
+        const auto is_said_in = [&](const TextFile& file) {
+            const auto is_in = [&](const std::string& owner) { return mentions(file.text, owner); };
+            return !after_.has_file(file.path) && std::ranges::any_of(owners_, is_in);
+        };
+        return std::ranges::none_of(before_.files, says) && std::ranges::none_of(after_.files, says) &&
+               std::ranges::none_of(files_, is_said_in);
     }
 
-    // Whether they alone gave what the whole document has of their partitions, and whether what they share
-    // with others is as before.
-    bool stood_alone() const {
-        return std::ranges::all_of(before_.desired.all(),
-                                   [&](const Resource& resource) {
-                                       return owners_.contains(resource.owner)
-                                                  ? alike(desired_.compiled.desired.find(resource.key),
-                                                          resource)
-                                                  : after_.desired.find(resource.key) != nullptr;
-                                   }) &&
-               std::ranges::all_of(after_.desired.all(), [&](const Resource& resource) {
-                   return owners_.contains(resource.owner) ||
-                          alike(before_.desired.find(resource.key), resource);
-               });
+    // Whether the whole has of their partitions just what these files alone give.
+    bool stands_alone(const Alone& some) const {
+        return std::ranges::all_of(some.wants().all(), [&](const Resource& resource) {
+            const Resource* known = whole().find(resource.key);
+            return known != nullptr && (!some.owners.contains(resource.owner) || alike(known, resource));
+        });
     }
 
-    // Whether what differs is for nobody else to mind; notes it.
+    // Whether what differs is of kinds that leave others alone; notes it.
     bool differs_apart() {
-        for (const Resource& now : after_.desired.all()) {
-            const Resource* then = before_.desired.find(now.key);
-            if (alike(then, now)) {
-                continue;
+        for (const Resource& now : after_.wants().all()) {
+            const Resource* then = before_.wants().find(now.key);
+            if (owners_.contains(now.owner) && !alike(then, now)) {
+                note(now);
+                if (then == nullptr && whole().find(now.key) != nullptr) {
+                    return false;
+                }
             }
-            if (!now.key.kind->apart ||
-                now.claims != (then == nullptr ? decltype(now.claims)() : then->claims)) {
-                return false;
-            }
-            edit_.changed.add(*now.key.kind, now.owner);
-            edit_.reshaped |= then == nullptr || then->needs != now.needs;
         }
-        for (const Resource& then : before_.desired.all()) {
-            if (after_.desired.find(then.key) != nullptr) {
-                continue;
+        for (const Resource& then : before_.wants().all()) {
+            const Resource* now = after_.wants().find(then.key);
+            if (owners_.contains(then.owner) && !alike(now, then)) {
+                note(then);
+                if (now == nullptr) {
+                    gone_.push_back(then.key);
+                }
             }
-            if (!then.key.kind->apart) {
-                return false;
-            }
-            edit_.changed.add(*then.key.kind, then.owner);
-            edit_.reshaped = true;
-            gone_.push_back(then.key);
         }
-        return true;
+        return std::ranges::all_of(differing_, [](const Resource* one) { return one->key.kind->apart; });
+    }
+
+    void note(const Resource& differing) {
+        differing_.push_back(&differing);
+        changed_.add_own(*differing.key.kind, differing.owner);
+    }
+
+    // Whether nobody else wants what they claim, or is to be thought of together with them.
+    bool meets_nobody() const {
+        std::unordered_set<std::string_view> claims;
+        bool may_meet = false;
+        for (const Resource* one : differing_) {
+            claims.insert(one->claims.begin(), one->claims.end());
+            may_meet |= one->key.kind->meets != nullptr;
+        }
+        const auto claims_one = [&](const Resource& other) {
+            return std::ranges::any_of(other.claims, [&](const auto& name) { return claims.contains(name); });
+        };
+        const auto meets = [&](const Alone& some, const Resource& other) {
+            return std::ranges::any_of(some.wants().all(), [&](const Resource& one) {
+                return one.key.kind == other.key.kind && other.key.kind->meets(one, other);
+            });
+        };
+        return std::ranges::none_of(whole().all(), [&](const Resource& other) {
+            return !owners_.contains(other.owner) && ((!claims.empty() && claims_one(other)) ||
+                                                      (may_meet && other.key.kind->meets != nullptr &&
+                                                       (meets(before_, other) || meets(after_, other))));
+        });
+    }
+
+    // Whether what they share is there as it is without them: another file shares just the same, and it was
+    // not theirs.
+    bool is_nothing_new(const Alone& some) const {
+        const auto shared = some.shared();
+        const auto is_of_others = [&](const Resource* resource) {
+            const Resource* known = whole().find(resource->key);
+            return known != nullptr && known->source && !some.has_file(*known->source.file);
+        };
+        return shared.empty() || (std::ranges::all_of(shared, is_of_others) && has_witness(some));
+    }
+
+    // Most files are like those around them.
+    bool has_witness(const Alone& some) const {
+        constexpr std::ptrdiff_t kNear = 3;
+        const auto place = std::ranges::lower_bound(files_, some.files.front().path, {}, &TextFile::path);
+        const auto first = place - std::min(kNear, place - files_.begin());
+        const auto last = place + std::min(kNear, files_.end() - place);
+        return std::any_of(first, last, [&](const TextFile& file) {
+            const Alone other({file});
+            return !after_.has_file(file.path) && other.compiled.problems.empty() && stands_alone(other) &&
+                   share_the_same(other, some);
+        });
     }
 
     Desired& desired_;
-    const Parts& parts_;
+    Parts& parts_;
     const std::vector<TextFile>& files_;
-    std::vector<std::size_t> places_;  // of the files that were edited
-    config::Compiled before_;          // of these alone
-    config::Compiled after_;
-    std::set<std::string> owners_;  // the partitions that they declare
+    Alone before_;
+    Alone after_;
+    std::set<std::string> owners_;
+    std::vector<const Resource*> differing_;  // as they were and as they are
     std::vector<Key> gone_;
-    Edit edit_;
+    Scope changed_ = Scope::nothing();
 };
 
 }  // namespace
 
-std::optional<Edit> take_edit(Desired& desired, const Parts& parts, std::vector<TextFile> files) {
+std::optional<Scope> take_edit(Desired& desired, Parts& parts, std::vector<TextFile> files) {
     constexpr std::size_t kFew = 4;
-    const auto places = edited(desired.files, files);
-    if (!places || places->size() > kFew) {
+    auto gone = only_in(desired.files, files);
+    auto came = only_in(files, desired.files);
+    if (gone.size() > kFew || came.size() > kFew) {
         return std::nullopt;
     }
-    Edit edit;
-    if (!places->empty()) {
-        Editor editor(desired, parts, files, *places);
+    Scope changed = Scope::nothing();
+    if (!gone.empty() || !came.empty()) {
+        Editor editor(desired, parts, files, std::move(gone), std::move(came));
         if (!editor.is_apart()) {
             return std::nullopt;
         }
-        edit = editor.carry_out();
+        changed = editor.carry_out();
     }
     desired.files = std::move(files);
     desired.written = hash_of(desired.files);
-    return edit;
+    return changed;
 }
 
 }  // namespace partd

@@ -9,16 +9,11 @@
 
 namespace partd {
 
-// What an edit changed.
-struct Edit {
-    Scope changed = Scope::nothing();  // whose objects are wanted differently
-    bool reshaped = false;             // objects came or went, or need others now
-};
-
-// Takes an edit of a few files over without compiling all the others. Only where it can be told from these
-// files alone: they declare partitions that no other file mentions, and what differs is of kinds that are
-// apart. nullopt, and nothing is taken over, when the whole has to be compiled. `parts` are those of
-// `desired`.
-std::optional<Edit> take_edit(Desired& desired, const Parts& parts, std::vector<TextFile> files);
+// Takes over what a few files say that were edited, came or went, without compiling all the others; returns
+// what is wanted differently. Only where it can be told from these files alone: they declare partitions that
+// no other file mentions, what differs is of kinds that are apart, and what they share with others is shared
+// the same way by another file. nullopt, and nothing is taken over, when the whole has to be compiled.
+// `parts` are those of `desired`.
+std::optional<Scope> take_edit(Desired& desired, Parts& parts, std::vector<TextFile> files);
 
 }  // namespace partd

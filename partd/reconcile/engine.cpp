@@ -53,15 +53,9 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
     if (!found.bad.empty() || !found.unread.empty() || !found.problems.empty()) {
         return std::nullopt;
     }
-    auto edit = take_edit(desired_, parts_, std::move(found.files));
-    if (!edit) {
-        return std::nullopt;
-    }
-    files_ = desired_.written;
-    if (edit->reshaped) {
-        parts_ = Parts(desired_.compiled.desired);
-    }
-    return std::move(edit->changed);
+    auto changed = take_edit(desired_, parts_, std::move(found.files));
+    files_ = changed ? desired_.written : files_;
+    return changed;
 }
 
 Result<Scope> Engine::load(DesiredOptions options) {

@@ -8,29 +8,65 @@ namespace partd {
 
 Parts::Parts(const State& desired) {
     for (const Resource& resource : desired.all()) {
-        const std::string_view channel = resource.key.kind->channel;
-        (channel.empty() ? by_owner_[resource.owner] : by_channel_[channel]).push_back(resource.key);
-        for (const Key& need : resource.needs) {
-            const Resource* needed = desired.find(need);
-            if (needed != nullptr && needed->owner != resource.owner && !needed->owner.empty()) {
-                dependents_[needed->owner].insert(resource.owner);
-            }
+        add(resource, desired);
+    }
+}
+
+Parts::ByOwner& Parts::place_of(const Resource& resource) {
+    const std::string_view channel = resource.key.kind->channel;
+    return channel.empty() ? by_owner_ : by_channel_[channel];
+}
+
+void Parts::add(const Resource& resource, const State& desired) {
+    place_of(resource)[resource.owner].push_back(resource.key);
+    for (const Key& need : resource.needs) {
+        const Resource* needed = desired.find(need);
+        if (needed != nullptr && needed->owner != resource.owner && !needed->owner.empty()) {
+            dependents_[needed->owner].insert(resource.owner);
         }
     }
 }
 
-namespace {
-const std::vector<Key> kNone;
-}  // namespace
-
-const std::vector<Key>& Parts::of_channel(std::string_view channel) const {
-    const auto found = by_channel_.find(channel);
-    return found == by_channel_.end() ? kNone : found->second;
+void Parts::remove(const Resource& resource) {
+    ByOwner& place = place_of(resource);
+    auto& keys = place[resource.owner];
+    std::erase(keys, resource.key);
+    if (keys.empty()) {
+        place.erase(resource.owner);
+    }
+    if (!by_owner_.contains(resource.owner)) {
+        dependents_.erase(resource.owner);
+    }
 }
 
+namespace {
+
+const std::vector<Key> kNone;
+
+const std::vector<Key>& keys_of(const auto& place, const std::string& owner) {
+    const auto found = place.find(owner);
+    return found == place.end() ? kNone : found->second;
+}
+
+}  // namespace
+
 const std::vector<Key>& Parts::of(const std::string& owner) const {
-    const auto found = by_owner_.find(owner);
-    return found == by_owner_.end() ? kNone : found->second;
+    return keys_of(by_owner_, owner);
+}
+
+const std::vector<Key>& Parts::of_channel(std::string_view channel, const std::string& owner) const {
+    const auto found = by_channel_.find(channel);
+    return found == by_channel_.end() ? kNone : keys_of(found->second, owner);
+}
+
+std::vector<Key> Parts::of_channel(std::string_view channel) const {
+    std::vector<Key> all;
+    if (const auto found = by_channel_.find(channel); found != by_channel_.end()) {
+        for (const auto& [owner, keys] : found->second) {
+            all.insert(all.end(), keys.begin(), keys.end());
+        }
+    }
+    return all;
 }
 
 Scope Parts::closed(Scope scope) const {
@@ -59,6 +95,12 @@ State Parts::part(const State& desired, const Scope& scope) const {
     for (const std::string_view channel : scope.channels) {
         take(of_channel(channel));
     }
+    for (const std::string_view channel : scope.in_channels) {
+        take(of_channel(channel, ""));  // what they share stands for whether anybody wants it
+        for (const std::string& owner : scope.owners) {
+            take(of_channel(channel, owner));
+        }
+    }
     State part;
     for (std::size_t at = 0; at < open.size();) {
         const Resource* wanted = desired.find(open[at++]);
@@ -78,15 +120,22 @@ bool same(const Resource& before, const Resource& after) {
 
 Scope changed_scope(const State& before, const State& after) {
     Scope scope = Scope::nothing();
+    const auto add = [&](const Resource& resource) {
+        if (resource.owner.empty()) {
+            scope.add(*resource.key.kind, "");
+        } else {
+            scope.add_own(*resource.key.kind, resource.owner);
+        }
+    };
     for (const Resource& wanted : after.all()) {
         const Resource* old = before.find(wanted.key);
         if (old == nullptr || !same(*old, wanted)) {
-            scope.add(*wanted.key.kind, wanted.owner);
+            add(wanted);
         }
     }
     for (const Resource& old : before.all()) {
         if (after.find(old.key) == nullptr) {
-            scope.add(*old.key.kind, old.owner);
+            add(old);
             scope.all |= old.owner.empty() && old.key.kind->channel.empty();
         }
     }

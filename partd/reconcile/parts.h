@@ -17,10 +17,16 @@ public:
     Parts() = default;
     explicit Parts(const State& desired);
 
+    // One that `desired` has now, or has not for much longer.
+    void add(const Resource& resource, const State& desired);
+    void remove(const Resource& resource);
+
     // What that owner wants, but for kinds with a channel.
     [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
-    // What kinds with that channel want, whoever owns it.
-    [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel) const;
+    // What kinds with that channel want: all of it, or one owner's.
+    [[nodiscard]] std::vector<Key> of_channel(std::string_view channel) const;
+    [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel,
+                                                     const std::string& owner) const;
     // All of them; "" is among them where several share something.
     [[nodiscard]] auto owners() const { return std::views::keys(by_owner_); }
     // The scope with everyone whose objects stand on those of it.
@@ -29,8 +35,12 @@ public:
     [[nodiscard]] State part(const State& desired, const Scope& scope) const;
 
 private:
-    std::map<std::string, std::vector<Key>, std::less<>> by_owner_;
-    std::map<std::string_view, std::vector<Key>> by_channel_;
+    using ByOwner = std::map<std::string, std::vector<Key>, std::less<>>;
+
+    ByOwner& place_of(const Resource& resource);
+
+    ByOwner by_owner_;
+    std::map<std::string_view, ByOwner> by_channel_;
     std::map<std::string, std::set<std::string>> dependents_;
 };
 

@@ -104,9 +104,12 @@ std::string encode(const Confirmation& confirmation) {
     all.set("everything", confirmation.scope.all);
     Value& owners = all.set("owners", Array());
     std::ranges::for_each(confirmation.scope.owners, [&](const auto& owner) { owners.push(owner); });
-    Value& channels = all.set("channels", Array());
-    std::ranges::for_each(confirmation.scope.channels,
-                          [&](const auto& channel) { channels.push(std::string(channel)); });
+    const auto add_channels = [&](const char* key, const std::set<std::string_view>& channels) {
+        Value& names = all.set(key, Array());
+        std::ranges::for_each(channels, [&](const auto& channel) { names.push(std::string(channel)); });
+    };
+    add_channels("channels", confirmation.scope.channels);
+    add_channels("in_channels", confirmation.scope.in_channels);
     return to_json(all) + "\n";
 }
 
@@ -134,14 +137,18 @@ std::optional<Confirmation> decode(const std::string& json) {
     for (const Value& owner : list_of(*all, "owners")) {
         found.scope.owners.insert(owner.get_if<std::string>() == nullptr ? "" : *owner.get_if<std::string>());
     }
-    for (const Kind* kind : pure_kinds()) {
-        for (const Value& channel : list_of(*all, "channels")) {
-            const auto* name = channel.get_if<std::string>();
-            if (name != nullptr && !kind->channel.empty() && kind->channel == *name) {
-                found.scope.channels.insert(kind->channel);
+    const auto read_channels = [&](const char* key, std::set<std::string_view>& channels) {
+        for (const Kind* kind : pure_kinds()) {
+            for (const Value& channel : list_of(*all, key)) {
+                const auto* name = channel.get_if<std::string>();
+                if (name != nullptr && !kind->channel.empty() && kind->channel == *name) {
+                    channels.insert(kind->channel);
+                }
             }
         }
-    }
+    };
+    read_channels("channels", found.scope.channels);
+    read_channels("in_channels", found.scope.in_channels);
     return found;
 }
 

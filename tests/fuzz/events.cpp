@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static auto watch = kernel::HostWatch::open({"/run/netns"}, 112);
     fuzz::require(watch.has_value(), "events can be heard");
     fuzz::tell(fuzz::datagrams_of({data, size}));
-    for (const auto& topic : watch->drain()) {
+    for (const auto& topic : watch->drain(0)) {
         (void)watch->culprit(topic);
     }
     return 0;

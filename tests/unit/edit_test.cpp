@@ -3,6 +3,7 @@
 #include "reconcile/edit.h"
 
 #include "kinds/kinds.h"
+#include "state_lines.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,8 +11,10 @@
 #include <iterator>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 using namespace partd;
+using partd::test::lines_of;
 
 namespace {
 
@@ -43,6 +46,20 @@ TextFile edited(TextFile file, const std::string& from, const std::string& to) {
     return file;
 }
 
+// A partition like the others of that kind.
+TextFile numbered(int number) {
+    return {fmt::format("/etc/partd/p{}.toml", number), fmt::format(R"(
+[partition.p{0}.link.eth0]
+address = ["10.{0}.1.2/24"]
+peer = {{ address = ["10.{0}.1.1/24"] }}
+[partition.p{0}.nat]
+masquerade = true
+[partition.p{0}.cgroup]
+pids.max = 100
+)",
+                                                                    number)};
+}
+
 Desired whole(const std::vector<TextFile>& files) {
     auto desired = load_files(files);
     REQUIRE(desired);
@@ -50,83 +67,135 @@ Desired whole(const std::vector<TextFile>& files) {
     return std::move(*desired);
 }
 
-std::vector<std::string> lines_of(const State& state) {
-    std::vector<std::string> lines;
-    for (const Resource& resource : state.all()) {
-        std::string line = resource.key.text() + " of " + resource.owner + " at " + resource.source.text();
-        for (std::size_t i = 0; i < resource.spec.table().fields.size(); ++i) {
-            const Field& field = resource.spec.table().fields[i];
-            const Source* place = resource.places.of(i);
-            if (field.text == nullptr) {
-                continue;
-            }
-            line += " " + field.text(resource.spec.data()) + (place == nullptr ? "" : "@" + place->text());
-        }
-        for (const Key& need : resource.needs) {
-            line += " needs " + need.text();
-        }
-        lines.push_back(line);
-    }
-    std::ranges::sort(lines);
-    return lines;
-}
-
 // Whether it was taken alone; then it has to be what the whole gives.
-bool taken(const std::vector<TextFile>& before, const std::vector<TextFile>& after, Edit* edit = nullptr) {
+bool taken(const std::vector<TextFile>& before, const std::vector<TextFile>& after,
+           Scope* changed = nullptr) {
     Desired desired = whole(before);
-    const auto found = take_edit(desired, Parts(desired.compiled.desired), after);
+    Parts parts(desired.compiled.desired);
+    const auto found = take_edit(desired, parts, after);
+    const auto wanted = whole(found ? after : before);
+    CHECK(lines_of(desired.compiled.desired) == lines_of(wanted.compiled.desired));
+    CHECK(lines_of(parts) == lines_of(Parts(wanted.compiled.desired)));
     if (!found) {
-        CHECK(lines_of(desired.compiled.desired) == lines_of(whole(before).compiled.desired));
         return false;
     }
-    CHECK(lines_of(desired.compiled.desired) == lines_of(whole(after).compiled.desired));
     CHECK(desired.files.size() == after.size());
-    if (edit != nullptr) {
-        *edit = *found;
+    for (const Resource& resource : desired.compiled.desired.all()) {
+        CHECK(desired.compiled.desired.find(resource.key) == &resource);
+    }
+    // At least what is wanted differently is looked at.
+    const auto least = changed_scope(whole(before).compiled.desired, wanted.compiled.desired);
+    CHECK_FALSE(least.all);
+    CHECK(std::ranges::includes(found->owners, least.owners));
+    CHECK(std::ranges::includes(found->channels, least.channels));
+    if (changed != nullptr) {
+        *changed = *found;
     }
     return true;
 }
 
-bool taken(const std::string& from, const std::string& to, Edit* edit = nullptr) {
-    return taken({kOther, kWeb}, {kOther, edited(kWeb, from, to)}, edit);
+bool taken(const std::string& from, const std::string& to, Scope* changed = nullptr) {
+    return taken({kOther, kWeb}, {kOther, edited(kWeb, from, to)}, changed);
 }
 
 }  // namespace
 
 TEST_CASE("An edit of what no other partition minds is compiled alone") {
-    Edit edit;
-    CHECK(taken("pids.max = 100", "pids.max = 200", &edit));
-    CHECK(edit.changed.owners == std::set<std::string>{"web"});
-    CHECK_FALSE(edit.changed.all);
-    CHECK_FALSE(edit.reshaped);
-    CHECK(taken("[partition.web.link.eth0]", "[partition.web.link.eth0]\nmtu = 1400", &edit));
-    CHECK_FALSE(edit.reshaped);
-    CHECK(taken("memory.max = \"64M\"\n", "", &edit));
-    CHECK(edit.reshaped);
-    CHECK(taken("pids.max = 100\n", "pids.max = 100\nmemory.high = \"32M\"\n", &edit));
-    CHECK(edit.reshaped);
-    CHECK(taken("[partition.web.nat]", "# moves what follows\n\n[partition.web.nat]", &edit));
-    CHECK(edit.changed.empty());
+    Scope changed;
+    CHECK(taken("pids.max = 100", "pids.max = 200", &changed));
+    CHECK(changed.owners == std::set<std::string>{"web"});
+    CHECK_FALSE(changed.all);
+    CHECK(taken("[partition.web.link.eth0]", "[partition.web.link.eth0]\nmtu = 1400"));
+    CHECK(taken("memory.max = \"64M\"\n", ""));
+    CHECK(taken("pids.max = 100\n", "pids.max = 100\nmemory.high = \"32M\"\n"));
+    CHECK(taken("pids.max = 100\n", "pids.max = 100\ncpu.weight = 50\n"));
+    CHECK(taken("address = [\"10.1.1.2/24\"]", "address = [\"10.1.1.3/24\"]"));
+    CHECK(taken("peer = { address = [\"10.1.1.1/24\"] }",
+                "peer = { name = \"out\", address = [\"10.1.1.1/24\"] }"));
+    CHECK(taken("[partition.web.cgroup]", "[partition.new]\n[partition.web.cgroup]"));
+    CHECK(taken("[partition.web.cgroup]", "[slice.new]\npids.max = 3\n[partition.web.cgroup]"));
+    CHECK(taken("[partition.web.nat]", "# moves what follows\n\n[partition.web.nat]", &changed));
+    CHECK(changed.empty());
 }
 
 TEST_CASE("Nothing was edited") {
-    Edit edit;
-    CHECK(taken({kOther, kWeb}, {kOther, kWeb}, &edit));
-    CHECK(edit.changed.empty());
+    Scope changed;
+    CHECK(taken({kOther, kWeb}, {kOther, kWeb}, &changed));
+    CHECK(changed.empty());
 }
 
 TEST_CASE("What others may mind is compiled with all of them") {
-    CHECK_FALSE(taken("address = [\"10.1.1.2/24\"]", "address = [\"10.1.1.3/24\"]"));
-    // Another controller is for the groups above as well.
-    CHECK_FALSE(taken("pids.max = 100\n", "pids.max = 100\ncpu.weight = 50\n"));
-    CHECK_FALSE(taken("masquerade = true", "masquerade = false"));
-    CHECK_FALSE(taken("[partition.web.cgroup]", "[partition.new]\n[partition.web.cgroup]"));
-    CHECK_FALSE(taken("[partition.web.cgroup]", "[slice.new]\npids.max = 3\n[partition.web.cgroup]"));
+    CHECK_FALSE(taken("masquerade = true", "masquerade = false"));  // the sets are not web's alone
     CHECK_FALSE(taken("[partition.web.cgroup]", "[daemon]\nhistory = 3\n[partition.web.cgroup]"));
     CHECK_FALSE(taken("pids.max = 100", "pids.max = 200 # not as other"));
-    const TextFile more = {"/etc/partd/zz.toml", "[partition.more]\n"};
-    CHECK_FALSE(taken({kWeb}, {kWeb, more}));
-    CHECK_FALSE(taken({kWeb, more}, {kWeb}));
+    CHECK_FALSE(taken("[partition.web.nat]", "[partition.web]\nreach = [\"any\"]\n[partition.web.nat]"));
+    CHECK_FALSE(taken("masquerade = true\n",
+                      "masquerade = true\nsnat = [{ source = \"10.1.1.2/32\", to = \"10.9.9.9\" }]\n"));
+    CHECK_FALSE(taken("10.1.1.1/24", "10.2.1.1/16"));  // both ends reach other's network
+}
+
+TEST_CASE("A file more or less is compiled alone where another one shares what it shares") {
+    const TextFile first = numbered(1);
+    const TextFile second = numbered(2);
+    const TextFile third = numbered(3);
+    CHECK(taken({first, second}, {first, second, third}));
+    CHECK(taken({first, third}, {first, second, third}));
+    CHECK(taken({second, third}, {first, second, third}));
+    CHECK(taken({first, second, third}, {first, second}));
+    CHECK(taken({first, second, third}, {first, third}));
+    CHECK(taken({first, second}, {first, third}));
+    const TextFile small = {"/etc/partd/small.toml", "[partition.small]\nhostname = \"x\"\n"};
+    const TextFile tiny = {"/etc/partd/tiny.toml", "[partition.tiny]\nnamespaces = [\"net\", \"pid\"]\n"};
+    CHECK(taken({first, small}, {first, small, tiny}));
+    CHECK(taken({first, small, tiny}, {first, small}));
+    CHECK_FALSE(taken({first}, {first, small}));  // nobody else has only what it has
+}
+
+TEST_CASE("A file that others meet, or that brings or takes what is shared, is compiled with them") {
+    const TextFile first = numbered(1);
+    const TextFile second = numbered(2);
+    const TextFile third = numbered(3);
+    CHECK_FALSE(taken({first, second, third}, {second, third}));  // what is shared is the first one's
+    CHECK_FALSE(taken({}, {first}));
+    CHECK_FALSE(taken({first}, {}));
+    CHECK_FALSE(
+        taken({first, second}, {first, second, edited(third, "/24", "/25")}));  // other sets of the table
+    const TextFile wide = edited(third, "10.3.1.1/24", "10.1.1.1/8");
+    const TextFile any = {"/etc/partd/p3.toml", third.text + "[partition.p3]\nreach = [\"any\"]\n"};
+    CHECK_FALSE(taken({first, second}, {first, second, any}));
+    CHECK_FALSE(taken({first, second, any}, {first, second}));
+    CHECK_FALSE(taken({first, second, any}, {first, second, any, numbered(4)}));
+    // Without a link of its own it still opens the host for all others.
+    const TextFile lone = {"/etc/partd/lone.toml", "[partition.lone]\nreach = [\"any\"]\n"};
+    const TextFile quiet = edited(lone, "\"any\"", "");
+    const TextFile shy = {"/etc/partd/shy.toml", "[partition.shy]\n"};
+    const TextFile linked = {"/etc/partd/shy.toml",
+                             "[partition.shy.link.eth0]\naddress = [\"10.7.7.2/24\"]\n"};
+    CHECK_FALSE(taken({lone, shy}, {lone, linked}));
+    CHECK_FALSE(taken({quiet, linked}, {lone, linked}));
+    CHECK_FALSE(taken({lone, linked}, {quiet, linked}));
+    const TextFile manual = {"/etc/partd/host.toml", "[host]\nforwarding = \"manual\"\n"};
+    CHECK_FALSE(taken({manual, first, second}, {manual, first, second, third}));
+    const auto user = [](int number) {
+        TextFile file = numbered(number);
+        file.text += "[partition.p" + std::to_string(number) + ".user]\n";
+        return file;
+    };
+    CHECK(taken({first, second}, {first, second, user(3)}));
+    CHECK_FALSE(taken({first, user(2)}, {first, user(2), user(3)}));
+
+    // What the whole would refuse.
+    const auto refused = [&](const TextFile& file) {
+        Desired desired = whole({first, second});
+        Parts parts(desired.compiled.desired);
+        const auto after = load_files({first, second, file});
+        REQUIRE(after);
+        CHECK_FALSE(after->good());
+        return !take_edit(desired, parts, {first, second, file});
+    };
+    CHECK(refused(wide));
+    CHECK(refused(edited(third, "peer = {", "peer = { name = \"pv-p1\",")));
+    CHECK(refused({"/etc/partd/p3.toml", first.text}));
 }
 
 TEST_CASE("A partition that another file mentions is not compiled alone") {
@@ -146,10 +215,9 @@ TEST_CASE("A partition that another file mentions is not compiled alone") {
 
 TEST_CASE("A file that became wrong is not taken") {
     Desired desired = whole({kOther, kWeb});
-    CHECK_FALSE(take_edit(desired, Parts(desired.compiled.desired),
-                          {kOther, edited(kWeb, "pids.max = 100", "pids.max = true")}));
-    CHECK_FALSE(take_edit(desired, Parts(desired.compiled.desired),
-                          {kOther, edited(kWeb, "pids.max = 100", "pids.max = ")}));
+    Parts parts(desired.compiled.desired);
+    CHECK_FALSE(take_edit(desired, parts, {kOther, edited(kWeb, "pids.max = 100", "pids.max = true")}));
+    CHECK_FALSE(take_edit(desired, parts, {kOther, edited(kWeb, "pids.max = 100", "pids.max = ")}));
 }
 
 TEST_CASE("A template that another file uses is compiled with it") {

@@ -141,6 +141,11 @@ std::string summary(const Spec& spec) {
     return ns.from.empty() ? ns.hostname.value_or(HostName()) : fmt::format("of {}", ns.from);
 }
 
+// What one user namespace names no other is given by itself.
+bool has_ids(const Resource& ns) {
+    return ns.spec.as<PinnedNamespace>().type == NamespaceKind::User;
+}
+
 }  // namespace
 
 constinit const Table PinnedNamespace::table = {"namespace", "A namespace of a partition.", kFields};
@@ -155,7 +160,10 @@ constinit const LiveKind kNamespace = {
              .language = kLanguage,
              .expand = expand,
              .complete = complete,
-             .summary = summary},
+             .summary = summary,
+             .apart = true,
+             .meets = [](const Resource& one,
+                         const Resource& other) { return has_ids(one) && has_ids(other); }},
     .observe = observe_namespaces,
     .apply = apply_namespace,
     .watch =

@@ -290,8 +290,12 @@ constinit const Table Rootfs::table = {
 constinit const Table Layer::table = {"layer", "What a partition writes over its root.", kLayerFields};
 
 constinit const LiveKind kLayer = {
-    .kind =
-        {.name = "layer", .table = &Layer::table, .language = kLanguage, .expand = expand, .counts = true},
+    .kind = {.name = "layer",
+             .table = &Layer::table,
+             .language = kLanguage,
+             .expand = expand,
+             .apart = true,
+             .counts = true},
     .observe = observe,
     .apply = apply,
 };

@@ -58,6 +58,21 @@ std::optional<Named> parse_comment(const std::string& comment) {
     return std::nullopt;
 }
 
+// Which elements a look takes that is not at all of them; the others it need not even copy.
+kernel::nft::Nftables::Keep of_owners(const Scope& scope) {
+    if (scope.covers(kNat.kind, "")) {
+        return {};
+    }
+    std::vector<std::string> begins;
+    for (const std::string& owner : scope.owners) {
+        begins.push_back(fmt::format("partd {} {}:", kNat.kind.name, owner));
+        begins.push_back(fmt::format("partd {} {}:", kGate.kind.name, owner));
+    }
+    return [begins = std::move(begins)](const std::string& comment) {
+        return std::ranges::any_of(begins, [&](const auto& begin) { return comment.starts_with(begin); });
+    };
+}
+
 Key key_of(const Look& look, const Named& named, const std::string& comment) {
     for (const Resource& wanted : look.desired.all()) {
         if (wanted.key.kind == named.kind && wanted.owner == named.owner &&
@@ -143,12 +158,13 @@ Result<> observe_entries(Look& look) {
     }
     auto nftables = look.host.nftables();
     PARTD_TRY(nftables);
+    const auto keep = of_owners(look.scope);
     std::map<std::string, Elements> by_comment;
     for (const std::string& set : look.nftables->sets) {
         if (!set_of(set)) {
             continue;  // somebody else's: no rule of ours asks it
         }
-        auto found = (*nftables)->elements(kTableName, set);
+        auto found = (*nftables)->elements(kTableName, set, keep);
         PARTD_TRY(found);
         for (auto& stored : *found) {
             by_comment[stored.comment].all.insert(std::move(stored.element));

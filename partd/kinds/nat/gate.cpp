@@ -123,7 +123,8 @@ constinit const LiveKind kGate = {
              .complete = complete,
              .summary =
                  [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },
-             .channel = "nftables"},
+             .channel = "nftables",
+             .apart = true},
     .observe = nullptr,
     .apply = nat::apply_entry,
 };

@@ -326,7 +326,8 @@ constinit const LiveKind kNat = {
              .expand = expand,
              .summary =
                  [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },
-             .channel = "nftables"},
+             .channel = "nftables",
+             .apart = true},
     .observe = nat::observe_entries,
     .apply = nat::apply_entry,
 };
