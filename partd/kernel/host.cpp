@@ -159,12 +159,26 @@ Result<int> Host::free_index(const std::string& netns) {
 void Host::wait_until_gone(const std::set<int>& indexes) {
     constexpr int kPatience = 300;  // pauses without progress
     constexpr useconds_t kPause = 1000;
+    const auto is_there = [&](int index) {
+        return get_link(self_.route(), index).value_or(std::nullopt).has_value();
+    };
     int idle = 0;
-    for (const int index : indexes) {
-        for (; idle < kPatience && get_link(self_.route(), index).value_or(std::nullopt); ++idle) {
+    std::ptrdiff_t left = 0;
+    for (auto next = indexes.begin(); next != indexes.end();) {
+        if (!is_there(*next)) {
+            ++next;
+            idle = 0;
+        } else if (++idle < kPatience) {
             usleep(kPause);
+        } else {
+            // The kernel may take the others first.
+            const auto still = std::count_if(next, indexes.end(), is_there);
+            if (still == left) {
+                break;
+            }
+            left = still;
+            idle = 0;
         }
-        idle = idle < kPatience ? 0 : idle;
     }
     forget_lists();
 }

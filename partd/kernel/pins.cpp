@@ -134,11 +134,16 @@ void PinDirectory::retire() {
     }
     const std::string made = get_xattr(path_, kMadeBy);
     const auto directory = open_directory(path_);
-    if (made.empty() || !directory || !names().empty()) {
+    // What cannot be listed is not empty.
+    const auto is_empty = [&] {
+        const auto listed = list_directory(path_);
+        return listed && listed->empty();
+    };
+    if (made.empty() || !directory || !is_empty()) {
         return;
     }
     // ip-netns(8) holds the same lock while it makes the mount; a name that it adds meanwhile makes it busy.
-    if (flock(directory->get(), LOCK_EX) != 0 || !names().empty()) {
+    if (flock(directory->get(), LOCK_EX) != 0 || !is_empty()) {
         return;
     }
     ready_ = false;

@@ -10,6 +10,7 @@ struct InterfaceAddress {
     std::string netns;
     std::string interface;
     Address address;
+    bool operator==(const InterfaceAddress&) const = default;
     static const Table table;
 };
 

@@ -62,6 +62,7 @@ struct Limits {
 struct Cgroup {
     std::string group;  // "partd.slice/partd-web.slice"
     std::string mark;   // whose it is
+    bool operator==(const Cgroup&) const = default;
     static const Table table;
 };
 
@@ -70,6 +71,7 @@ struct Limit {
     std::string group;
     std::string key;    // "memory.max"
     std::string value;  // in the kernel's v2 form
+    bool operator==(const Limit&) const = default;
     static const Table table;
 };
 

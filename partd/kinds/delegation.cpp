@@ -15,6 +15,7 @@ using kernel::Ids;
 struct Delegation {
     std::string group;
     std::string to;  // "root", or root of the partition's own users
+    bool operator==(const Delegation&) const = default;
     static const Table table;
 };
 

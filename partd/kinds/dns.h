@@ -18,6 +18,7 @@ struct DnsFile {
     std::string partition;
     std::string name;
     std::string content;
+    bool operator==(const DnsFile&) const = default;
     static const Table table;
 };
 

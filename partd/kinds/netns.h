@@ -11,6 +11,7 @@ struct NetworkNamespace {
     std::string mark;
     std::string owner = "host";  // whose user namespace owns it
     bool pinned = true;
+    bool operator==(const NetworkNamespace&) const = default;
     static const Table table;
 };
 

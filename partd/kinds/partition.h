@@ -47,6 +47,7 @@ struct EnumWords<OnRemove> {
 struct Share {
     std::optional<Name> partition = {};
     std::vector<NamespaceKind> namespaces = {};
+    bool operator==(const Share&) const = default;
 };
 
 // [partition.NAME]; as a resource, the processes that live in it and what is to become of them.
@@ -64,6 +65,7 @@ struct Partition {
     std::optional<std::vector<Sourced<Name>>> reach = {};
     OnRemove on_remove = OnRemove::Stop;
     std::chrono::milliseconds stop_timeout{10'000};
+    bool operator==(const Partition&) const = default;
     static const Table table;
 };
 

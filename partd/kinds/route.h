@@ -70,6 +70,7 @@ struct Route {
     std::vector<NextHop> nexthop = {};
     // All ways as one text, in order: "via 10.1.1.1 dev eth0". What is compared.
     std::string path = {};
+    bool operator==(const Route&) const = default;
     static const Table table;
 
     // Every way: its own, or the next hops.

@@ -16,6 +16,7 @@ struct Rule {
     std::optional<std::int64_t> priority = {};
     std::optional<RouteTable> table_id = {};
     bool v6 = false;
+    bool operator==(const Rule&) const = default;
     static const Table table;
 };
 

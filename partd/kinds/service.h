@@ -46,6 +46,7 @@ struct Service {
     bool joins = false;        // the unit is somebody else's
     std::string content = {};  // of the drop-in, or of the unit's file
     std::string state = {};    // "in place", or what is wrong
+    bool operator==(const Service&) const = default;
     static const Table table;
 
     // What it takes to tell the state.

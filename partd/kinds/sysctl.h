@@ -21,6 +21,7 @@ struct Sysctl {
     std::string netns;  // "" is the host
     std::string path;
     std::string value;
+    bool operator==(const Sysctl&) const = default;
     static const Table table;
 };
 

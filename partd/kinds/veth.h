@@ -46,6 +46,7 @@ struct LinkEnd {
     std::optional<std::string> alias = {};
     std::string mark = {};
     std::string altname = {};  // the whole name, when `name` was hashed
+    bool operator==(const LinkEnd&) const = default;
 };
 
 // [partition.NAME.link.IFNAME] of kind veth: a pair, one end in the partition, the other on the host or in
@@ -57,6 +58,7 @@ struct Veth {
     std::vector<Sourced<Address>> address = {};
     std::vector<Sourced<Address>> peer_address = {};
     std::optional<Name> peer_partition = {};
+    bool operator==(const Veth&) const = default;
     static const Table table;
 };
 

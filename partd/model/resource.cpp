@@ -14,7 +14,7 @@ std::string Key::text() const {
 
 Spec Spec::with(const Field& field, const Value& value) const {
     Spec changed = *this;
-    const auto data = copy_(data_.get());
+    const auto data = does_->copy(data_.get());
     Diagnostics problems;
     if (field.read != nullptr && field.read(value, data.get(), problems) && problems.empty()) {
         changed.data_ = data;

@@ -4,6 +4,7 @@
 #include "model/field.h"
 
 #include <cassert>
+#include <concepts>
 #include <deque>
 #include <memory>
 #include <span>
@@ -37,7 +38,7 @@ public:
     Spec() = default;
     template <Tabled T>
     explicit Spec(T value)
-        : table_(&T::table), data_(std::make_shared<const T>(std::move(value))), copy_(&copy<T>) {}
+        : table_(&T::table), data_(std::make_shared<const T>(std::move(value))), does_(&kDoes<T>) {}
 
     template <Tabled T>
     [[nodiscard]] const T& as() const {
@@ -53,16 +54,36 @@ public:
     explicit operator bool() const { return data_ != nullptr; }
     // A copy that has this value in that field; the same when the field cannot take it.
     [[nodiscard]] Spec with(const Field& field, const Value& value) const;
+    // Whether both are of one type and equal in all of it, also where no field tells; false for a type that
+    // cannot be compared.
+    [[nodiscard]] bool operator==(const Spec& other) const {
+        return table_ == other.table_ &&
+               (data_ == other.data_ || does_->equal(data_.get(), other.data_.get()));
+    }
 
 private:
+    // What can be done with a value whose type is not known any more.
+    struct Does {
+        std::shared_ptr<void> (*copy)(const void*);
+        bool (*equal)(const void*, const void*);
+    };
     template <class T>
     static std::shared_ptr<void> copy(const void* data) {
         return std::make_shared<T>(*static_cast<const T*>(data));
     }
+    template <class T>
+    static bool equal(const void* one, const void* other) {
+        if constexpr (std::equality_comparable<T>) {
+            return *static_cast<const T*>(one) == *static_cast<const T*>(other);
+        }
+        return false;
+    }
+    template <class T>
+    static constexpr Does kDoes = {&copy<T>, &equal<T>};
 
     const Table* table_ = nullptr;
     std::shared_ptr<const void> data_;
-    std::shared_ptr<void> (*copy_)(const void*) = nullptr;
+    const Does* does_ = nullptr;
 };
 
 // Whose an observed object is.

@@ -33,9 +33,9 @@ bool is_wordy(char c) {
 }
 
 // Whether that name stands in the text, also as a part of another one ("web" in "pv-web"). It may be hidden
-// behind an escape.
+// behind an escape, or be made of what a template's placeholders stand for.
 bool mentions(std::string_view text, std::string_view name) {
-    if (text.contains('\\')) {
+    if (text.contains('\\') || text.contains("{name}") || text.contains("{index}")) {
         return true;
     }
     for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
@@ -47,14 +47,10 @@ bool mentions(std::string_view text, std::string_view name) {
     return false;
 }
 
-// Whether both say just the same, also in what the live host is not compared by.
+// Whether both are just the same, also in what the live host is not compared by.
 bool alike(const Resource* one, const Resource& other) {
-    const auto says_the_same = [&](const Field& field) {
-        return field.text == nullptr || field.text(one->spec.data()) == field.text(other.spec.data());
-    };
     return one != nullptr && one->owner == other.owner && one->needs == other.needs &&
-           one->within == other.within && one->claims == other.claims &&
-           std::ranges::all_of(other.spec.table().fields, says_the_same);
+           one->within == other.within && one->claims == other.claims && one->spec == other.spec;
 }
 
 // What some files give by themselves.
@@ -116,19 +112,26 @@ public:
     }
 
     Scope carry_out() {
-        for (const Key& key : gone_) {
-            parts_.remove(*whole().find(key));
+        for (const Resource& then : before_.wants().all()) {
+            if (owners_.contains(then.owner)) {
+                parts_.remove(*whole().find(then.key));
+            }
         }
         whole().erase(gone_);
         for (const Resource& now : after_.wants().all()) {
             Resource* known = whole().find(now.key);
             if (known == nullptr) {
-                parts_.add(whole().add(now), whole());
+                whole().add(now);
             } else if (owners_.contains(now.owner)) {
                 *known = now;
-            } else if (known->source && now.source && *known->source.file == *now.source.file) {
+            } else if (known->source && before_.has_file(*known->source.file)) {
                 known->source = now.source;
                 known->places = now.places;
+            }
+        }
+        for (const Resource& now : after_.wants().all()) {
+            if (owners_.contains(now.owner)) {
+                parts_.add(*whole().find(now.key), whole());
             }
         }
         return std::move(changed_);
@@ -227,7 +230,10 @@ private:
     // Most files are like those around them.
     bool has_witness(const Alone& some) const {
         constexpr std::ptrdiff_t kNear = 3;
-        const auto place = std::ranges::lower_bound(files_, some.files.front().path, {}, &TextFile::path);
+        const auto name = [](const TextFile& file) {
+            return std::string_view(file.path).substr(file.path.rfind('/') + 1);
+        };
+        const auto place = std::ranges::lower_bound(files_, name(some.files.front()), {}, name);
         const auto first = place - std::min(kNear, place - files_.begin());
         const auto last = place + std::min(kNear, files_.end() - place);
         return std::any_of(first, last, [&](const TextFile& file) {

@@ -50,7 +50,11 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
         return std::nullopt;
     }
     auto found = kernel::read_config_directories(paths().config(), config::kMaxFileSize, &memory_);
-    if (!found.bad.empty() || !found.unread.empty() || !found.problems.empty()) {
+    const auto is_missed = [&](const TextFile& file) {
+        return found.missing.contains(file.path.substr(0, file.path.rfind('/')));
+    };
+    if (!found.bad.empty() || !found.unread.empty() || !found.problems.empty() ||
+        std::ranges::any_of(desired_.files, is_missed)) {
         return std::nullopt;
     }
     auto changed = take_edit(desired_, parts_, std::move(found.files));

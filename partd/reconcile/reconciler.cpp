@@ -76,6 +76,21 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
         leaving.size(), there.size(), options.delete_limit);
 }
 
+// Whoever has something in a channel and wants nothing there any more is looked at whole: whether it is kept
+// stands elsewhere.
+void add_unwanted(const Ledger& ledger, const Parts& parts, Scope& scope) {
+    for (const Kind* kind : pure_kinds()) {
+        if (!scope.channels.contains(kind->channel)) {
+            continue;
+        }
+        ledger.for_kind(kind->name, [&](const std::string&, const LedgerEntry& entry) {
+            if (!entry.owner.empty() && parts.of_channel(kind->channel, entry.owner).empty()) {
+                scope.owners.insert(entry.owner);
+            }
+        });
+    }
+}
+
 // A name that is being freed or an object that changed meanwhile: worth another look.
 bool is_passing(const Error& error) {
     return error.code == EEXIST || error.code == EBUSY || error.code == ENODEV || error.code == ENOENT ||
@@ -257,6 +272,7 @@ Result<Outcome> Reconciler::apply(const State& desired, const ApplyOptions& opti
     if (narrowed.scope.all) {
         return Apply(host_, ledger_, desired, narrowed).run();
     }
+    add_unwanted(ledger_.get(), *options.parts, narrowed.scope);
     narrowed.scope = options.parts->closed(std::move(narrowed.scope));
     return Apply(host_, ledger_, options.parts->part(desired, narrowed.scope), narrowed).run();
 }

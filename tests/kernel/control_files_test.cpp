@@ -96,6 +96,91 @@ TEST_CASE("files: the directory is replaced, moved and made anew", "[control][fi
     CHECK(host.daemon.running());
 }
 
+TEST_CASE("files: one directory of two is gone", "[control][files]") {
+    Sandbox sandbox;
+    fs::create_directories("/run/partd");
+    write_file("/run/partd/base.toml", "[partition.base]\n");
+    sandbox.write_config("web.toml", "[partition.web]\n");
+    const Daemon daemon;
+    REQUIRE(eventually([] { return exists("web") && exists("base"); }));
+    fs::rename("/etc/partd", "/etc/partd.away");
+    CHECK(daemon.said("/etc/partd is missing or cannot be read"));
+    CHECK_FALSE(eventually([] { return !exists("web"); }, 300ms));
+    fs::rename("/etc/partd.away", "/etc/partd");
+    sandbox.remove_config("web.toml");
+    CHECK(eventually([] { return !exists("web"); }));
+    CHECK(exists("base"));
+}
+
+namespace {
+
+std::string translated(int number) {
+    return numbered_partition(number) + "[partition.p" + std::to_string(number) +
+           ".nat]\nmasquerade = true\n";
+}
+
+bool is_in_table(const std::string& name) {
+    return partd_table().find("\"" + name + "\"") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("files: partitions with NAT come and go among others", "[control][files][nat]") {
+    Sandbox sandbox;
+    for (const int number : {1, 2, 3}) {
+        sandbox.write_config("p" + std::to_string(number) + ".toml", translated(number));
+    }
+    Daemon daemon;
+    REQUIRE(eventually([] { return is_in_table("h3"); }));
+    REQUIRE(converged(sandbox));
+    for (const int number : {4, 5}) {
+        sandbox.write_config("p" + std::to_string(number) + ".toml", translated(number));
+    }
+    CHECK(eventually([] { return is_in_table("h4") && is_in_table("h5"); }));
+    CHECK(converged(sandbox));
+    sandbox.remove_config("p4.toml");
+    CHECK(eventually([] { return !is_in_table("h4") && !exists("p4"); }));
+    // The same host's end with its addresses under another name.
+    auto renamed = translated(5);
+    for (auto at = renamed.find("p5"); at != std::string::npos; at = renamed.find("p5")) {
+        renamed.replace(at, 2, "q5");
+    }
+    sandbox.write_config("p5.toml", renamed);
+    CHECK(eventually([] { return exists("q5") && !exists("p5"); }));
+    CHECK(converged(sandbox));
+    const auto intact = partd_table();
+    ip({"link", "set", "h5", "down"});
+    CHECK(eventually([] { return is_up("h5"); }));
+    CHECK(converged(sandbox));
+    ip({"address", "flush", "dev", "h5"});
+    CHECK(converged(sandbox));
+    output({"nft", "flush", "set", "inet", "partd", "inside"});
+    CHECK(eventually([&] { return partd_table() == intact; }));
+    for (const int number : {5, 3, 2, 1}) {
+        sandbox.remove_config("p" + std::to_string(number) + ".toml");
+        CHECK(eventually(
+            [&] { return netns_names().size() == static_cast<std::size_t>(number == 5 ? 3 : number - 1); }));
+    }
+    INFO(daemon.log());
+    CHECK(daemon.running());
+    CHECK(converged(sandbox));
+}
+
+TEST_CASE("files: what of a partition that is kept is in the table stays", "[control][files][nat]") {
+    Sandbox sandbox;
+    sandbox.write_config("p1.toml", translated(1));
+    sandbox.write_config("p2.toml", translated(2) + "[partition.p2]\non_remove = \"keep\"\n");
+    const Daemon daemon;
+    REQUIRE(eventually([] { return is_in_table("h1") && is_in_table("h2"); }));
+    REQUIRE(converged(sandbox));
+    sandbox.remove_config("p2.toml");
+    CHECK_FALSE(eventually([] { return !is_in_table("h2"); }, 300ms));
+    output({"nft", "add", "element", "inet", "partd", "inside", "{ \"stranger\" }"});
+    CHECK(eventually([] { return !is_in_table("stranger"); }));
+    CHECK_FALSE(eventually([] { return !is_in_table("h2"); }, 300ms));
+    CHECK(exists("p2"));
+}
+
 TEST_CASE("files: a directory that others may write is not read", "[control][files]") {
     Kept host;
     fs::permissions("/etc/partd", fs::perms(0777));

@@ -60,6 +60,7 @@ void step(Desired& desired, const Texts& now, Count& count) {
     }
     const State& wanted = whole->compiled.desired;
     RC_ASSERT(lines_of(desired.compiled.desired) == lines_of(wanted));
+    RC_ASSERT(unlike(desired.compiled.desired, wanted).empty());
     RC_ASSERT(lines_of(parts) == lines_of(Parts(wanted)));
     const Scope least = changed_scope(before, wanted);
     RC_ASSERT(!least.all || changed->all);

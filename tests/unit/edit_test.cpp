@@ -15,6 +15,7 @@
 
 using namespace partd;
 using partd::test::lines_of;
+using partd::test::unlike;
 
 namespace {
 
@@ -75,6 +76,7 @@ bool taken(const std::vector<TextFile>& before, const std::vector<TextFile>& aft
     const auto found = take_edit(desired, parts, after);
     const auto wanted = whole(found ? after : before);
     CHECK(lines_of(desired.compiled.desired) == lines_of(wanted.compiled.desired));
+    CHECK(unlike(desired.compiled.desired, wanted.compiled.desired).empty());
     CHECK(lines_of(parts) == lines_of(Parts(wanted.compiled.desired)));
     if (!found) {
         return false;
@@ -226,6 +228,85 @@ TEST_CASE("A template that another file uses is compiled with it") {
     const TextFile user = {"/etc/partd/user.toml", "[partition.b]\nextends = \"small\"\n"};
     CHECK_FALSE(taken({form, user}, {edited(form, "10", "20"), user}));
     CHECK_FALSE(taken({form, user}, {form, edited(user, "\"small\"\n", "\"small\"\ncgroup.pids.max = 5\n")}));
+}
+
+TEST_CASE("A partition that changes its name leaves nothing behind") {
+    // Addresses of the host's are not called by it.
+    TextFile renamed = kWeb;
+    for (auto at = renamed.text.find("web"); at != std::string::npos; at = renamed.text.find("web", at + 3)) {
+        renamed.text.replace(at, 3, "www");
+    }
+    CHECK(taken({kOther, kWeb}, {kOther, renamed}));
+    const TextFile named = edited(kWeb, "peer = {", "peer = { name = \"out\",");
+    const TextFile named_too = edited(renamed, "peer = {", "peer = { name = \"out\",");
+    CHECK(taken({kOther, named}, {kOther, named_too}));
+    // The file: what is shared is no more where it was.
+    const TextFile moved = {"/etc/partd/moved.toml", kOther.text};
+    CHECK(taken({kOther, kWeb}, {moved, kWeb}));
+    Desired desired = whole({kOther, kWeb});
+    Parts parts(desired.compiled.desired);
+    REQUIRE(take_edit(desired, parts, {moved, kWeb}));
+    for (const Resource& resource : desired.compiled.desired.all()) {
+        CHECK(*resource.source.file != kOther.path);
+    }
+}
+
+TEST_CASE("A pod that is taken alone stands on its giver") {
+    const TextFile pod = {"/etc/partd/pod.toml",
+                          "[partition.app]\nnamespaces = [\"uts\"]\n"
+                          "share = { partition = \"base\", namespaces = [\"net\"] }\n[partition.base]\n"};
+    const TextFile lone = {"/etc/partd/lone.toml", "[partition.lone]\n"};
+    const TextFile unshared = edited(pod, "share = { partition = \"base\", namespaces = [\"net\"] }", "");
+    CHECK(taken({lone}, {lone, pod}));
+    CHECK(taken({lone, pod}, {lone}));
+    CHECK(taken({lone, unshared}, {lone, pod}));
+    CHECK(taken({lone, pod}, {lone, unshared}));
+}
+
+TEST_CASE("A template may mention whom its text does not name") {
+    const TextFile form = {"/etc/partd/form.toml",
+                           "[template.app]\nreach = [\"db{index}\"]\n[partition.web]\nextends = \"app\"\n"
+                           "index = 1\n"};
+    const TextFile reached = {"/etc/partd/db1.toml", "[partition.db1]\n"};
+    CHECK_FALSE(taken({form, reached}, {form, edited(reached, "]", "]\nhostname = \"x\"")}));
+}
+
+TEST_CASE("Ranges of users that another partition has stay known") {
+    const TextFile fixed = {
+        "/etc/partd/db.toml",
+        "[partition.db.user]\nuid_map = [{ inside = 0, outside = 100000, count = 65536 }]\n"};
+    const TextFile given = {"/etc/partd/gpu.toml",
+                            "[partition.gpu.user]\n[partition.gpu.cgroup]\npids.max = 100\n"};
+    CHECK_FALSE(taken({fixed, given}, {fixed, edited(given, "100", "200")}));
+    const TextFile lone = {"/etc/partd/lone.toml", "[partition.lone]\n"};
+    CHECK(taken({lone, given}, {lone, edited(given, "100", "200")}));
+}
+
+TEST_CASE("A partition of every kind of namespace is compiled alone") {
+    const TextFile rich = {"/etc/partd/rich.toml", R"(
+[partition.rich]
+namespaces = ["net", "mnt", "uts", "ipc", "pid", "cgroup", "time"]
+hostname = "rich"
+on_remove = "keep"
+[partition.rich.rootfs]
+path = "/srv/rich"
+overlay = true
+[partition.rich.init]
+command = ["/sbin/init"]
+[partition.rich.cgroup]
+delegate = true
+pids.max = 100
+[partition.rich.dns]
+nameserver = ["10.9.9.9"]
+[partition.rich.sysctl]
+net.ipv4.ip_forward = 1
+[[partition.rich.rule]]
+from = "10.9.0.0/16"
+table = 100
+)"};
+    CHECK(taken({kOther, rich}, {kOther, edited(rich, "pids.max = 100", "pids.max = 200")}));
+    CHECK(taken({kOther, rich}, {kOther, edited(rich, "/sbin/init", "/bin/init")}));
+    CHECK(taken({kOther, rich}, {kOther, edited(rich, "/srv/rich", "/srv/richer")}));
 }
 
 TEST_CASE("Every example beside another partition, moved by a line") {

@@ -41,10 +41,27 @@ inline std::vector<std::string> lines_of(const Parts& parts) {
     };
     for (const std::string& owner : parts.owners()) {
         add("\"" + owner + "\"", parts.of(owner));
+        add("\"" + owner + "\" in the channel", parts.of_channel("nftables", owner));
+        for (const std::string& other : parts.closed({.all = false, .owners = {owner}}).owners) {
+            lines.push_back(other + " stands on " + owner);
+        }
     }
     add("a channel", parts.of_channel("nftables"));
     std::ranges::sort(lines);
     return lines;
+}
+
+// What of the one is not just so in the other, also where no field tells.
+inline std::vector<std::string> unlike(const State& one, const State& other) {
+    std::vector<std::string> names;
+    for (const Resource& resource : one.all()) {
+        const Resource* found = other.find(resource.key);
+        if (found == nullptr || found->spec != resource.spec || found->within != resource.within ||
+            found->claims != resource.claims) {
+            names.push_back(resource.key.text());
+        }
+    }
+    return names;
 }
 
 }  // namespace partd::test

@@ -10,6 +10,7 @@ struct InitCommand {
     std::vector<std::string> command = {};
     std::map<std::string, std::string> environment = {};
     std::optional<AbsolutePath> working_directory = {};
+    bool operator==(const InitCommand&) const = default;
     static const Table table;
 };
 
@@ -22,6 +23,7 @@ struct Init {
     std::string root = {};     // what its mount namespace shows; "" without one of its own
     bool running = true;
     bool pinned = true;
+    bool operator==(const Init&) const = default;
     static const Table table;
 
     // What carrying it out needs besides.

@@ -28,6 +28,7 @@ struct PinnedNamespace {
     std::optional<HostName> hostname = {};
     std::optional<HostName> domainname = {};
     bool pinned = true;
+    bool operator==(const PinnedNamespace&) const = default;
     static const Table table;
 
     // What carrying it out needs besides.

@@ -35,6 +35,7 @@ struct Rootfs {
     bool read_only = false;
     bool overlay = false;
     std::vector<Sourced<MountEntry>> mounts = {};
+    bool operator==(const Rootfs&) const = default;
     static const Table table;
 };
 
@@ -42,6 +43,7 @@ struct Rootfs {
 struct Layer {
     std::string partition = {};
     bool kept = false;
+    bool operator==(const Layer&) const = default;
     static const Table table;
 };
 extern const LiveKind kLayer;
@@ -51,6 +53,7 @@ Key layer_key(const std::string& partition);
 struct WantedRoot {
     std::string text = {};  // all of it, to compare
     std::optional<Rootfs> rootfs = {};
+    bool operator==(const WantedRoot&) const = default;
 };
 WantedRoot wanted_root(const Declared& declared, const std::string& partition);
 // Whether such a text stands for the host's own tree.

@@ -27,6 +27,7 @@ struct WantedMaps {
     std::vector<IdMapping> uids = {};
     std::vector<IdMapping> gids = {};
     std::vector<IdMapping> taken = {};  // by other partitions' maps
+    bool operator==(const WantedMaps&) const = default;
 };
 WantedMaps wanted_maps(const Declared& declared, const std::string& partition);
 void check_users(const Declared& declared, Diagnostics& problems);

@@ -17,6 +17,7 @@ struct Elements {
 // What one declaration puts into the table.
 struct Entry {
     Elements elements;
+    bool operator==(const Entry&) const = default;
     static const Table table;
 };
 

@@ -10,6 +10,7 @@ struct NatTable {
     std::vector<std::string> sets;
     std::vector<std::string> rules;  // "chain: comment", in order
     bool dormant = false;
+    bool operator==(const NatTable&) const = default;
     static const Table table;
 };
 
