@@ -98,8 +98,7 @@ void add_link(const Link& link, Topics& topics) {
     topics.insert(alias_topic(link.alias));
 }
 
-// The process whose request a message is about: the kernel puts the port of its socket in, which of a
-// program's first socket is its number (netlink(7)).
+// The port of the socket whose request a message is about (netlink(7), nlmsg_pid); 0 for the kernel's own.
 std::uint32_t port_of(const Datagram& datagram) {
     nlmsghdr header{};
     if (datagram.data.size() >= sizeof header) {
@@ -108,6 +107,7 @@ std::uint32_t port_of(const Datagram& datagram) {
     return header.nlmsg_pid;
 }
 
+// The process that has it: of a program's first socket the port is its number.
 std::string sender_of(const Datagram& datagram) {
     const std::uint32_t port = port_of(datagram);
     const auto name =
