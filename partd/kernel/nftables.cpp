@@ -1,7 +1,9 @@
 #include "kernel/nftables.h"
 
+#include "kernel/netlink.h"
 #include "kernel/nft_encode.h"
 
+#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -44,9 +46,10 @@ std::uint32_t Nftables::port() const {
 
 namespace {
 
-// The batch's bytes, with the sequence numbers from `first` on.
+// The batch's bytes, with the sequence numbers from `first` on. The kernel takes it only as the next change
+// after that generation of the ruleset (ERESTART).
 std::vector<std::uint8_t> make_batch(std::span<const std::span<const std::uint8_t>> messages,
-                                     std::uint32_t first) {
+                                     std::uint32_t first, std::uint32_t generation) {
     std::vector<std::uint8_t> batch;
     const auto append = [&](std::span<const std::uint8_t> message, std::uint32_t sequence) {
         const std::size_t at = batch.size();
@@ -55,7 +58,9 @@ std::vector<std::uint8_t> make_batch(std::span<const std::span<const std::uint8_
     };
     std::vector<std::uint8_t> border(MNL_SOCKET_BUFFER_SIZE);
     auto* buffer = reinterpret_cast<char*>(border.data());
-    append(std::span(border).first(nftnl_batch_begin(buffer, 0)->nlmsg_len), first);
+    nlmsghdr* begin = nftnl_batch_begin(buffer, 0);
+    mnl_attr_put_u32(begin, NFNL_BATCH_GENID, htonl(generation));
+    append(std::span(border).first(begin->nlmsg_len), first);
     std::uint32_t sequence = first;
     for (const auto message : messages) {
         append(message, ++sequence);
@@ -71,7 +76,7 @@ Error error_of(const nlmsghdr* header) {
 
 }  // namespace
 
-std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction) {
+std::optional<Nftables::Refusal> Nftables::send(const Transaction& transaction, std::uint32_t generation) {
     std::vector<std::span<const std::uint8_t>> messages;
     std::vector<std::size_t> tags;
     for (const auto* steps : {&transaction.removals_, &transaction.steps_}) {
@@ -82,7 +87,7 @@ std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction
     }
     const std::uint32_t first = sequence_;
     sequence_ += static_cast<std::uint32_t>(messages.size()) + 2;
-    const auto batch = make_batch(messages, first);
+    const auto batch = make_batch(messages, first, generation);
     if (mnl_socket_sendto(socket_.get(), batch.data(), batch.size()) < 0) {
         return Refusal{tags.front(), fail_errno("send to nftables").error()};
     }
@@ -150,10 +155,10 @@ Result<> receive_dump(mnl_socket* socket, std::uint32_t sequence,
     }
 }
 
-// Sends a dump request and hands over each message; ENOENT is an empty answer, EINTR one that the rules
-// changed under.
-Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32_t sequence,
-              const std::function<void(const nlmsghdr*)>& each) {
+// Sends a request and hands over each message of the answer; ENOENT is an empty answer, EINTR a dump that the
+// rules changed under.
+Result<> ask(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32_t sequence,
+             const std::function<void(const nlmsghdr*)>& each) {
     reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_seq = sequence;
     if (mnl_socket_sendto(socket, request.data(), request.size()) < 0) {
         return fail_errno("ask nftables");
@@ -167,6 +172,12 @@ Result<> dump(mnl_socket* socket, std::vector<std::uint8_t> request, std::uint32
 
 std::string text_or_empty(const char* text) {
     return text == nullptr ? "" : text;
+}
+
+std::uint64_t read_handle(const nlmsghdr* h) {
+    const auto table = encode_table("");
+    return nftnl_table_nlmsg_parse(h, table.get()) == 0 ? nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE)
+                                                        : 0;
 }
 
 void read_table(const nlmsghdr* h, const std::string& name, std::optional<TableView>& view) {
@@ -261,21 +272,72 @@ constexpr int kMostTries = 20;
 
 }  // namespace
 
+Result<std::uint32_t> Nftables::generation() {
+    std::optional<std::uint32_t> found;
+    auto request = make_message(NFT_MSG_GETGEN, NLM_F_ACK, [](nlmsghdr*) {});
+    PARTD_TRY(ask(socket_.get(), std::move(request), sequence_++, [&](const nlmsghdr* h) {
+        const std::span body(static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(h)),
+                             mnl_nlmsg_get_payload_len(h));
+        found = Reply{h->nlmsg_type, h->nlmsg_flags, body}.attributes<nfgenmsg>().number<std::uint32_t>(
+            NFTA_GEN_ID);
+    }));
+    return found ? Result<std::uint32_t>(ntohl(*found)) : fail("nftables does not tell its generation");
+}
+
+Result<std::uint64_t> Nftables::handle_of(const std::string& table) {
+    std::uint64_t found = 0;
+    const auto name = encode_table(table);
+    auto request = make_message(NFT_MSG_GETTABLE, NLM_F_ACK,
+                                [&](nlmsghdr* h) { nftnl_table_nlmsg_build_payload(h, name.get()); });
+    PARTD_TRY(ask(socket_.get(), std::move(request), sequence_++,
+                  [&](const nlmsghdr* h) { found = read_handle(h); }));
+    return found;
+}
+
+std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction) {
+    for (int attempt = 0;; ++attempt) {
+        const auto before = generation();
+        const auto now = before ? handle_of(transaction.table_) : std::unexpected(before.error());
+        if (!now) {
+            return Refusal{transaction.first_tag(), now.error()};
+        }
+        if (*now != seen_) {
+            return Refusal{transaction.first_tag(),
+                           fail(ENOENT, "the nftables table changed meanwhile").error()};
+        }
+        auto refusal = send(transaction, *before);
+        const bool overtaken = refusal && refusal->error.code == ERESTART;
+        if (overtaken && attempt < kMostTries) {
+            continue;
+        }
+        if (!refusal) {
+            seen_ = handle_of(transaction.table_).value_or(0);  // it may be new, or gone
+        }
+        return refusal;
+    }
+}
+
 Result<std::optional<TableView>> Nftables::look(const std::string& name) {
     for (int attempt = 0;; ++attempt) {
         std::optional<TableView> view;
-        const auto ask = [&](std::uint16_t type, const std::function<void(const nlmsghdr*)>& each) {
-            return dump(socket_.get(), make_message(type, NLM_F_DUMP, [](nlmsghdr*) {}), sequence_++, each);
+        const auto ask_for = [&](std::uint16_t type, const std::function<void(const nlmsghdr*)>& each) {
+            return ask(socket_.get(), make_message(type, NLM_F_DUMP, [](nlmsghdr*) {}), sequence_++, each);
         };
-        auto done = ask(NFT_MSG_GETTABLE, [&](const nlmsghdr* h) { read_table(h, name, view); });
+        seen_ = 0;
+        auto done = ask_for(NFT_MSG_GETTABLE, [&](const nlmsghdr* h) {
+            if (!view) {
+                read_table(h, name, view);
+                seen_ = view ? read_handle(h) : 0;
+            }
+        });
         if (done && view) {
-            done = ask(NFT_MSG_GETCHAIN, [&](const nlmsghdr* h) { read_chain(h, name, *view); });
+            done = ask_for(NFT_MSG_GETCHAIN, [&](const nlmsghdr* h) { read_chain(h, name, *view); });
         }
         if (done && view) {
-            done = ask(NFT_MSG_GETSET, [&](const nlmsghdr* h) { read_set(h, name, *view); });
+            done = ask_for(NFT_MSG_GETSET, [&](const nlmsghdr* h) { read_set(h, name, *view); });
         }
         if (done && view) {
-            done = ask(NFT_MSG_GETRULE, [&](const nlmsghdr* h) { read_rule(h, name, *view); });
+            done = ask_for(NFT_MSG_GETRULE, [&](const nlmsghdr* h) { read_rule(h, name, *view); });
         }
         if (done) {
             return view;
@@ -295,8 +357,8 @@ Result<std::vector<StoredElement>> Nftables::elements(const std::string& table, 
         nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name.c_str());
         auto request = make_message(NFT_MSG_GETSETELEM, NLM_F_DUMP,
                                     [&](nlmsghdr* h) { nftnl_set_elems_nlmsg_build_payload(h, set.get()); });
-        auto done = dump(socket_.get(), std::move(request), sequence_++,
-                         [&](const nlmsghdr* h) { read_elements(h, name, keep, found); });
+        auto done = ask(socket_.get(), std::move(request), sequence_++,
+                        [&](const nlmsghdr* h) { read_elements(h, name, keep, found); });
         if (done) {
             return found;
         }

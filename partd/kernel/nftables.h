@@ -175,14 +175,15 @@ class Nftables {
 public:
     static Result<Nftables> open();
 
-    // nullopt when there is no such table.
+    // nullopt when there is no such table. Remembers which one it was.
     Result<std::optional<TableView>> look(const std::string& name);
     // Those whose comment `keep` wants; all where it is empty.
     using Keep = std::function<bool(const std::string& comment)>;
     Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& name,
                                                 const Keep& keep = {});
-    // Sends all. On refusal nothing is changed, and `refused` is the tag of the step at fault with the
-    // kernel's word for it.
+    // Sends all, for the very table that the last look() saw: where the name stands for another one by now,
+    // it is refused with ENOENT. On refusal nothing is changed, and `tag` is that of the step at fault, with
+    // the kernel's word for it.
     struct Refusal {
         std::size_t tag = 0;
         Error error;
@@ -196,8 +197,14 @@ private:
         void operator()(mnl_socket* socket) const;
     };
     explicit Nftables(mnl_socket* socket) : socket_(socket) {}
+    // The number of the ruleset's last change, which a batch may name as the one that it follows.
+    Result<std::uint32_t> generation();
+    // The kernel's number for the table of that name, never used again; 0 when there is none.
+    Result<std::uint64_t> handle_of(const std::string& table);
+    std::optional<Refusal> send(const Transaction& transaction, std::uint32_t generation);
 
     std::unique_ptr<mnl_socket, CloseSocket> socket_;
+    std::uint64_t seen_ = 0;  // the table of the last look, as handle_of() has it
     std::uint32_t sequence_ = 1;
 };
 
