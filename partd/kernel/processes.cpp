@@ -100,13 +100,15 @@ std::size_t signal_all(const std::map<pid_t, Fd>& alive, int signal) {
     return reached;
 }
 
-std::map<pid_t, Fd> hold(const std::set<pid_t>& pids) {
+std::map<pid_t, Fd> hold(const std::set<pid_t>& pids, const Meant& meant) {
     std::map<pid_t, Fd> held;
     for (const pid_t pid : pids) {
         if (Fd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); fd) {
             held.emplace(pid, std::move(fd));
         }
     }
+    const std::set<pid_t> still = held.empty() ? std::set<pid_t>() : meant(pids);
+    std::erase_if(held, [&](const auto& entry) { return !still.contains(entry.first); });
     return held;
 }
 
@@ -135,8 +137,19 @@ std::string describe(const std::set<pid_t>& pids) {
                        pids.size() > kShown ? ", …" : "");
 }
 
-std::size_t signal_processes(const std::set<pid_t>& pids, int signal) {
-    return signal_all(hold(pids), signal);
+bool lives_in(pid_t pid, NamespaceType type, ino_t inode) {
+    return namespace_of(pid, type) == inode;
+}
+
+Meant inhabitants(NamespaceType type, ino_t inode) {
+    return [type, inode](std::set<pid_t> pids) {
+        std::erase_if(pids, [&](pid_t pid) { return !lives_in(pid, type, inode); });
+        return pids;
+    };
+}
+
+std::size_t signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal) {
+    return signal_all(hold(pids, meant), signal);
 }
 
 namespace {
@@ -208,7 +221,7 @@ std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
     std::vector<Departure> departures;
     for (const Ending& ending : endings) {
         Departure& departure = departures.emplace_back();
-        departure.alive = hold(ending.pids);
+        departure.alive = hold(ending.pids, ending.meant);
         std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()), is_deaf_init);
         departure.deadline = Clock::now() + ending.patience;
         if (!ending.told) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,8 +39,16 @@ Result<std::multimap<ino_t, pid_t>> processes_by_namespace(std::span<const Names
 
 // The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
 std::optional<int> signal_number(std::string_view text);
-// Sends it to each; returns how many got it.
-std::size_t signal_processes(const std::set<pid_t>& pids, int signal);
+// Whether the process lives in the namespace with that inode.
+bool lives_in(pid_t pid, NamespaceType type, ino_t inode);
+
+// Those of these processes that are still the ones that are meant. A number may have become another
+// process's: it is asked when all are held by pidfds, whose numbers nobody else gets.
+using Meant = std::function<std::set<pid_t>(const std::set<pid_t>&)>;
+// Those that live in that namespace.
+Meant inhabitants(NamespaceType type, ino_t inode);
+// Sends it to each that is still meant; returns how many got it.
+std::size_t signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal);
 
 // "processes 12, 34, …", for a message.
 std::string describe(const std::set<pid_t>& pids);
@@ -47,11 +56,12 @@ std::string describe(const std::set<pid_t>& pids);
 // Processes that are to end, and how long they have between SIGTERM and SIGKILL.
 struct Ending {
     std::set<pid_t> pids;
+    Meant meant;
     std::chrono::milliseconds patience;
     bool told = false;  // they got their SIGTERM before
 };
 // Ends them all at once. Returns those of each that are still there a moment after SIGKILL (in an
-// uninterruptible wait). The identity of each is held by pidfd, so that a reused number is never hit.
+// uninterruptible wait).
 // `most`: returns after that time, with those whose patience is not over yet, too.
 std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
                                            std::optional<std::chrono::milliseconds> most = std::nullopt);

@@ -194,6 +194,18 @@ Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids)
               .refused = true});
 }
 
+// Those that are residents still.
+kernel::Meant residents_of(kernel::Host& host, const Partition& partition) {
+    const auto netns = host.netns(partition.name);
+    const ino_t inode = netns ? (*netns)->inode() : 0;
+    return [&cgroups = host.cgroups(), group = partition.group, inode](const std::set<pid_t>& pids) {
+        std::set<pid_t> still = cgroups.processes(group).value_or(std::set<pid_t>());
+        std::ranges::copy_if(pids, std::inserter(still, still.end()),
+                             [&](pid_t pid) { return kernel::lives_in(pid, NamespaceKind::Net, inode); });
+        return still;
+    };
+}
+
 Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
     auto pids = residents(doing, partition);
     PARTD_TRY(pids);
@@ -203,7 +215,8 @@ Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
-    doing.batch.end({std::move(*pids), partition.stop_timeout}, number, partition.name,
+    doing.batch.end({std::move(*pids), residents_of(doing.host, partition), partition.stop_timeout}, number,
+                    partition.name,
                     [&cgroups = doing.host.cgroups(), group = partition.group] { cgroups.kill(group); });
     return {};
 }
@@ -262,7 +275,8 @@ Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(group, false);
-    const std::array endings = {kernel::Ending{pids, partition->stop_timeout}};
+    const std::array endings = {
+        kernel::Ending{pids, kernel::inhabitants(type, where->inode()), partition->stop_timeout}};
     const auto left = kernel::end_processes(endings).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
 }

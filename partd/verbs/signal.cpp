@@ -60,7 +60,10 @@ Answer kill(Engine& engine, const Request& request) {
     if (*holder) {
         processes->erase(**holder);
     }
-    (void)kernel::signal_processes(*processes, *signal);
+    const auto members = [&](const std::set<pid_t>&) {
+        return engine.host().cgroups().processes(group).value_or(std::set<pid_t>());
+    };
+    (void)kernel::signal_processes(*processes, members, *signal);
     return work.done();
 }
 

@@ -356,7 +356,9 @@ Result<> remove(Doing& doing, const Init& found) {
         const auto process = kernel::find_init({}, *pid);
         PARTD_TRY(process);
         if (*process) {
-            const std::array endings = {kernel::Ending{{**process}, std::chrono::milliseconds(0)}};
+            const std::array endings = {kernel::Ending{{**process},
+                                                       kernel::inhabitants(NamespaceKind::Pid, pid->inode()),
+                                                       std::chrono::milliseconds(0)}};
             if (!kernel::end_processes(endings).front().empty()) {
                 return fail(fmt::format("its PID 1, process {}, does not end", **process));
             }
