@@ -2,9 +2,11 @@
 
 #include "kernel/clock.h"
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace partd::kernel {
 
@@ -79,13 +81,14 @@ Result<const std::vector<Link>*> Host::links(const std::string& name) {
     PARTD_TRY(where);
     auto listed = list_links((*where)->route());
     PARTD_TRY(listed);
-    if (name.empty() && !listed->empty()) {
-        highest_ = std::max(highest_, std::ranges::max(*listed, {}, &Link::index).index);
-    }
     return &links_.emplace(name, std::move(*listed)).first->second;
 }
 
-Result<> Host::list_only(const std::set<std::string>& names, const std::set<int>& indexes) {
+Result<const std::vector<Link>*> Host::links_in_view(const std::string& name) {
+    return name.empty() && view_ ? Result<const std::vector<Link>*>(&*view_) : links(name);
+}
+
+Result<> Host::view_only(const std::set<std::string>& names, const std::set<int>& indexes) {
     std::vector<Link> found;
     const auto take = [&](const Result<std::optional<Link>>& link) {
         if (link && *link && std::ranges::find(found, (*link)->index, &Link::index) == found.end()) {
@@ -99,7 +102,7 @@ Result<> Host::list_only(const std::set<std::string>& names, const std::set<int>
     for (const int index : indexes) {
         PARTD_TRY(take(get_link(self_.route(), index)));
     }
-    links_.insert_or_assign("", std::move(found));
+    view_ = std::move(found);
     return {};
 }
 
@@ -109,7 +112,7 @@ std::optional<int> Host::namespace_id(const std::string& name) {
 }
 
 const Link* Host::find_link(const std::string& netns, const std::string& name) {
-    const auto all = links(netns);
+    const auto all = links_in_view(netns);
     if (!all) {
         return nullptr;
     }
@@ -117,7 +120,14 @@ const Link* Host::find_link(const std::string& netns, const std::string& name) {
         return link.name == name || std::ranges::find(link.altnames, name) != link.altnames.end();
     };
     const auto found = std::ranges::find_if(**all, is_called);
-    return found == (*all)->end() ? nullptr : &*found;
+    if (found != (*all)->end()) {
+        return &*found;
+    }
+    if (!netns.empty() || !view_) {
+        return nullptr;
+    }
+    const auto asked = get_link(self_.route(), name);
+    return asked && *asked ? &asked_.emplace_back(**asked) : nullptr;
 }
 
 Result<nft::Nftables*> Host::nftables() {
@@ -136,24 +146,35 @@ void Host::release(const std::string& name) {
     links_.erase(name);
 }
 
-void Host::note_link(const std::string& netns, Link link) {
+void Host::note_link(const std::string& netns, const Link& link) {
     if (const auto found = links_.find(netns); found != links_.end()) {
-        found->second.push_back(std::move(link));
+        found->second.push_back(link);
+    }
+    if (netns.empty() && view_) {
+        view_->push_back(link);
     }
 }
 
-Result<int> Host::free_index(const std::string& netns) {
-    const auto all = links(netns);
-    PARTD_TRY(all);
-    int& next = next_index_[netns];
-    for (const Link& link : **all) {
-        next = std::max(next, link.index + 1);
+Result<int> Host::draw_index(const std::string& netns) {
+    constexpr int kMost = std::numeric_limits<int>::max();
+    auto where = this->netns(netns);
+    PARTD_TRY(where);
+    while (true) {
+        // From a random one on: another partd, in another namespace, moves its interfaces here with theirs.
+        if (next_index_ == 0 || next_index_ == kMost) {
+            unsigned random = 0;
+            if (getrandom(&random, sizeof random, 0) != sizeof random) {
+                return fail_errno("draw an interface index");
+            }
+            next_index_ = kFirstOwnIndex + static_cast<int>(random % (unsigned{kMost} - kFirstOwnIndex));
+        }
+        const int index = next_index_++;
+        const auto holder = get_link((*where)->route(), index);
+        PARTD_TRY(holder);
+        if (!*holder) {
+            return index;
+        }
     }
-    if (netns.empty()) {
-        next = std::max(next, highest_ + 1);
-        highest_ = next;
-    }
-    return next++;
 }
 
 void Host::wait_until_gone(const std::set<int>& indexes) {
@@ -191,7 +212,8 @@ std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chr
 
 void Host::forget_lists() {
     links_.clear();
-    next_index_.clear();
+    view_.reset();
+    asked_.clear();
 }
 
 void Host::doubt_all() {

@@ -7,6 +7,7 @@
 #include "kernel/topics.h"
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -80,17 +81,21 @@ public:
     void close_released() { released_.clear(); }
     // All interfaces of that namespace.
     Result<const std::vector<Link>*> links(const std::string& name);
-    // Only these interfaces of the host's namespace, by name, alternative name or index, until
-    // forget_lists().
-    Result<> list_only(const std::set<std::string>& names, const std::set<int>& indexes);
+    // Limits links_in_view("") to these interfaces of the host, by name, alternative name or index, until
+    // forget_lists(): a host may have thousands that a look is not about.
+    Result<> view_only(const std::set<std::string>& names, const std::set<int>& indexes);
+    // The interfaces of that namespace that the look is about: all of them, but for view_only().
+    Result<const std::vector<Link>*> links_in_view(const std::string& name);
     // The host's id of that namespace, which its events bear; a namespace without one gets one.
     std::optional<int> namespace_id(const std::string& name);
-    // The interface with that name or alternative name; nullptr when there is none.
+    // The interface with that name or alternative name; nullptr when there is none. One of the host's that is
+    // not in view is asked for.
     const Link* find_link(const std::string& netns, const std::string& name);
     // Remembers an interface that was just made, as list_links() would tell it.
-    void note_link(const std::string& netns, Link link);
-    // An interface index that nobody has in that namespace.
-    Result<int> free_index(const std::string& netns);
+    void note_link(const std::string& netns, const Link& link);
+    // An interface index for an interface that is to be made in that namespace, from kFirstOwnIndex on: one
+    // that nobody has there, nor gets before the request arrives.
+    Result<int> draw_index(const std::string& netns);
     // Waits until no interface of the host has one of these indexes, or none of them goes any more.
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.
@@ -139,8 +144,9 @@ private:
     std::map<std::string, Open> open_;
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;
-    std::map<std::string, int> next_index_;
-    int highest_ = 0;  // index of any interface of the host's that was seen
+    std::optional<std::vector<Link>> view_;  // of the host's interfaces: those of view_only()
+    std::deque<Link> asked_;                 // those of the host that were asked for beyond the view
+    int next_index_ = 0;                     // 0: none was drawn yet
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     Result<> groups_listed_;
     std::optional<nft::Nftables> nftables_;

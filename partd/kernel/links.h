@@ -24,6 +24,11 @@ struct Link {
     int peer_index = 0;  // of a veth: its other end's index, in that one's namespace
 };
 
+// partd chooses the indexes of what it makes from here up to the largest int. The kernel counts up from 1,
+// and other programs let it count: no other interface ever gets one of these, so that a request that names
+// one reaches the interface that partd made, or none (ENODEV).
+inline constexpr int kFirstOwnIndex = 1 << 30;
+
 // All interfaces of the socket's namespace.
 Result<std::vector<Link>> list_links(NetlinkSocket& socket);
 // One of them, by its name, alternative name or index; nullopt when there is none.

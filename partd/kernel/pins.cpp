@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -88,9 +90,9 @@ Result<> make_mount(int directory) {
     return attach(tree->get(), directory);
 }
 
-bool is_mount(int directory) {
+bool is_mount(const std::string& path) {
     struct statx found{};
-    return statx(directory, "", AT_EMPTY_PATH, 0, &found) == 0 &&
+    return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, 0, &found) == 0 &&
            (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
@@ -111,7 +113,7 @@ Result<> PinDirectory::make_ready() {
     // is a shared mount of its own. Not those on it: a mount namespace's pin stays private.
     if (mount("", path_.c_str(), "none", MS_SHARED, nullptr) != 0) {
         Result<> made = fail_errno("change the mount");
-        if (!is_mount(directory->get())) {
+        if (!is_mount(path_)) {
             (void)set_xattr(path_, kMadeBy,
                             fresh ? kMadeAll : kMadeMount);  // without it the mount only stays
             made = make_mount(directory->get());
@@ -157,11 +159,21 @@ void PinDirectory::retire() {
 
 namespace {
 
-Result<> bind(int ns, const std::string& target) {
+// On the file under a pin.
+constexpr char kPinFile[] = "pin";
+
+Result<> bind(int ns, const std::string& target, const struct stat& file) {
     auto tree = clone_tree(ns, false);
     PARTD_TRY(tree);
     const Fd place(::open(target.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
-    auto attached = place ? attach(tree->get(), place.get()) : fail_errno("open " + target);
+    if (!place) {
+        return fail_errno("open " + target);
+    }
+    struct stat now{};
+    if (fstat(place.get(), &now) != 0 || now.st_dev != file.st_dev || now.st_ino != file.st_ino) {
+        return fail(EEXIST, "create " + target);  // another program made its own meanwhile
+    }
+    auto attached = attach(tree->get(), place.get());
     return attached ? Result<>()
                     : std::unexpected(std::move(attached).error().wrap("mount the namespace on " + target));
 }
@@ -176,6 +188,60 @@ Result<> stand_alone(const std::string& target) {
     return {};
 }
 
+// ip-netns(8) makes its file a moment before it mounts on it: an empty one is left over only when it bears
+// our mark or is older than that.
+constexpr std::chrono::milliseconds kMoment{500};
+
+bool is_left_over(const std::string& target, const struct stat& file) {
+    using Clock = std::chrono::system_clock;
+    const Clock::duration changed =
+        std::chrono::seconds(file.st_ctim.tv_sec) + std::chrono::nanoseconds(file.st_ctim.tv_nsec);
+    return S_ISREG(file.st_mode) && file.st_size == 0 && !is_mount(target) &&
+           (get_xattr(target, kMadeBy) == kPinFile || Clock::now().time_since_epoch() - changed > kMoment);
+}
+
+// Whether the file is left over, at the latest when it would have been mounted on.
+bool becomes_left_over(const std::string& target, struct stat& file) {
+    constexpr std::chrono::milliseconds kPause{10};
+    for (auto waited = kPause; waited <= kMoment + kPause; waited += kPause) {
+        const bool empty = lstat(target.c_str(), &file) == 0 && S_ISREG(file.st_mode) && file.st_size == 0;
+        if (!empty || is_mount(target)) {
+            return false;
+        }
+        if (is_left_over(target, file)) {
+            return true;
+        }
+        std::this_thread::sleep_for(kPause);
+    }
+    return false;
+}
+
+// An empty file with our mark, which it has before it has its name. Returns what it is.
+Result<struct stat> make_file(const std::string& target) {
+    struct stat st{};
+    const std::string directory = target.substr(0, target.rfind('/'));
+    const Fd file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0));
+    if (!file) {
+        return fail_errno("create a file in " + directory);
+    }
+    const std::string self = fmt::format("/proc/self/fd/{}", file.get());
+    PARTD_TRY(set_xattr(self, kMadeBy, kPinFile));
+    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, target.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+        return fstat(file.get(), &st) == 0 ? Result<struct stat>(st) : fail_errno("look at " + target);
+    }
+    if (errno != EEXIST) {
+        return fail_errno("create " + target);
+    }
+    return becomes_left_over(target, st) ? Result<struct stat>(st) : fail(EEXIST, "create " + target);
+}
+
+Result<> remove_directory_of(const std::string& path, const std::string& name) {
+    if (const auto slash = name.rfind('/'); slash != std::string::npos) {
+        remove_empty_directory(path + "/" + name.substr(0, slash));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<> PinDirectory::pin(const std::string& name, int fd, bool alone) {
@@ -184,21 +250,37 @@ Result<> PinDirectory::pin(const std::string& name, int fd, bool alone) {
     if (const auto slash = name.rfind('/'); slash != std::string::npos) {
         PARTD_TRY(make_directories(path_of(name.substr(0, slash)), 0700));
     }
-    struct stat st{};
-    const bool stale = lstat(target.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
-    const Fd file(
-        ::open(target.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (stale ? 0 : O_EXCL), 0));
-    if (!file) {
-        return fail_errno("create " + target);
-    }
+    const auto file = make_file(target);
+    PARTD_TRY(file);
     auto bound = alone ? stand_alone(target) : Result<>();
     if (bound) {
-        bound = bind(fd, target);
+        bound = bind(fd, target, *file);
     }
     if (!bound) {
-        (void)unpin(name);
+        (void)(alone ? unpin(name) : unpin(name, fd));
     }
     return bound;
+}
+
+Result<> PinDirectory::unpin(const std::string& name, int ns) {
+    const std::string target = path_of(name);
+    const Fd place(::open(target.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
+    struct stat named{};
+    struct stat meant{};
+    if (place && fstat(place.get(), &named) == 0 && fstat(ns, &meant) == 0 && named.st_dev == meant.st_dev &&
+        named.st_ino == meant.st_ino) {
+        // By this very mount: where another has the name meanwhile, this one is gone (EINVAL).
+        const std::string mounted = fmt::format("/proc/self/fd/{}", place.get());
+        if (umount2(mounted.c_str(), MNT_DETACH) != 0 && errno != EINVAL) {
+            return fail_errno("unmount " + target);
+        }
+    }
+    struct stat file{};
+    if (lstat(target.c_str(), &file) == 0 && is_left_over(target, file) && unlink(target.c_str()) != 0 &&
+        errno != ENOENT && errno != EBUSY) {
+        return fail_errno("remove " + target);
+    }
+    return remove_directory_of(path_, name);
 }
 
 Result<> PinDirectory::unpin(const std::string& name) {
@@ -212,10 +294,7 @@ Result<> PinDirectory::unpin(const std::string& name) {
     if (unlink(target.c_str()) != 0 && errno != ENOENT) {
         return fail_errno("remove " + target);
     }
-    if (const auto slash = name.rfind('/'); slash != std::string::npos) {
-        remove_empty_directory(path_of(name.substr(0, slash)));
-    }
-    return {};
+    return remove_directory_of(path_, name);
 }
 
 }  // namespace partd::kernel

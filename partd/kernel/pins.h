@@ -34,11 +34,15 @@ public:
     // well; an error when the mounts cannot be read.
     [[nodiscard]] Result<std::optional<std::string>> trouble() const;
 
-    // Gives the namespace that name, which nothing but a stale file may have. Makes the directory a shared
-    // mount of its own first where it is not, under the lock that ip-netns(8) takes. `alone`: on a private
-    // mount, as the kernel wants it for a mount namespace.
+    // Gives the namespace that name, which nothing but a stale file may have: one of partd's own, or one that
+    // is too old to be another program's that is about to mount on it (else EEXIST). Makes the directory a
+    // shared mount of its own first where it is not, under the lock that ip-netns(8) takes. `alone`: on a
+    // private mount, as the kernel wants it for a mount namespace.
     Result<> pin(const std::string& name, int fd, bool alone = false);
-    // Takes the name away; the namespace lives on while somebody uses it. Absent is success.
+    // Takes the name away from this namespace, or a stale file that pin() could use; the namespace lives on
+    // while somebody uses it. Success also where the name is absent, or stands for something else by now.
+    Result<> unpin(const std::string& name, int ns);
+    // Takes the name away, whatever has it: for a directory that is partd's alone.
     Result<> unpin(const std::string& name);
     // When no name is left: takes back the mount and the directory, as far as this class made them.
     void retire();

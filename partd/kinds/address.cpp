@@ -195,7 +195,7 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const auto attributes = reply.attributes<ifaddrmsg>();
     const auto local = attributes.ip(IFA_LOCAL);
     const auto ip = local ? local : attributes.ip(IFA_ADDRESS);
-    const auto& links = **look.host.links(netns);
+    const auto& links = **look.host.links_in_view(netns);
     const auto link = std::ranges::find(links, static_cast<int>(head.ifa_index), &kernel::Link::index);
     if (!ip || link == links.end()) {
         return;
@@ -251,7 +251,7 @@ Result<> observe(Look& look) {
     if (look.scope.all) {
         return take_all(look, "", 0);
     }
-    auto ends = look.host.links("");
+    auto ends = look.host.links_in_view("");
     PARTD_TRY(ends);
     for (const kernel::Link& link : **ends) {
         PARTD_TRY(take_all(look, "", link.index));
@@ -292,17 +292,20 @@ Message keep_secondaries(int index) {
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const bool removal = change.action == Action::Remove;
     const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
-    const kernel::Link* link = doing.host.find_link(spec.netns, spec.interface);
-    if (link == nullptr) {
+    const auto found = find_for_request(doing, spec.netns, spec.interface);
+    PARTD_TRY(found);
+    const int index = (*found)->index;
+    // On the host another interface may have the name by now.
+    if (spec.netns.empty() && index < kernel::kFirstOwnIndex && !parse_link_mark((*found)->alias)) {
         return fail(ENODEV, place_text(spec.netns, spec.interface));
     }
     auto netns = doing.host.netns(spec.netns);
     PARTD_TRY(netns);
     if (removal && !spec.address.ip.v6()) {
-        doing.batch.netlink((*netns)->route(), keep_secondaries(link->index), number);
+        doing.batch.netlink((*netns)->route(), keep_secondaries(index), number);
     }
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
-                                   removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, link->index);
+                                   removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, index);
     if (!removal) {
         message.number<std::uint8_t>(kIfaProto, kProtocolMark);
         // Nobody else is on a pair: an address need not be probed for a second before it can be used.

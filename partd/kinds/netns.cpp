@@ -199,7 +199,7 @@ void wait_for_links(Doing& doing, std::span<const Change> wave) {
             leaving.insert(change.key.name);
         }
     }
-    const auto links = leaving.empty() ? nullptr : doing.host.links("").value_or(nullptr);
+    const auto links = leaving.empty() ? nullptr : doing.host.links_in_view("").value_or(nullptr);
     std::set<int> indexes;
     for (const kernel::Link& link : links == nullptr ? std::vector<kernel::Link>() : *links) {
         const auto mark = parse_link_mark(link.alias);
@@ -215,6 +215,23 @@ void wait_for_links(Doing& doing, std::span<const Change> wave) {
 void begin(Doing& doing, std::span<const Change> wave) {
     make_ahead(doing, wave);
     wait_for_links(doing, wave);
+}
+
+Result<> remove(Doing& doing, const Change& change) {
+    const std::string& name = change.key.name;
+    if (change.found.as<NetworkNamespace>().owner != "host") {
+        PARTD_TRY(end_residents(doing, name, NamespaceKind::Net));
+    }
+    const auto netns = doing.host.netns(name);
+    if (!netns && netns.error().is_shortage()) {
+        return std::unexpected(netns.error());
+    }
+    const bool is_it = netns && std::to_string((*netns)->cookie()) == change.identity;
+    PARTD_TRY(doing.host.directory().unpin(name, is_it ? (*netns)->fd() : -1));
+    doing.batch.count_write();
+    doing.host.release(name);
+    doing.batch.at_end([&host = doing.host] { host.directory().retire(); });
+    return {};
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
@@ -233,14 +250,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
             return {};
         }
         case Action::Remove:
-            if (change.found.as<NetworkNamespace>().owner != "host") {
-                PARTD_TRY(end_residents(doing, name, NamespaceKind::Net));
-            }
-            PARTD_TRY(doing.host.directory().unpin(name));
-            doing.batch.count_write();
-            doing.host.release(name);
-            doing.batch.at_end([&host = doing.host] { host.directory().retire(); });
-            return {};
+            return remove(doing, change);
     }
     return {};
 }

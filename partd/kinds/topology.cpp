@@ -5,6 +5,7 @@
 #include "kinds/marks.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace partd {
 
@@ -83,6 +84,22 @@ std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared
         by_netns[interface.netns].push_back(std::move(interface));
     }
     return by_netns;
+}
+
+Result<const kernel::Link*> find_for_request(Doing& doing, const std::string& netns,
+                                             const std::string& name) {
+    const kernel::Link* link = doing.host.find_link(netns, name);
+    if (link != nullptr && link->index < kernel::kFirstOwnIndex) {
+        auto where = doing.host.netns(netns);
+        PARTD_TRY(where);
+        const auto now = kernel::get_link((*where)->route(), link->index);
+        PARTD_TRY(now);
+        if (!*now || (*now)->name != link->name || (*now)->alias != link->alias) {
+            link = nullptr;
+        }
+    }
+    return link == nullptr ? fail(ENODEV, "find " + place_text(netns, name))
+                           : Result<const kernel::Link*>(link);
 }
 
 std::string wanted_name(const Look& look, const kernel::Link& link) {

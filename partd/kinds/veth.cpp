@@ -232,7 +232,7 @@ bool has_wanted_name(Look& look, const LinkMark& mark, const Link& link) {
 
 // Our ends in one namespace, by their marks.
 Result<> collect(Look& look, const std::string& netns, Pairs& pairs) {
-    auto links = look.host.links(netns);
+    auto links = look.host.links_in_view(netns);
     PARTD_TRY(links);
     for (const Link& link : **links) {
         const auto mark = link.kind == "veth" ? parse_link_mark(link.alias) : std::nullopt;
@@ -258,7 +258,7 @@ void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
         return;
     }
     for (const std::string& netns : namespaces) {
-        for (const Link& link : **look.host.links(netns)) {
+        for (const Link& link : **look.host.links_in_view(netns)) {
             const FoundEnd candidate{netns, &link};
             const bool crossed = link.kind == "veth" && link.index == other.link->peer_index &&
                                  link.peer_index == other.link->index;
@@ -345,7 +345,7 @@ Result<> list_host_ends(Look& look) {
             }
         }
     }
-    return look.host.list_only(names, indexes);
+    return look.host.view_only(names, indexes);
 }
 
 Result<> observe(Look& look) {

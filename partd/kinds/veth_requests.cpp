@@ -1,6 +1,7 @@
 #include "kinds/veth_requests.h"
 
 #include "kinds/marks.h"
+#include "kinds/topology.h"
 #include "kinds/veth.h"
 
 #include <linux/if.h>
@@ -129,12 +130,13 @@ Result<> create(Doing& doing, const Key& key, const Veth& veth, std::size_t numb
     PARTD_TRY(self);
     auto peer = doing.host.netns(veth.peer.netns);
     PARTD_TRY(peer);
-    const auto self_free = doing.host.free_index(veth.self.netns);
-    PARTD_TRY(self_free);
-    const auto peer_free = doing.host.free_index(veth.peer.netns);
-    PARTD_TRY(peer_free);
-    const int self_index = *self_free;
-    const int peer_index = *peer_free;
+    // Indexes of our own: where the kernel refuses the pair, the requests behind it reach nobody.
+    const auto own_self = doing.host.draw_index(veth.self.netns);
+    PARTD_TRY(own_self);
+    const auto own_peer = doing.host.draw_index(veth.peer.netns);
+    PARTD_TRY(own_peer);
+    const int self_index = *own_self;
+    const int peer_index = *own_peer;
     doing.batch.netlink((*self)->route(),
                         create_request(veth.self, self_index, veth.peer, peer_index, (*peer)->fd()), number);
     // Should a later request of these fail, it is by this that the pair is known.
@@ -151,9 +153,11 @@ Result<> create(Doing& doing, const Key& key, const Veth& veth, std::size_t numb
 
 // The end as the kernel has it now, by what was found; the mark must still be there or not have been.
 Result<const Link*> find_end(Doing& doing, const LinkEnd& found) {
-    const Link* link = found.netns == "?" ? nullptr : doing.host.find_link(found.netns, found.name);
-    const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
-    if (link == nullptr || (mark ? mark->text() : "") != found.mark) {
+    auto link = found.netns == "?" ? fail(ENODEV, "find " + found.name)
+                                   : find_for_request(doing, found.netns, found.name);
+    PARTD_TRY(link);
+    const auto mark = parse_link_mark((*link)->alias);
+    if ((mark ? mark->text() : "") != found.mark) {
         return fail(ENODEV, "find " + found.name);
     }
     return link;
