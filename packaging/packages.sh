@@ -11,7 +11,7 @@ build_packages=(
 run_packages=(nftables iproute2 iputils-ping)
 # Other people's programs, as judges of what partd did.
 test_packages=(
-    "${run_packages[@]}" busybox-static catch2 librapidcheck-dev conntrack strace util-linux procps python3 python3-jsonschema
+    "${run_packages[@]}" busybox-static catch2 librapidcheck-dev conntrack iperf3 strace util-linux procps python3 python3-jsonschema
     dbus-daemon libcap2-bin libxml2-utils systemd
 )
 # What counts lines.

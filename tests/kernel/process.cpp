@@ -70,6 +70,18 @@ int exit_code_of(int status) {
     ::_exit(kCannotStart);
 }
 
+/// Throws unless execvp(3) will find it. Tests that look at output alone would pass without the program.
+void require_program(const std::string& name) {
+    std::istringstream path(std::getenv("PATH"));
+    bool found = name.find('/') != std::string::npos;
+    for (std::string directory; !found && std::getline(path, directory, ':');) {
+        found = ::access((directory + "/" + name).c_str(), X_OK) == 0;
+    }
+    if (!found) {
+        throw std::runtime_error(name + " is not installed; its package belongs in packaging/packages.sh");
+    }
+}
+
 /// Those that this process has started itself and not yet waited for.
 std::set<pid_t>& started() {
     static std::set<pid_t> all;
@@ -196,6 +208,7 @@ std::string Outcome::text() const {
 }
 
 Outcome run(const Arguments& arguments, const RunOptions& options) {
+    require_program(arguments.at(0));
     Pipe in;
     Pipe out;
     Pipe err;
@@ -277,6 +290,7 @@ bool remains(const std::function<bool()>& condition, Milliseconds time) {
 }
 
 Background::Background(const Arguments& arguments, int netns) {
+    require_program(arguments.at(0));
     start([&arguments]() -> int { execute(arguments); }, netns);
 }
 

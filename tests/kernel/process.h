@@ -46,6 +46,7 @@ struct Outcome {
     [[nodiscard]] std::string text() const;
 };
 
+/// Throws when no such program is installed.
 Outcome run(const Arguments& arguments, const RunOptions& options = {});
 
 /// run() of a program that prints JSON; throws with its stderr if it fails or prints none.

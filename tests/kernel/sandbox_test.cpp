@@ -34,6 +34,13 @@ std::string own_cgroups(const std::string& mount_points) {
 
 }  // namespace
 
+TEST_CASE("sandbox: a judge that is not installed is no judge", "[sandbox]") {
+    const std::string message =
+        "no-such-judge is not installed; its package belongs in packaging/packages.sh";
+    CHECK_THROWS_WITH(run({"no-such-judge"}), message);
+    CHECK_THROWS_WITH(Background(Arguments{"no-such-judge"}), message);
+}
+
 TEST_CASE("sandbox: leaves the machine as it was", "[sandbox]") {
     const auto before = machine();
     for (int round = 0; round < 2; ++round) {
