@@ -259,14 +259,18 @@ Result<> observe(Look& look) {
     return {};
 }
 
+// The kernel refuses addresses of 127.0.0.0/8 that are to mean more than the host.
+std::uint8_t scope_of(const Ip& ip) {
+    return ip.is_loopback() ? RT_SCOPE_HOST : ip.is_link_local() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+}
+
 Message make_request(std::uint16_t type, std::uint16_t flags, const InterfaceAddress& spec, int index) {
     const Address& address = spec.address;
     Message message(type, flags);
     message.head(ifaddrmsg{.ifa_family = address.ip.family(),
                            .ifa_prefixlen = address.length,
                            .ifa_flags = 0,
-                           .ifa_scope = static_cast<std::uint8_t>(
-                               address.ip.is_link_local() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE),
+                           .ifa_scope = scope_of(address.ip),
                            .ifa_index = static_cast<std::uint32_t>(index)});
     message.ip(IFA_LOCAL, address.ip).ip(IFA_ADDRESS, address.ip);
     return message;

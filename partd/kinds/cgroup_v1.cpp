@@ -63,6 +63,9 @@ std::vector<IoLine> io_lines(const std::string& value, std::string& problem) {
                 line.limits.emplace_back(parts[i], parts[i + 1]);
             }
         }
+        if (!line.number.empty() && std::ranges::find(lines, line.number, &IoLine::number) != lines.end()) {
+            problem = fmt::format("device {} has limits twice, under two names", line.number);
+        }
         lines.push_back(std::move(line));
     }
     return lines;
@@ -197,6 +200,17 @@ bool same_cgroup_value(std::string_view found, std::string_view wanted) {
     const auto number = parse_number(found);
     if (wanted == "-1" && number && *number >= (std::uint64_t{1} << 62)) {
         return true;
+    }
+    // A file has no line for a device without limits.
+    const auto device = words(wanted);
+    if (device.size() > 1 && device[0].contains(':')) {
+        const auto is_none = [](std::string_view word) { return word == "0" || word.ends_with("=max"); };
+        const auto is_its = [&](std::string_view line) {
+            return line.starts_with(std::string(device[0]) + " ");
+        };
+        if (std::ranges::none_of(split(found, '\n'), is_its)) {
+            return std::all_of(device.begin() + 1, device.end(), is_none);
+        }
     }
     // A file with a line for each device.
     const auto lines = split(found, '\n');

@@ -48,21 +48,36 @@ std::optional<CpuList> CpuList::parse(std::string_view text) {
     return list ? std::optional(CpuList(list->c_str())) : std::nullopt;
 }
 
+namespace {
+
+// A number of bytes of at least that many, or nullopt for "max".
+bool read_bytes(const Value& value, std::uint64_t least, std::optional<std::uint64_t>& out,
+                Diagnostics& problems) {
+    const auto* integer = value.get_if<std::int64_t>();
+    const auto* text = value.get_if<std::string>();
+    const auto bytes = integer != nullptr && *integer >= 0
+                           ? std::optional(static_cast<std::uint64_t>(*integer))
+                       : text != nullptr ? parse_size(*text)
+                                         : std::nullopt;
+    const bool none = !bytes && text != nullptr && *text == "max";
+    if (!none && (!bytes || *bytes < least)) {
+        report_unexpected(value, "a size like \"512M\", a number of bytes, or \"max\"", problems);
+        return false;
+    }
+    out = bytes;
+    return true;
+}
+
+}  // namespace
+
 template <>
 struct Codec<MemoryLimit> {
     static bool read(const Value& value, MemoryLimit& out, Diagnostics& problems) {
-        const auto* integer = value.get_if<std::int64_t>();
-        const auto* text = value.get_if<std::string>();
-        const auto bytes = integer != nullptr && *integer >= 0
-                               ? std::optional(static_cast<std::uint64_t>(*integer))
-                           : text != nullptr ? parse_size(*text)
-                                             : std::nullopt;
-        if (!bytes && (text == nullptr || *text != "max")) {
-            report_unexpected(value, "a size like \"512M\", a number of bytes, or \"max\"", problems);
+        if (!read_bytes(value, 0, out.bytes, problems)) {
             return false;
         }
-        if (bytes) {
-            out.bytes = *bytes / kPage * kPage;
+        if (out.bytes) {
+            out.bytes = *out.bytes / kPage * kPage;
         }
         return true;
     }
@@ -127,12 +142,22 @@ struct Codec<Switch> {
 
 namespace {
 
+// Bytes a second, which the kernel keeps to the byte, unlike memory.
+template <auto Member>
+constexpr Field rate(std::string_view name, std::string_view description) {
+    Field exact = field<Member>(name, description, {.min = 1});
+    exact.read = [](const Value& value, void* object, Diagnostics& problems) {
+        return read_bytes(value, 1, (static_cast<IoMax*>(object)->*Member).emplace().bytes, problems);
+    };
+    return exact;
+}
+
 // The device's path has no control character, no blank and no "..": it is opened below /dev.
 constexpr Field kIoFields[] = {
     field<&IoMax::device>("device", "the block device: its path below /dev, or MAJOR:MINOR",
                           {.required = true}),
-    field<&IoMax::rbps>("rbps", "bytes read a second", {.min = 1}),
-    field<&IoMax::wbps>("wbps", "bytes written a second", {.min = 1}),
+    rate<&IoMax::rbps>("rbps", "bytes read a second"),
+    rate<&IoMax::wbps>("wbps", "bytes written a second"),
     field<&IoMax::riops>("riops", "read operations a second", {.min = 1}),
     field<&IoMax::wiops>("wiops", "write operations a second", {.min = 1}),
 };

@@ -2,6 +2,7 @@
 #include "kernel/files.h"
 #include "kinds/cgroup.h"
 #include "kinds/cgroup_v1.h"
+#include "kinds/limit_text.h"
 #include "kinds/limit_unit.h"
 
 #include <algorithm>
@@ -40,7 +41,8 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
         const std::string group = group_of(declared, object->owner);
         const Key cgroup{&kCgroup.kind, group};
         for (const Field& field : Limits::table.fields) {
-            const std::string value = is_limit_key(field.name) ? field.text(object->spec.data()) : "";
+            const std::string text = is_limit_key(field.name) ? field.text(object->spec.data()) : "";
+            const std::string value = text.empty() ? "" : kept_limit(field.name, text);
             if (!value.empty()) {
                 desired.add({.key = limit_key(group, field.name),
                              .spec = Spec(Limit{group, std::string(field.name), value}),
@@ -68,6 +70,34 @@ Place place_of(const kernel::Cgroups& cgroups, const std::string& controller, co
                  : Place{directory + file.name, file.value};
 }
 
+// A line of a device in one of the files that hold limits of devices.
+struct DeviceLine {
+    std::string path;
+    std::string number;
+    std::string line;
+    std::string unlimited;  // what ends it
+};
+
+// Those of the devices that the value does not name.
+std::vector<DeviceLine> other_devices(const kernel::Cgroups& cgroups, const std::string& group,
+                                      const CgroupFiles& wanted) {
+    std::vector<DeviceLine> others;
+    for (const CgroupFile& file : io_reset_files(cgroups.version("io") == Version::V2)) {
+        const std::string path = cgroups.directory("io", group) + "/" + file.name;
+        const std::string text = kernel::read_file(path).value_or("");
+        for (const std::string_view line : split(text, '\n')) {
+            const auto parts = words(line);
+            const auto names_it = [&](const CgroupFile& each) {
+                return each.value.starts_with(std::string(parts[0]) + " ");
+            };
+            if (!parts.empty() && std::ranges::none_of(wanted.files, names_it)) {
+                others.push_back({path, std::string(parts[0]), std::string(line), file.value});
+            }
+        }
+    }
+    return others;
+}
+
 // What the kernel has for a key, in the v2 form; the wanted value itself when that is what it would have
 // written.
 Result<std::string> read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
@@ -81,6 +111,11 @@ Result<std::string> read_value(const kernel::Cgroups& cgroups, const Limit& want
         }
         if (!text || !same_cgroup_value(*text, place.value)) {
             differing.emplace_back(text ? trim(*text) : "none");
+        }
+    }
+    if (wanted.key == "io.max") {
+        for (const DeviceLine& other : other_devices(cgroups, wanted.group, files)) {
+            differing.push_back(other.line);
         }
     }
     return differing.empty() && !files.files.empty() ? wanted.value
@@ -178,6 +213,14 @@ Result<> enable(const kernel::Cgroups& cgroups, const std::string& controller, c
     return cgroups.enable(controller, group, cgroups.owner(group));
 }
 
+// Takes the limits away of every device that the value does not name.
+Result<> reset_devices(const kernel::Cgroups& cgroups, const std::string& group, const CgroupFiles& wanted) {
+    for (const DeviceLine& other : other_devices(cgroups, group, wanted)) {
+        PARTD_TRY(kernel::write_kernel_file(other.path, fmt::format("{} {}", other.number, other.unlimited)));
+    }
+    return {};
+}
+
 Result<> write(Doing& doing, const Limit& limit) {
     const auto& cgroups = doing.host.cgroups();
     const CgroupFiles files = files_of(limit.key, limit.value, cgroups);
@@ -192,27 +235,15 @@ Result<> write(Doing& doing, const Limit& limit) {
     if (!files.controller.empty()) {
         PARTD_TRY(enable(cgroups, files.controller, limit.group));
     }
+    if (limit.key == "io.max") {
+        PARTD_TRY(reset_devices(cgroups, limit.group, files));
+    }
     for (const CgroupFile& file : files.files) {
         const Place place = place_of(cgroups, files.controller, limit.group, file);
         if (!kernel::exists(place.path)) {
             return fail(fmt::format("this host's {} controller has no {}", files.controller, file.name));
         }
         PARTD_TRY(kernel::write_kernel_file(place.path, place.value));
-    }
-    return {};
-}
-
-// Takes the limits of every device away.
-Result<> reset_io(const kernel::Cgroups& cgroups, const std::string& group) {
-    const bool v2 = cgroups.version("io") == Version::V2;
-    for (const CgroupFile& file : io_reset_files(v2)) {
-        const std::string path = cgroups.directory("io", group) + "/" + file.name;
-        const std::string text = kernel::read_file(path).value_or("");
-        for (const std::string_view line : split(text, '\n')) {
-            if (const auto parts = words(line); !parts.empty()) {
-                PARTD_TRY(kernel::write_kernel_file(path, fmt::format("{} {}", parts[0], file.value)));
-            }
-        }
     }
     return {};
 }
@@ -226,7 +257,7 @@ Result<> reset(Doing& doing, Limit limit) {
         return {};
     }
     if (limit.key == "io.max") {
-        return reset_io(cgroups, limit.group);
+        return reset_devices(cgroups, limit.group, {});
     }
     if (limit.key.starts_with("cpuset.") && cgroups.version("cpuset") == Version::V1) {
         // A v1 cpuset cannot be empty: without a limit it has what its parent has.
@@ -250,6 +281,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), mark_name(limit.key), limit.value));
     if (auto written = write(doing, limit); !written) {
         if (change.action == Action::Create) {
+            (void)reset(doing, limit);  // of several files some may have taken it
             kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));
         }
         return written;

@@ -77,6 +77,19 @@ constexpr Field kNextHopFields[] = {
     field<&NextHop::weight>("weight", "its share among the ways", {.min = 1, .max = 256, .fallback = "1"}),
 };
 
+// A field that the route has or has not: left out of the file it is taken off the route.
+template <auto Member>
+constexpr Field whole(std::string_view name, std::string_view description, FieldOptions options = {}) {
+    Field exact = field<Member>(name, description, options);
+    exact.same = [](const void* wanted, const void* found) {
+        return static_cast<const Route*>(wanted)->*Member == static_cast<const Route*>(found)->*Member;
+    };
+    return exact;
+}
+
+// The kernel makes this of anything larger, without a word (ip_metrics_convert() in net/ipv4/metrics.c).
+constexpr std::int64_t kLargestMtu = 65520;
+
 constexpr Field kFields[] = {
     field<&Route::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
     field<&Route::to>("to", "the destination: \"default\" or a prefix",
@@ -85,14 +98,14 @@ constexpr Field kFields[] = {
     field<&Route::dev>("dev", "the interface",
                        {.role = Role::Declared, .fallback = "the one that reaches the gateway"}),
     field<&Route::path>("path", "gateways and interfaces", {.live = true}),
-    field<&Route::src>("src", "the source address that it prefers"),
+    whole<&Route::src>("src", "the source address that it prefers"),
     field<&Route::metric>(
         "metric", "lower ones win",
         {.role = Role::Identity, .min = 0, .max = 0xffffffffLL, .fallback = "0; 1024 for IPv6"}),
     field<&Route::table_id>("table", "the routing table", {.role = Role::Identity, .fallback = "main"}),
-    field<&Route::scope>("scope", "how far the destination is",
+    whole<&Route::scope>("scope", "how far the destination is",
                          {.fallback = "link without a gateway, else global"}),
-    field<&Route::mtu>("mtu", "largest packet on the way", {.min = 68, .max = 65535, .unit = "bytes"}),
+    whole<&Route::mtu>("mtu", "largest packet on the way", {.min = 68, .max = kLargestMtu, .unit = "bytes"}),
     field<&Route::type>("type", "what becomes of packets", {.fallback = "unicast"}),
     field<&Route::nexthop>("nexthop", "several ways, each with via, dev and weight",
                            {.role = Role::Declared}),
@@ -128,13 +141,14 @@ public:
                 return std::nullopt;
             }
         }
+        if (v6 && !check_ways6(ways)) {
+            return std::nullopt;
+        }
         route.path = path_text(ways);
         route.nexthop = ways;
         route.via.reset();
         route.dev.reset();
-        if (v6) {
-            route.scope.reset();  // IPv6 routes have none
-        }
+        route.scope = v6 ? std::nullopt : std::optional(scope_of(route));  // IPv6 routes have none
         return route;
     }
 
@@ -176,6 +190,13 @@ private:
         return false;
     }
 
+    // As ip-route(8) has it: a route without a gateway ends at the link.
+    static RouteScope scope_of(const Route& route) {
+        const bool direct =
+            route.type == RouteType::Unicast && route.nexthop.size() == 1 && !route.nexthop[0].via;
+        return route.scope.value_or(direct ? RouteScope::Link : RouteScope::Global);
+    }
+
     bool check_ways(const Route& route) {
         const bool goes_somewhere = route.via || route.dev || !route.nexthop.empty();
         if (route.type == RouteType::Unicast && !goes_somewhere) {
@@ -191,6 +212,26 @@ private:
         if ((route.via || route.dev) && !route.nexthop.empty()) {
             problems_.error(object_.place("nexthop"), "a route has via and dev, or nexthop, not both");
             return false;
+        }
+        return true;
+    }
+
+    // What the kernel takes of IPv4 only (ip6_route_multipath_add()).
+    bool check_ways6(const std::vector<NextHop>& ways) {
+        for (std::size_t i = 0; i < ways.size() && ways.size() > 1; ++i) {
+            const auto same = [&](const NextHop& other) {
+                return other.via == ways[i].via && other.dev == ways[i].dev;
+            };
+            const bool twice = std::ranges::count_if(ways, same) > 1;
+            if (!ways[i].via || twice) {
+                problems_.error(object_.place("nexthop"),
+                                twice ? fmt::format("an IPv6 route goes one way once: {} twice; use weight",
+                                                    path_text({ways[i]}))
+                                      : fmt::format("an IPv6 route with several ways needs a gateway for "
+                                                    "each: {} has none",
+                                                    path_text({ways[i]})));
+                return false;
+            }
         }
         return true;
     }

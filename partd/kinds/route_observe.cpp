@@ -95,6 +95,9 @@ Route read_route(Look& look, const std::string& netns, const kernel::Reply& repl
     if (const auto mtu = attributes.nested(RTA_METRICS).number<std::uint32_t>(RTAX_MTU)) {
         route.mtu = *mtu;
     }
+    if (v6) {
+        route.scope.reset();  // the kernel says global of all of them
+    }
     if (route.type == RouteType::Unicast) {
         route.nexthop = read_hops(look, netns, attributes);
     }

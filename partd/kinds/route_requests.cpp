@@ -13,15 +13,6 @@ namespace {
 
 using kernel::Message;
 
-RouteScope scope_of(const Route& route) {
-    if (route.scope) {
-        return *route.scope;
-    }
-    const bool direct =
-        route.type == RouteType::Unicast && route.nexthop.size() == 1 && !route.nexthop[0].via;
-    return direct && !route.to.prefix->ip.v6() ? RouteScope::Link : RouteScope::Global;
-}
-
 Result<int> index_of(Doing& doing, const std::string& netns, const NextHop& way) {
     const kernel::Link* link = way.dev ? doing.host.find_link(netns, *way.dev) : nullptr;
     if (link == nullptr) {
@@ -67,7 +58,7 @@ rtmsg header(const Route& route) {
     head.rtm_table = route.table_id->id < 256 ? static_cast<std::uint8_t>(route.table_id->id)
                                               : std::uint8_t{RT_TABLE_COMPAT};
     head.rtm_protocol = kProtocolMark;
-    head.rtm_scope = static_cast<std::uint8_t>(scope_of(route));
+    head.rtm_scope = static_cast<std::uint8_t>(route.scope.value_or(RouteScope::Global));
     head.rtm_type = static_cast<std::uint8_t>(route.type);
     return head;
 }

@@ -8,6 +8,8 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -51,6 +53,15 @@ Key rule_key(const Rule& rule) {
     return {&kRule.kind, name};
 }
 
+// "0.0.0.0/0" says the family and no more: the kernel keeps and shows no such prefix.
+void drop_whole_families(Rule& rule) {
+    for (auto* prefix : {&rule.from, &rule.to}) {
+        if (*prefix && (*prefix)->length == 0) {
+            prefix->reset();
+        }
+    }
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     constexpr std::int64_t kFirst = 1000;
     std::map<std::string, std::int64_t> position;
@@ -74,6 +85,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         // Without an address a rule means both families.
         const bool both = !rule.from && !rule.to;
         rule.v6 = (rule.from && rule.from->ip.v6()) || (rule.to && rule.to->ip.v6());
+        drop_whole_families(rule);
         for (int i = 0; i < (both ? 2 : 1); ++i) {
             const Key netns = netns_key(object->owner);
             Resource& added = desired.add({.key = rule_key(rule),
@@ -102,10 +114,32 @@ std::optional<IfName> read_name(const kernel::Attributes& attributes, std::uint1
     return name.empty() ? std::nullopt : std::optional(IfName(name.c_str()));
 }
 
-void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
+// Whether it has nothing that partd never writes: another action, a negation, a selector of its own. Such a
+// rule is another one, whatever else it has in common with one of the files.
+bool is_plain(const kernel::Reply& reply) {
     const auto head = reply.head<fib_rule_hdr>();
     const auto attributes = reply.attributes<fib_rule_hdr>();
-    const bool marked = attributes.number<std::uint8_t>(FRA_PROTOCOL) == kProtocolMark;
+    constexpr std::uint32_t kNone = 0xffffffff;
+    const bool whole_mark =
+        !attributes.has(FRA_FWMARK) || attributes.number<std::uint32_t>(FRA_FWMASK).value_or(kNone) == kNone;
+    const auto has = [&](std::uint16_t type) { return attributes.has(type); };
+    static constexpr std::array<std::uint16_t, 6> kOthers = {FRA_TUN_ID, FRA_UID_RANGE,   FRA_IP_PROTO,
+                                                             FRA_GOTO,   FRA_SPORT_RANGE, FRA_DPORT_RANGE};
+    return head.action == FR_ACT_TO_TBL && (head.flags & FIB_RULE_INVERT) == 0 && head.tos == 0 &&
+           attributes.number<std::uint8_t>(FRA_L3MDEV).value_or(0) == 0 && whole_mark &&
+           attributes.number<std::uint32_t>(FRA_SUPPRESS_PREFIXLEN).value_or(kNone) == kNone &&
+           attributes.number<std::uint32_t>(FRA_SUPPRESS_IFGROUP).value_or(kNone) == kNone &&
+           std::ranges::none_of(kOthers, has);
+}
+
+struct FoundRule {
+    Rule rule;
+    bool marked = false;
+};
+
+FoundRule read_rule(const std::string& netns, const kernel::Reply& reply) {
+    const auto head = reply.head<fib_rule_hdr>();
+    const auto attributes = reply.attributes<fib_rule_hdr>();
     Rule rule{.netns = netns,
               .from = read_prefix(attributes, FRA_SRC, head.src_len),
               .to = read_prefix(attributes, FRA_DST, head.dst_len),
@@ -118,16 +152,38 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     if (const auto fwmark = attributes.number<std::uint32_t>(FRA_FWMARK)) {
         rule.fwmark = *fwmark;
     }
-    const Key key = rule_key(rule);
-    if (!marked && look.desired.find(key) == nullptr) {
+    return {std::move(rule), attributes.number<std::uint8_t>(FRA_PROTOCOL) == kProtocolMark};
+}
+
+// Of one family, in the kernel's order.
+Result<std::vector<FoundRule>> list_rules(kernel::Netns& netns, const std::string& name, int family) {
+    Message request(RTM_GETRULE, NLM_F_DUMP);
+    fib_rule_hdr head{};
+    head.family = static_cast<std::uint8_t>(family);
+    request.head(head);
+    auto found = netns.route().collect(std::move(request));
+    PARTD_TRY(found);
+    std::vector<FoundRule> rules;
+    for (const auto& reply : *found) {
+        if (is_plain(reply.view())) {
+            rules.push_back(read_rule(name, reply.view()));
+        }
+    }
+    return rules;
+}
+
+void take(Look& look, FoundRule found) {
+    const std::string netns = found.rule.netns;
+    const Key key = rule_key(found.rule);
+    if (!found.marked && look.desired.find(key) == nullptr) {
         return;
     }
     look.add({.key = key,
-              .spec = Spec(std::move(rule)),
+              .spec = Spec(std::move(found.rule)),
               .owner = netns,
               .needs = {netns_key(netns)},
               .within = {netns_key(netns)},
-              .marked = marked,
+              .marked = found.marked,
               .holder = "the same rule was added by somebody else"});
 }
 
@@ -149,39 +205,32 @@ Result<> observe(Look& look) {
         auto netns = look.host.netns(name);
         PARTD_TRY(netns);
         for (const int family : {AF_INET, AF_INET6}) {
-            Message request(RTM_GETRULE, NLM_F_DUMP);
-            fib_rule_hdr head{};
-            head.family = static_cast<std::uint8_t>(family);
-            request.head(head);
-            auto found = (*netns)->route().collect(std::move(request));
+            auto found = list_rules(**netns, name, family);
             PARTD_TRY(found);
-            for (const auto& reply : *found) {
-                take(look, name, reply.view());
+            for (FoundRule& each : *found) {
+                take(look, std::move(each));
             }
         }
     }
     return {};
 }
 
-Result<> apply(Doing& doing, const Change& change, std::size_t number) {
-    const bool removal = change.action == Action::Remove;
-    const Rule& rule = (removal ? change.found : change.wanted).as<Rule>();
-    auto netns = doing.host.netns(rule.netns);
-    PARTD_TRY(netns);
-    Message message(removal ? RTM_DELRULE : RTM_NEWRULE, removal ? 0 : NLM_F_CREATE | NLM_F_EXCL);
+// `exclusive`: refused when the kernel finds an equal one.
+Message make_request(const Rule& rule, bool removal, bool exclusive = true) {
+    const unsigned flags = removal ? 0U : NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0U);
+    Message message(removal ? RTM_DELRULE : RTM_NEWRULE, static_cast<std::uint16_t>(flags));
     fib_rule_hdr head{};
     head.family = rule.v6 ? AF_INET6 : AF_INET;
     head.src_len = rule.from ? rule.from->length : 0;
     head.dst_len = rule.to ? rule.to->length : 0;
     head.action = FR_ACT_TO_TBL;
     message.head(head);
-    const auto add_prefix = [&](std::uint16_t type, const std::optional<Prefix>& prefix) {
-        if (prefix && prefix->length > 0) {
-            message.ip(type, prefix->ip);
-        }
-    };
-    add_prefix(FRA_SRC, rule.from);
-    add_prefix(FRA_DST, rule.to);
+    if (rule.from) {
+        message.ip(FRA_SRC, rule.from->ip);
+    }
+    if (rule.to) {
+        message.ip(FRA_DST, rule.to->ip);
+    }
     if (rule.iif) {
         message.text(FRA_IIFNAME, *rule.iif);
     }
@@ -194,7 +243,83 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     message.number<std::uint32_t>(FRA_PRIORITY, static_cast<std::uint32_t>(*rule.priority));
     message.number<std::uint32_t>(FRA_TABLE, rule.table_id->id);
     message.number<std::uint8_t>(FRA_PROTOCOL, kProtocolMark);
-    doing.batch.netlink((*netns)->route(), std::move(message), number);
+    return message;
+}
+
+// Whether the kernel may take `other` for `rule`: it takes a selector that a request leaves out for any, and
+// the first rule that fits, as it deletes (rule_find() in net/core/fib_rules.c) and, as far as prefixes go,
+// as it looks for an equal one (rule_exists()).
+bool would_hit(const Rule& rule, const Rule& other) {
+    const auto fits = [](const auto& asked, const auto& has) { return !asked || asked == has; };
+    return rule.priority == other.priority && rule.table_id == other.table_id &&
+           fits(rule.from, other.from) && fits(rule.to, other.to) && fits(rule.iif, other.iif) &&
+           fits(rule.oif, other.oif) && fits(rule.fwmark, other.fwmark);
+}
+
+// Those that the kernel would take for the rule, in its order, up to the rule itself.
+Result<std::vector<FoundRule>> taken_for(kernel::Netns& netns, const Rule& rule) {
+    auto found = list_rules(netns, rule.netns, rule.v6 ? AF_INET6 : AF_INET);
+    PARTD_TRY(found);
+    std::vector<FoundRule> before;
+    for (FoundRule& each : *found) {
+        const bool is_it = each.rule == rule;
+        if (would_hit(rule, each.rule)) {
+            before.push_back(std::move(each));
+        }
+        if (is_it) {
+            break;
+        }
+    }
+    return before;
+}
+
+// Takes the more special ones of ours away as well, and puts them back behind it.
+Result<> remove_behind(kernel::Netns& netns, const Rule& rule, const std::vector<Rule>& before) {
+    const auto ask = [&](const Rule& which, bool removal) {
+        return netns.route().request(make_request(which, removal, false), [](const kernel::Reply&) {});
+    };
+    for (const Rule& other : before) {
+        PARTD_TRY(ask(other, true));
+    }
+    const auto removed = ask(rule, true);
+    for (const Rule& other : before) {
+        PARTD_TRY(ask(other, false));
+    }
+    return removed;
+}
+
+Result<> remove(Doing& doing, kernel::Netns& netns, const Rule& rule, std::size_t number) {
+    auto found = taken_for(netns, rule);
+    PARTD_TRY(found);
+    std::vector<Rule> before;
+    for (FoundRule& each : *found) {
+        if (each.marked && each.rule != rule) {
+            before.push_back(std::move(each.rule));
+        }
+    }
+    if (!before.empty()) {
+        doing.batch.count_write();
+        return remove_behind(netns, rule, before);
+    }
+    doing.batch.netlink(netns.route(), make_request(rule, true), number);
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+    const bool removal = change.action == Action::Remove;
+    const Rule& rule = (removal ? change.found : change.wanted).as<Rule>();
+    auto netns = doing.host.netns(rule.netns);
+    PARTD_TRY(netns);
+    if (removal) {
+        return remove(doing, **netns, rule, number);
+    }
+    bool exclusive = true;
+    if (!rule.from || !rule.to) {
+        const auto found = taken_for(**netns, rule);
+        PARTD_TRY(found);
+        exclusive = found->empty() || found->back().rule == rule;
+    }
+    doing.batch.netlink((*netns)->route(), make_request(rule, false, exclusive), number);
     return {};
 }
 

@@ -168,6 +168,9 @@ void add_rule(Draws& draws, Partition& partition, unsigned slot, unsigned number
     if (family < 2) {
         rule.from = rule.v6 ? "fd00:" + text(slot + 1) + "::/32" : "10." + text(100 + slot) + ".0.0/16";
         rule.to = draws.pick(2) == 0 ? "" : rule.v6 ? "fd77::/32" : "192.168.0.0/16";
+        const std::string whole = rule.v6 ? "::/0" : "0.0.0.0/0";
+        rule.from = draws.once_in(4) ? whole : rule.from;
+        rule.to = draws.once_in(4) ? whole : rule.to;
     }
     const auto link = [&]() -> std::string {
         const auto most = static_cast<unsigned>(partition.links.size());

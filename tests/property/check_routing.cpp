@@ -58,14 +58,21 @@ std::string route_text(const Json& route) {
     return text;
 }
 
+/// Of a whole family nothing is shown.
+std::string selector(const std::string& prefix) {
+    return prefix.ends_with("/0") ? "" : prefix;
+}
+
 std::string rule_text(const Rule& rule) {
+    const auto from = selector(rule.from);
+    const auto to = selector(rule.to);
     const auto mark = [&] {
         std::ostringstream hex;
         hex << " fwmark 0x" << std::hex << rule.fwmark;
         return rule.fwmark == 0 ? "" : hex.str();
     };
-    return std::to_string(rule.priority) + " from " + (rule.from.empty() ? "all" : rule.from) +
-           (rule.to.empty() ? "" : " to " + rule.to) + (rule.iif.empty() ? "" : " iif " + rule.iif) +
+    return std::to_string(rule.priority) + " from " + (from.empty() ? "all" : from) +
+           (to.empty() ? "" : " to " + to) + (rule.iif.empty() ? "" : " iif " + rule.iif) +
            (rule.oif.empty() ? "" : " oif " + rule.oif) + mark() + " table " + std::to_string(rule.table);
 }
 std::string rule_text(const Json& rule) {
@@ -100,17 +107,6 @@ void compare_rules(const Partition& partition, int netns, Differences& differenc
     }
 }
 
-/// Without what a file left open: that stays as it was.
-std::string as_declared(std::string text, const std::set<std::string>& wanted) {
-    for (const std::string word : {" mtu ", " src "}) {
-        const auto at = text.find(word);
-        if (!wanted.contains(text) && at != std::string::npos) {
-            text.erase(at, text.find(' ', at + word.size()) - at);
-        }
-    }
-    return text;
-}
-
 void compare_routes(const Partition& partition, int netns, Differences& differences) {
     for (const bool v6 : {false, true}) {
         std::set<std::string> wanted;
@@ -123,7 +119,7 @@ void compare_routes(const Partition& partition, int netns, Differences& differen
         for (const auto& route : json({"ip", v6 ? "-6" : "-4", "-j", "-d", "route", "show", "table", "all"},
                                       {.input = {}, .netns = netns})) {
             if (text_of(route, "protocol") == "112") {
-                found.insert(as_declared(route_text(route), wanted));
+                found.insert(route_text(route));
             }
         }
         compare("route of " + partition.name, wanted, found, differences);

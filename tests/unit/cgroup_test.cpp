@@ -1,6 +1,7 @@
 #include "kinds/cgroup.h"
 
 #include "kinds/cgroup_v1.h"
+#include "kinds/limit_text.h"
 
 #include <catch2/catch.hpp>
 
@@ -25,6 +26,27 @@ TEST_CASE("Values that the kernel writes in its own way are no difference") {
     CHECK(same_cgroup_value("default 100\n8:0 200\n", "default 100"));
     CHECK_FALSE(same_cgroup_value("268435456\n", "4096"));
     CHECK_FALSE(same_cgroup_value("8:16 rbps=1048576\n", "8:0 rbps=1048576"));
+}
+
+TEST_CASE("A device without limits has no line") {
+    CHECK(same_cgroup_value("", "8:0 rbps=max wbps=max riops=max wiops=max"));
+    CHECK(same_cgroup_value("8:16 rbps=5 wbps=max riops=max wiops=max\n", "8:0 rbps=max wbps=max"));
+    CHECK(same_cgroup_value("8:16 5\n", "8:0 0"));
+    CHECK_FALSE(same_cgroup_value("", "8:0 rbps=5 wbps=max"));
+    CHECK_FALSE(same_cgroup_value("8:0 5\n", "8:0 0"));
+}
+
+TEST_CASE("Limits as the kernel keeps them") {
+    CHECK(kept_limit("hugetlb.2MB.max", "3145728") == "2097152");
+    CHECK(kept_limit("hugetlb.1GB.max", "1") == "0");
+    CHECK(kept_limit("hugetlb.64KB.max", "max") == "max");
+    CHECK(kept_limit("memory.max", "9223372036854771712") == "max");
+    CHECK(kept_limit("memory.max", "9223372036854767616") == "9223372036854767616");
+    CHECK(kept_limit("memory.oom.group", "1") == "1");
+    CHECK(kept_limit("cpu.max", "max 100000") == "max 100000");
+    CHECK(kept_limit("io.max", "device /dev/a wiops 5000000000 rbps 7, device 8:0 riops 4294967294") ==
+          "device /dev/a rbps 7 wbps max riops max wiops max, "
+          "device 8:0 rbps max wbps max riops 4294967294 wiops max");
 }
 
 TEST_CASE("Every limit has a value to go back to") {
