@@ -1,17 +1,14 @@
 #include "kinds/sysctl.h"
 
 #include "base/text.h"
-#include "kernel/files.h"
-#include "kernel/kernel_file.h"
+#include "kinds/address.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
+#include "kinds/sysctl_text.h"
 #include "kinds/topology.h"
 
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -24,15 +21,6 @@ constexpr Field kFields[] = {
     field<&Sysctl::path>("path", "its file below /proc/sys", {.role = Role::Identity, .live = true}),
     field<&Sysctl::value>("value", "its value", {.live = true}),
 };
-
-// The kernel separates by tabs; people do by blanks.
-std::string one_line(std::string_view text) {
-    std::string line;
-    for (const std::string_view word : words(text)) {
-        line += (line.empty() ? "" : " ") + std::string(word);
-    }
-    return line;
-}
 
 // Reads free keys, however deep: net.ipv4.ip_forward = 1.
 class SysctlReader {
@@ -82,7 +70,17 @@ private:
     }
 
     void add(const std::string& path, std::string value, const Member& member) {
-        out_.entries.push_back({path, std::move(value), member.value.source});
+        const std::string own = canonical_sysctl(path);
+        const auto other = std::ranges::find(out_.entries, own, &SysctlEntry::path);
+        if (other == out_.entries.end()) {
+            out_.entries.push_back({own, std::move(value), member.value.source});
+        } else if (!same_sysctl(value, other->value)) {
+            problems_.error(
+                member.value.source,
+                fmt::format("{} is another name of {}, which is declared as \"{}\"", path, own, other->value),
+                other->at, "the other declaration");
+            good_ = false;
+        }
     }
     void error(const Source& at, std::string message) {
         problems_.error(at, std::move(message));
@@ -139,11 +137,6 @@ std::string dotted(std::string path) {
     return path;
 }
 
-Key sysctl_key(std::string_view netns, const std::string& path) {
-    return {&kSysctl.kind,
-            netns.empty() ? "host:" + dotted(path) : fmt::format("{} {}", netns, dotted(path))};
-}
-
 // net/ipv4/conf/eth0/…, net/ipv6/neigh/eth0/…
 bool concerns(const std::string& path, const std::string& interface) {
     const auto parts = split(path, '/');
@@ -163,12 +156,13 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         for (const SysctlEntry& entry : object->spec.as<Sysctls>().entries) {
             const Key netns = netns_key(object->owner);
-            Resource resource{.key = sysctl_key(object->owner, entry.path),
-                              .spec = Spec(Sysctl{object->owner, entry.path, entry.value}),
-                              .owner = object->owner,
-                              .source = entry.at,
-                              .needs = {netns},
-                              .within = {netns}};
+            Resource resource{
+                .key = sysctl_key(object->owner, entry.path),
+                .spec = Spec(Sysctl{.netns = object->owner, .path = entry.path, .value = entry.value}),
+                .owner = object->owner,
+                .source = entry.at,
+                .needs = {netns},
+                .within = {netns}};
             for (const Interface& interface : by_netns[object->owner]) {
                 if (interface.link && concerns(entry.path, interface.name)) {
                     resource.needs.push_back(*interface.link);
@@ -180,139 +174,61 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
 }
 
-// What a new interface begins with has to stand before it.
+// What a new interface begins with has to stand before it, and what one parameter does to others before
+// theirs: the last word is that of the most special one.
+void order_parameters(State& desired, Resource& resource) {
+    const auto& sysctl = resource.spec.as<Sysctl>();
+    const auto own = InterfaceSysctl::parse(sysctl.path);
+    if (!own || own->interface == "all") {
+        return;
+    }
+    const auto need = [&](const std::string& path) {
+        if (const Key key = sysctl_key(sysctl.netns, path); desired.find(key) != nullptr) {
+            resource.needs.push_back(key);
+        }
+    };
+    for (const std::string& path : spreading_over(sysctl.path)) {
+        need(path);
+    }
+}
+
+// An address of IPv6 cannot be had where IPv6 is off.
+void order_address(const State& desired, Resource& resource) {
+    const auto& address = resource.spec.as<InterfaceAddress>();
+    if (!address.address.ip.v6()) {
+        return;
+    }
+    for (const std::string_view interface : {std::string_view("all"), std::string_view(address.interface)}) {
+        const Key key = sysctl_key(address.netns, fmt::format("net/ipv6/conf/{}/disable_ipv6", interface));
+        if (desired.find(key) != nullptr) {
+            resource.needs.push_back(key);
+        }
+    }
+}
+
 void complete(const Declared&, State& desired, Diagnostics&) {
-    for (const Resource& resource : desired.all()) {
-        if (resource.key.kind != &kSysctl.kind || !resource.spec.as<Sysctl>().path.contains("/default/")) {
+    std::map<std::string, std::vector<Key>> general;  // by namespace
+    for (Resource& resource : desired.all()) {
+        if (resource.key.kind != &kSysctl.kind) {
             continue;
         }
-        for (Resource& other : desired.all()) {
-            if (other.key.kind == &kVeth.kind && other.owner == resource.owner) {
-                other.needs.push_back(resource.key);
+        order_parameters(desired, resource);
+        const auto& sysctl = resource.spec.as<Sysctl>();
+        const auto own = InterfaceSysctl::parse(sysctl.path);
+        if (!sysctl.netns.empty() && own && own->is_general()) {
+            general[sysctl.netns].push_back(resource.key);
+        }
+    }
+    for (Resource& resource : desired.all()) {
+        if (resource.key.kind == &kVeth.kind) {
+            for (const LinkEnd* end : {&resource.spec.as<Veth>().self, &resource.spec.as<Veth>().peer}) {
+                const auto& keys = general[end->netns];
+                resource.needs.insert(resource.needs.end(), keys.begin(), keys.end());
             }
+        } else if (resource.key.kind == &kAddress.kind) {
+            order_address(desired, resource);
         }
     }
-}
-
-Result<std::string> read_value(Look& look, const Sysctl& sysctl) {
-    auto netns = look.host.netns(sysctl.netns);
-    PARTD_TRY(netns);
-    std::string value;
-    const auto read = [&]() -> Result<> {
-        auto text = kernel::read_kernel_file("/proc/sys/" + sysctl.path);
-        PARTD_TRY(text);
-        value = one_line(*text);
-        return {};
-    };
-    PARTD_TRY((*netns)->inside(read));
-    return value;
-}
-
-bool stays_on(const Sysctl& sysctl) {
-    return sysctl.netns.empty() && (sysctl.path == kForwarding4 || sysctl.path == kForwarding6);
-}
-
-Result<> observe_one(Look& look, const Key& key, const Sysctl& sysctl) {
-    const bool there =
-        sysctl.netns.empty() || std::ranges::find(look.netns, sysctl.netns) != look.netns.end();
-    const auto value = there ? read_value(look, sysctl) : fail("");
-    const LedgerEntry* entry = look.ledger.find({kSysctl.kind.name, key.name});
-    const Resource* wanted = look.desired.find(key);
-    if (!value && value.error().is_shortage()) {
-        return std::unexpected(value.error());
-    }
-    if (!value || (wanted == nullptr && (entry == nullptr || stays_on(sysctl)))) {
-        return {};
-    }
-    // A parameter is always there: ours is the value, and what it was before goes to the ledger.
-    Resource found{
-        .key = key,
-        .spec = Spec(Sysctl{sysctl.netns, sysctl.path, *value}),
-        .owner = wanted != nullptr ? wanted->owner : entry->owner,
-        .standing = Standing::Ours,
-        .marked = true,
-        .identity = entry != nullptr && !entry->identity.empty() ? entry->identity : "was:" + *value};
-    if (wanted != nullptr) {
-        found.needs = wanted->needs;
-        found.within = wanted->within;
-    } else if (!sysctl.netns.empty()) {
-        found.needs = found.within = {netns_key(sysctl.netns)};
-    }
-    look.observed.add(std::move(found));
-    return {};
-}
-
-// The namespace and path that a key's name stands for.
-Sysctl parse_key(const std::string& name) {
-    const bool host = name.starts_with("host:");
-    const std::size_t blank = name.find(' ');
-    return {.netns = host ? "" : name.substr(0, blank),
-            .path = dotted(name.substr(host ? 5 : blank + 1)),
-            .value = {}};
-}
-
-Result<> observe(Look& look) {
-    Result<> seen;
-    look.for_wanted(kSysctl.kind, [&](const Resource& wanted) {
-        seen = seen ? observe_one(look, wanted.key, wanted.spec.as<Sysctl>()) : seen;
-    });
-    for (const std::string& name : look.names_of(kSysctl.kind)) {
-        const Key key{&kSysctl.kind, name};
-        if (look.desired.find(key) == nullptr) {
-            seen = seen ? observe_one(look, key, parse_key(name)) : seen;
-        }
-    }
-    return seen;
-}
-
-// Routes that the host learns from router advertisements vanish with forwarding, unless their interfaces say
-// that they are wanted anyway (accept_ra = 2, Documentation/networking/ip-sysctl.rst).
-Result<> keep_learnt_routes(Doing& doing) {
-    auto host = doing.host.netns("");
-    PARTD_TRY(host);
-    kernel::Message request(RTM_GETROUTE, NLM_F_DUMP);
-    rtmsg head{};
-    head.rtm_family = AF_INET6;
-    request.head(head);
-    auto routes = (*host)->route().collect(std::move(request));
-    PARTD_TRY(routes);
-    std::set<int> uplinks;
-    for (const auto& reply : *routes) {
-        if (reply.view().head<rtmsg>().rtm_protocol == RTPROT_RA) {
-            uplinks.insert(reply.view().attributes<rtmsg>().number<int>(RTA_OIF).value_or(0));
-        }
-    }
-    auto links = doing.host.links("");
-    PARTD_TRY(links);
-    for (const kernel::Link& link : **links) {
-        const std::string path = "/proc/sys/net/ipv6/conf/" + link.name + "/accept_ra";
-        if (uplinks.contains(link.index) && trim(kernel::read_file(path).value_or("")) == "1") {
-            PARTD_TRY(kernel::write_kernel_file(path, "2"));
-        }
-    }
-    return {};
-}
-
-Result<> apply(Doing& doing, const Change& change, std::size_t) {
-    const bool removal = change.action == Action::Remove;
-    Sysctl sysctl = (removal ? change.found : change.wanted).as<Sysctl>();
-    if (removal) {
-        sysctl.value =
-            change.identity.substr(std::min<std::size_t>(4, change.identity.size()));  // behind "was:"
-    }
-    auto netns = doing.host.netns(sysctl.netns);
-    PARTD_TRY(netns);
-    doing.batch.count_write();
-    if (sysctl.netns.empty() && sysctl.path == kForwarding6) {
-        PARTD_TRY(keep_learnt_routes(doing));
-    }
-    return (*netns)->inside([&]() -> Result<> {
-        const std::string path = "/proc/sys/" + sysctl.path;
-        if (change.action == Action::Create) {
-            doing.learnt.emplace_back(change.key, "was:" + one_line(kernel::read_file(path).value_or("")));
-        }
-        return kernel::write_kernel_file(path, sysctl.value);
-    });
 }
 
 }  // namespace
@@ -321,10 +237,21 @@ constinit const Table Sysctls::table = {
     "sysctl", "Kernel parameters of the partition's network namespace.", {}};
 constinit const Table Sysctl::table = {"sysctl", "One kernel parameter.", kFields};
 
+Key sysctl_key(std::string_view netns, const std::string& path) {
+    return {&kSysctl.kind,
+            netns.empty() ? "host:" + dotted(path) : fmt::format("{} {}", netns, dotted(path))};
+}
+
+Sysctl parse_sysctl_key(const std::string& name) {
+    const bool host = name.starts_with("host:");
+    const std::size_t blank = name.find(' ');
+    return {.netns = host ? "" : name.substr(0, blank), .path = dotted(name.substr(host ? 5 : blank + 1))};
+}
+
 Resource& want_host_sysctl(State& desired, const std::string& path, const std::string& value,
                            const std::string& owner, const Source& source) {
     return desired.add({.key = sysctl_key("", path),
-                        .spec = Spec(Sysctl{"", path, value}),
+                        .spec = Spec(Sysctl{.netns = "", .path = path, .value = value}),
                         .owner = owner,
                         .source = source});
 }
@@ -337,8 +264,8 @@ constinit const LiveKind kSysctl = {
              .complete = complete,
              .summary = [](const Spec& spec) { return "= " + spec.as<Sysctl>().value; },
              .apart = true},
-    .observe = observe,
-    .apply = apply,
+    .observe = observe_sysctls,
+    .apply = apply_sysctl,
 };
 
 }  // namespace partd

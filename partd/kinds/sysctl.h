@@ -18,14 +18,27 @@ struct Sysctls {
 
 // One kernel parameter of a network namespace.
 struct Sysctl {
-    std::string netns;  // "" is the host
-    std::string path;
-    std::string value;
+    std::string netns = {};  // "" is the host
+    std::string path = {};
+    std::string value = {};
+    // Of one that was found and is to be removed: the value that it gets.
+    std::string restored = {};
+    // Of "all" and "default" as found: the interfaces whose own one is on record.
+    std::vector<std::string> declared = {};
     bool operator==(const Sysctl&) const = default;
     static const Table table;
 };
 
 extern const LiveKind kSysctl;
+
+// Finds the parameters that are wanted, and those that partd set and nobody wants any more.
+Result<> observe_sysctls(Look& look);
+// Sets one, or puts back what was there before partd.
+Result<> apply_sysctl(Doing& doing, const Change& change, std::size_t number);
+
+Key sysctl_key(std::string_view netns, const std::string& path);
+// The namespace and path that a key's name stands for.
+Sysctl parse_sysctl_key(const std::string& name);
 
 // Adds the wish for a parameter of the host's own namespace.
 Resource& want_host_sysctl(State& desired, const std::string& path, const std::string& value,

@@ -1,6 +1,7 @@
 #include "reconcile/reconciler.h"
 
 #include "kernel/files.h"
+#include "kinds/address.h"
 #include "kinds/kinds.h"
 #include "plan/diff.h"
 #include "reconcile/records.h"
@@ -91,10 +92,13 @@ void add_unwanted(const Ledger& ledger, const Parts& parts, Scope& scope) {
     }
 }
 
-// A name that is being freed or an object that changed meanwhile: worth another look.
-bool is_passing(const Error& error) {
-    return error.code == EEXIST || error.code == EBUSY || error.code == ENODEV || error.code == ENOENT ||
-           error.code == ENETUNREACH || error.code == EHOSTUNREACH;
+// A name that is being freed, an object that changed meanwhile, an address where IPv6 was still off: worth
+// another look.
+bool is_passing(const Execution::Failed& failed) {
+    const Error& error = failed.error;
+    return (error.code == EACCES && failed.change.key.kind == &kAddress.kind) || error.code == EEXIST ||
+           error.code == EBUSY || error.code == ENODEV || error.code == ENOENT || error.code == ENETUNREACH ||
+           error.code == EHOSTUNREACH;
 }
 
 // Takes out what failed for good in an earlier round or belongs to whom nothing is done, and what comes after
@@ -224,8 +228,8 @@ private:
     void give_up(const Execution& round) {
         bool passing = false;
         for (const auto& failed : round.failed) {
-            passing |= is_passing(failed.error);
-            if (!is_passing(failed.error)) {
+            passing |= is_passing(failed);
+            if (!is_passing(failed)) {
                 given_up_.insert(failed.change.key.text());
             }
         }

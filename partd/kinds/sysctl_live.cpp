@@ -1,0 +1,388 @@
+// What stands in /proc/sys/net, what partd made of it, and what was there before.
+//
+// A parameter is always there: partd's is the value. The one before goes to the ledger while the parameter is
+// only looked at, so that it is on record before anything is written; that it was written is recorded
+// afterwards. A value that another parameter of partd's brought about ("all", "default") is none that was
+// there before: what a new namespace has stands for that.
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/kernel_file.h"
+#include "kinds/netns.h"
+#include "kinds/sysctl.h"
+#include "kinds/sysctl_text.h"
+
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+constexpr char kProcSys[] = "/proc/sys/";
+
+// In the calling thread's namespace.
+Result<std::string> read_here(const std::string& path) {
+    auto text = kernel::read_kernel_file(kProcSys + path);
+    PARTD_TRY(text);
+    return one_line(*text);
+}
+
+// An empty value takes a line's end: a write of nothing changes nothing.
+Result<> write_here(const std::string& path, const std::string& value) {
+    return kernel::write_kernel_file(kProcSys + path, value.empty() ? "\n" : value);
+}
+
+Result<std::string> read_in(const kernel::Netns& netns, const std::string& path) {
+    std::string value;
+    const auto read = [&]() -> Result<> {
+        auto text = read_here(path);
+        PARTD_TRY(text);
+        value = std::move(*text);
+        return {};
+    };
+    PARTD_TRY(netns.inside(read));
+    return value;
+}
+
+Result<std::string> read_value(kernel::Host& host, const Sysctl& sysctl) {
+    auto netns = host.netns(sysctl.netns);
+    PARTD_TRY(netns);
+    return read_in(**netns, sysctl.path);
+}
+
+// What a partition's parameter has where nobody has set anything: that of a new network namespace, and of a
+// new interface in it what "default" has there. nullopt for one that is not there or cannot be read.
+std::optional<std::string> untouched(const Sysctl& sysctl) {
+    using Clock = std::chrono::steady_clock;
+    struct Read {
+        Clock::time_point at;
+        std::optional<std::string> value;
+    };
+    static std::map<std::string, Read> known;
+    constexpr std::chrono::seconds kFresh{1};
+    const auto own = InterfaceSysctl::parse(sysctl.path);
+    const bool special = own && !own->is_general() && own->interface != "lo";
+    const std::string path = special ? own->of("default") : sysctl.path;
+    const auto now = Clock::now();
+    if (const auto found = known.find(path); found != known.end() && now - found->second.at < kFresh) {
+        return found->second.value;
+    }
+    const auto fresh = kernel::Netns::make();
+    auto value = fresh ? read_in(*fresh, path) : fail("");
+    auto& entry = known[path];
+    entry = {now, value ? std::optional(std::move(*value)) : std::nullopt};
+    return entry.value;
+}
+
+// Of one interface, or of "all" or "default"; by the path that has that form.
+std::optional<InterfaceSysctl> parse_interface(const std::string& path) {
+    return InterfaceSysctl::parse(path == kForwarding4 ? "net/ipv4/conf/all/forwarding" : path);
+}
+
+// Switches of the host's that stay on: others may have come to rely on them.
+bool stays_on(const Sysctl& sysctl) {
+    return sysctl.netns.empty() && (sysctl.path == kForwarding4 || sysctl.path == kForwarding6);
+}
+
+class Observer {
+public:
+    Observer(Look& look, Key key, Sysctl sysctl)
+        : look_(look), key_(std::move(key)), sysctl_(std::move(sysctl)) {}
+
+    Result<> run() {
+        const bool there =
+            sysctl_.netns.empty() || std::ranges::find(look_.netns, sysctl_.netns) != look_.netns.end();
+        const auto value = there ? read_value(look_.host, sysctl_) : fail("");
+        if (!value && value.error().is_shortage()) {
+            return std::unexpected(value.error());
+        }
+        if (value && wanted_ != nullptr) {
+            add_wanted(*value);
+        } else if (value && entry_ != nullptr && !stays_on(sysctl_)) {
+            add_unwanted(*value);
+        }
+        return {};
+    }
+
+private:
+    [[nodiscard]] std::optional<SysctlRecord> recorded() const {
+        return entry_ == nullptr ? std::nullopt : SysctlRecord::parse(entry_->identity);
+    }
+
+    // What was there before partd, by what is there now and partd did not write.
+    [[nodiscard]] std::string before(const std::string& value) const {
+        if (sysctl_.netns.empty()) {
+            return value;
+        }
+        for (const std::string& path : spreading_over(sysctl_.path)) {
+            const Key key = sysctl_key(sysctl_.netns, path);
+            const LedgerEntry* entry = look_.ledger.find({kSysctl.kind.name, key.name});
+            const auto record = entry == nullptr ? std::nullopt : SysctlRecord::parse(entry->identity);
+            if (record && record->written && record->made == value) {
+                return untouched(sysctl_).value_or(value);
+            }
+        }
+        return value;
+    }
+
+    [[nodiscard]] SysctlRecord record_of(const std::string& wanted, const std::string& value) const {
+        auto record = recorded();
+        if (record && record->written) {
+            return *record;
+        }
+        const bool stands = same_sysctl(record ? record->wanted : wanted, value);
+        if (record && stands && record->before != value) {
+            return {record->before, record->wanted, value, true};  // killed before it could say so
+        }
+        // The same, in a namespace or with an interface that was made with it; or the ledger is lost.
+        const bool unknown = !record && (entry_ != nullptr || look_.ledger.lost);
+        if (unknown && stands && !sysctl_.netns.empty()) {
+            return {untouched(sysctl_).value_or(value), wanted, value, true};
+        }
+        return {before(value), wanted, "", false};
+    }
+
+    void add_wanted(const std::string& value) {
+        const std::string& wanted = wanted_->spec.as<Sysctl>().value;
+        const SysctlRecord record = record_of(wanted, value);
+        // What the kernel made of a text whose meaning partd does not know is that text.
+        const bool made = record.written && record.wanted == wanted && record.made == value &&
+                          !is_comparable(wanted, value);
+        Resource found = resource(same_sysctl(wanted, value) || made ? wanted : value, record);
+        found.owner = wanted_->owner;
+        found.needs = wanted_->needs;
+        found.within = wanted_->within;
+        look_.observed.add(std::move(found));
+    }
+
+    // Without partd's own: what a parameter of the files brings about, else what was there before.
+    [[nodiscard]] std::optional<std::string> restored(const SysctlRecord& record) const {
+        const auto own = InterfaceSysctl::parse(sysctl_.path);
+        for (const std::string& path : spreading_over(sysctl_.path)) {
+            const Resource* general = look_.desired.find(sysctl_key(sysctl_.netns, path));
+            const bool spreads = own && (path == own->of("default") || own->name == "forwarding" ||
+                                         own->name == "disable_ipv6");
+            if (general != nullptr && spreads) {
+                return general->spec.as<Sysctl>().value;
+            }
+        }
+        return record.before;
+    }
+
+    void add_unwanted(const std::string& value) {
+        auto record = recorded();
+        if (!record && !sysctl_.netns.empty()) {
+            record = SysctlRecord{untouched(sysctl_), value, value, true};  // an intention: it may have been
+        }
+        const bool written =
+            record && (record->written || (same_sysctl(record->wanted, value) && record->before != value));
+        const auto back = written ? restored(*record) : std::nullopt;
+        if (!back || same_sysctl(*back, value)) {
+            return;  // nothing was changed, or it is as it was: nothing to take back
+        }
+        Resource found = resource(value, *record);
+        found.owner = entry_->owner;
+        if (!sysctl_.netns.empty()) {
+            found.needs = found.within = {netns_key(sysctl_.netns)};
+        }
+        // Those that it changes get theirs back after it.
+        const auto declared = declared_interfaces();
+        for (const std::string& interface : declared) {
+            found.needs.push_back(sysctl_key(sysctl_.netns, parse_interface(sysctl_.path)->of(interface)));
+        }
+        found.spec = Spec(Sysctl{.netns = sysctl_.netns,
+                                 .path = sysctl_.path,
+                                 .value = value,
+                                 .restored = *back,
+                                 .declared = declared});
+        look_.observed.add(std::move(found));
+    }
+
+    [[nodiscard]] Resource resource(const std::string& value, const SysctlRecord& record) const {
+        return {.key = key_,
+                .spec = Spec(Sysctl{.netns = sysctl_.netns,
+                                    .path = sysctl_.path,
+                                    .value = value,
+                                    .restored = {},
+                                    .declared = declared_interfaces()}),
+                .standing = Standing::Ours,
+                .marked = true,
+                .identity = record.text()};
+    }
+
+    // Of a general one: the interfaces for which the parameter is on record.
+    [[nodiscard]] std::vector<std::string> declared_interfaces() const {
+        const auto own = parse_interface(sysctl_.path);
+        std::vector<std::string> names;
+        if (!own || !own->is_general() || sysctl_.netns.empty()) {
+            return names;
+        }
+        for (const Ledger::NameView& name : look_.ledger.of_owner(sysctl_.netns)) {
+            if (name.first != kSysctl.kind.name) {
+                continue;
+            }
+            const Sysctl other = parse_sysctl_key(std::string(name.second));
+            const auto same = InterfaceSysctl::parse(other.path);
+            if (other.netns == sysctl_.netns && same && same->of("") == own->of("") &&
+                same->interface != own->interface && same->interface != "all") {
+                names.push_back(same->interface);
+            }
+        }
+        return names;
+    }
+
+    Look& look_;
+    Key key_;
+    Sysctl sysctl_;
+    const Resource* wanted_ = look_.desired.find(key_);
+    const LedgerEntry* entry_ = look_.ledger.find({kSysctl.kind.name, key_.name});
+};
+
+// Routes that the host learns from router advertisements vanish with forwarding, unless their interfaces say
+// that they are wanted anyway (accept_ra = 2, Documentation/networking/ip-sysctl.rst).
+Result<> keep_learnt_routes(Doing& doing) {
+    auto host = doing.host.netns("");
+    PARTD_TRY(host);
+    kernel::Message request(RTM_GETROUTE, NLM_F_DUMP);
+    rtmsg head{};
+    head.rtm_family = AF_INET6;
+    request.head(head);
+    auto routes = (*host)->route().collect(std::move(request));
+    PARTD_TRY(routes);
+    std::set<int> uplinks;
+    for (const auto& reply : *routes) {
+        if (reply.view().head<rtmsg>().rtm_protocol == RTPROT_RA) {
+            uplinks.insert(reply.view().attributes<rtmsg>().number<int>(RTA_OIF).value_or(0));
+        }
+    }
+    auto links = doing.host.links("");
+    PARTD_TRY(links);
+    for (const kernel::Link& link : **links) {
+        const std::string path = "/proc/sys/net/ipv6/conf/" + link.name + "/accept_ra";
+        if (uplinks.contains(link.index) && trim(kernel::read_file(path).value_or("")) == "1") {
+            PARTD_TRY(kernel::write_kernel_file(path, "2"));
+        }
+    }
+    return {};
+}
+
+// What a parameter had that came into being with the plan that sets it; in its namespace.
+std::string before_creation(const Sysctl& sysctl, const std::string& value) {
+    const auto own = parse_interface(sysctl.path);
+    if (sysctl.netns.empty() || !own) {
+        return value;
+    }
+    const auto has = [&](const char* general) {
+        return read_here(canonical_sysctl(own->of(general))).value_or("") == value;
+    };
+    // An interface that got another name has what partd set under its old one.
+    const bool caused =
+        !own || own->is_general() || same_sysctl(sysctl.value, value) || has("all") || has("default");
+    return caused ? untouched(sysctl).value_or(value) : value;
+}
+
+// Interfaces that took their value from "default" go on following it: the kernel leaves those that are there
+// as they are, and so they would keep for ever what partd set.
+Result<> follow_default(const Sysctl& found, const std::string& value) {
+    const auto own = InterfaceSysctl::parse(found.path);
+    if (!own || own->interface != "default") {
+        return {};
+    }
+    for (const std::string& name :
+         kernel::list_directory(kProcSys + own->directory).value_or(std::vector<std::string>())) {
+        const bool apart = name == "all" || name == "default" || name == "lo" ||
+                           std::ranges::find(found.declared, name) != found.declared.end();
+        if (!apart && same_sysctl(found.value, read_here(own->of(name)).value_or("?"))) {
+            PARTD_TRY(write_here(own->of(name), value));
+        }
+    }
+    return {};
+}
+
+// Runs in the parameter's namespace.
+class Writer {
+public:
+    Writer(Doing& doing, const Change& change) : doing_(doing), change_(change) {}
+
+    Result<> set() const {
+        const auto& wanted = change_.wanted.as<Sysctl>();
+        auto value = read_here(wanted.path);
+        if (!value && (value.error().code == EACCES || value.error().code == EPERM)) {
+            return fail(value.error().code,
+                        "it is for writing only and keeps no value: leave it out of the file");
+        }
+        auto record = SysctlRecord::parse(change_.identity).value_or(SysctlRecord());
+        if (change_.action == Action::Create && value) {
+            record.before = before_creation(wanted, *value);
+        }
+        const bool edited = change_.action == Action::Update && record.written &&
+                            record.made == change_.found.as<Sysctl>().value;
+        record.wanted = wanted.value;
+        if (auto done = write_here(wanted.path, wanted.value); !done) {
+            if (change_.action == Action::Create) {
+                record.written = false;
+                doing_.learnt.emplace_back(change_.key, record.text());
+            }
+            return done;
+        }
+        record.written = true;
+        record.made = read_here(wanted.path).value_or(wanted.value);
+        doing_.learnt.emplace_back(change_.key, record.text());
+        if (!same_sysctl(wanted.value, record.made) && is_comparable(wanted.value, record.made)) {
+            return fail(
+                fmt::format("the kernel took \"{}\" and has \"{}\": write that, or a value that it keeps",
+                            wanted.value, record.made));
+        }
+        return edited ? follow_default(change_.found.as<Sysctl>(), record.made) : Result<>();
+    }
+
+    Result<> restore() const {
+        const auto& found = change_.found.as<Sysctl>();
+        PARTD_TRY(write_here(found.path, found.restored));
+        return follow_default(found, found.restored);
+    }
+
+private:
+    Doing& doing_;
+    const Change& change_;
+};
+
+}  // namespace
+
+Result<> observe_sysctls(Look& look) {
+    Result<> seen;
+    look.for_wanted(kSysctl.kind, [&](const Resource& wanted) {
+        seen = seen ? Observer(look, wanted.key, wanted.spec.as<Sysctl>()).run() : seen;
+    });
+    for (const std::string& name : look.names_of(kSysctl.kind)) {
+        const Key key{&kSysctl.kind, name};
+        if (seen && look.desired.find(key) == nullptr) {
+            seen = Observer(look, key, parse_sysctl_key(name)).run();
+        }
+    }
+    return seen;
+}
+
+Result<> apply_sysctl(Doing& doing, const Change& change, std::size_t) {
+    const bool removal = change.action == Action::Remove;
+    const auto& sysctl = (removal ? change.found : change.wanted).as<Sysctl>();
+    auto netns = doing.host.netns(sysctl.netns);
+    PARTD_TRY(netns);
+    doing.batch.count_write();
+    if (sysctl.netns.empty() && sysctl.path == kForwarding6) {
+        PARTD_TRY(keep_learnt_routes(doing));
+    }
+    const Writer writer(doing, change);
+    return (*netns)->inside([&] { return removal ? writer.restore() : writer.set(); });
+}
+
+}  // namespace partd
