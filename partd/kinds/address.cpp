@@ -28,6 +28,7 @@ constexpr Field kFields[] = {
     field<&InterfaceAddress::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
     field<&InterfaceAddress::interface>("interface", "the interface", {.role = Role::Identity, .live = true}),
     field<&InterfaceAddress::address>("address", "the address", {.role = Role::Identity, .live = true}),
+    field<&InterfaceAddress::mark>("mark", "partd's mark on it", {.live = true}),
 };
 
 // The link for an interface of a pair, the namespace for lo.
@@ -190,6 +191,20 @@ std::string known_as(const Look& look, const Key& key, const std::string& netns,
     return known;
 }
 
+// What every namespace's lo has from the kernel: it is never marked, so that it stays when it is not declared
+// any more.
+bool is_loopbacks(const std::string& interface, const Address& address) {
+    constexpr std::uint8_t kLength4 = 8;
+    return interface == "lo" && address.ip.is_loopback() &&
+           (address.ip.v6() ? address.length == address.ip.bits()
+                            : address.length == kLength4 && address.text() == "127.0.0.1/8");
+}
+
+// Whether the kernel made it itself (IFAPROT_KERNEL_LO, _RA and _LL in if_addr.h).
+bool is_kernels(std::uint8_t protocol, const std::string& interface, const Address& address) {
+    return (protocol >= 1 && protocol <= 3) || is_loopbacks(interface, address);
+}
+
 void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const auto head = reply.head<ifaddrmsg>();
     const auto attributes = reply.attributes<ifaddrmsg>();
@@ -205,14 +220,28 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const Address address{*ip, head.ifa_prefixlen};
     const Key key = address_key(netns, interface, address);
     const bool on_ours = pair || (link->name == "lo" && !netns.empty());
-    const bool marked = attributes.number<std::uint8_t>(kIfaProto) == kProtocolMark && on_ours;
-    if (!marked && look.desired.find(key) == nullptr) {
+    const std::uint8_t protocol = attributes.number<std::uint8_t>(kIfaProto).value_or(0);
+    const bool marked = protocol == kProtocolMark && on_ours;
+    const Resource* wanted = look.desired.find(key);
+    if (!marked && wanted == nullptr) {
         return;
     }
     const Key container = pair ? pair->key : netns_key(netns);
+    if (wanted != nullptr && on_ours && !netns.empty()) {
+        // In a partition's namespace it is the wanted one, whoever added it.
+        const std::string mark =
+            is_kernels(protocol, link->name, address) ? std::string(kMarked) : protocol_text(protocol);
+        look.observed.add({.key = key,
+                           .spec = Spec(InterfaceAddress{netns, link->name, address, mark}),
+                           .owner = wanted->owner,
+                           .needs = {container},
+                           .within = {container},
+                           .marked = marked});
+        return;
+    }
     const std::string known = marked ? known_as(look, key, netns, address) : key.name;
     look.add({.key = key,
-              .spec = Spec(InterfaceAddress{netns, link->name.c_str(), address}),
+              .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol)}),
               .owner = pair ? pair->owner : netns,
               .needs = {container},
               .within = {container},
@@ -308,10 +337,13 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     if (removal && !spec.address.ip.v6()) {
         doing.batch.netlink((*netns)->route(), keep_secondaries(index), number);
     }
+    const unsigned how = change.action == Action::Update ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
-                                   removal ? 0 : NLM_F_CREATE | NLM_F_EXCL, spec, index);
+                                   static_cast<std::uint16_t>(removal ? 0U : how), spec, index);
     if (!removal) {
-        message.number<std::uint8_t>(kIfaProto, kProtocolMark);
+        if (!is_loopbacks(spec.interface, spec.address)) {
+            message.number<std::uint8_t>(kIfaProto, kProtocolMark);
+        }
         // Nobody else is on a pair: an address need not be probed for a second before it can be used.
         message.number<std::uint32_t>(IFA_FLAGS, spec.address.ip.v6() ? IFA_F_NODAD : 0);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/marks.h"
 #include "kinds/topology.h"
 
 namespace partd {
@@ -10,6 +11,7 @@ struct InterfaceAddress {
     std::string netns;
     std::string interface;
     Address address;
+    std::string mark = std::string(kMarked);
     bool operator==(const InterfaceAddress&) const = default;
     static const Table table;
 };

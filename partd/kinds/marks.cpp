@@ -2,12 +2,18 @@
 
 #include "base/names.h"
 
+#include <fmt/format.h>
+
 namespace partd {
 
 namespace {
 constexpr std::string_view kPrefix = "partd:";
 constexpr std::string_view kPeer = ":peer";
 }  // namespace
+
+std::string protocol_text(std::uint8_t protocol) {
+    return protocol == kProtocolMark ? std::string(kMarked) : fmt::format("protocol {}", protocol);
+}
 
 std::string mark_of(std::string_view partition) {
     return std::string(kPrefix) + std::string(partition);

@@ -11,6 +11,10 @@ namespace partd {
 // iproute2's rt_protos.
 inline constexpr std::uint8_t kProtocolMark = 112;
 
+// What the field "mark" says of an address, route or rule with that protocol.
+inline constexpr std::string_view kMarked = "partd";
+std::string protocol_text(std::uint8_t protocol);
+
 // The alias of a partition's loopback interface: "partd:web".
 std::string mark_of(std::string_view partition);
 

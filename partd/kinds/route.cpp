@@ -77,7 +77,7 @@ constexpr Field kNextHopFields[] = {
     field<&NextHop::weight>("weight", "its share among the ways", {.min = 1, .max = 256, .fallback = "1"}),
 };
 
-// A field that the route has or has not: left out of the file it is taken off the route.
+// Left out of the file it is taken off the route.
 template <auto Member>
 constexpr Field whole(std::string_view name, std::string_view description, FieldOptions options = {}) {
     Field exact = field<Member>(name, description, options);
@@ -89,7 +89,6 @@ constexpr Field whole(std::string_view name, std::string_view description, Field
 
 // The kernel makes this of anything larger, without a word (ip_metrics_convert() in net/ipv4/metrics.c).
 constexpr std::int64_t kLargestMtu = 65520;
-
 constexpr Field kFields[] = {
     field<&Route::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
     field<&Route::to>("to", "the destination: \"default\" or a prefix",
@@ -107,6 +106,7 @@ constexpr Field kFields[] = {
                          {.fallback = "link without a gateway, else global"}),
     whole<&Route::mtu>("mtu", "largest packet on the way", {.min = 68, .max = kLargestMtu, .unit = "bytes"}),
     field<&Route::type>("type", "what becomes of packets", {.fallback = "unicast"}),
+    field<&Route::mark>("mark", "partd's mark on it", {.live = true}),
     field<&Route::nexthop>("nexthop", "several ways, each with via, dev and weight",
                            {.role = Role::Declared}),
 };

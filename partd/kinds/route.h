@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/marks.h"
 
 namespace partd {
 
@@ -70,6 +71,7 @@ struct Route {
     std::vector<NextHop> nexthop = {};
     // All ways as one text, in order: "via 10.1.1.1 dev eth0". What is compared.
     std::string path = {};
+    std::string mark = std::string(kMarked);
     bool operator==(const Route&) const = default;
     static const Table table;
 

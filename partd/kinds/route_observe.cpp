@@ -102,9 +102,18 @@ Route read_route(Look& look, const std::string& netns, const kernel::Reply& repl
         route.nexthop = read_hops(look, netns, attributes);
     }
     route.path = path_text(route.nexthop);
+    route.mark = protocol_text(head.rtm_protocol);
     return route;
 }
 
+// Whether the kernel made the wanted route itself, as it does for an interface's own network: it is left to
+// it.
+bool is_kernels(const rtmsg& head, const Route& found, const Resource* wanted) {
+    return head.rtm_protocol == RTPROT_KERNEL && wanted != nullptr &&
+           wanted->spec.as<Route>().path == found.path && wanted->spec.as<Route>().type == found.type;
+}
+
+// In a partition's namespace what has a wanted name is the wanted route, whoever put it there.
 void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     const auto head = reply.head<rtmsg>();
     const bool ours = head.rtm_protocol == kProtocolMark;
@@ -119,15 +128,17 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
         return;
     }
     Resource resource{.key = key, .owner = netns, .marked = ours};
-    resource.holder = fmt::format("a route to {} {} of protocol {} that partd did not make", route.to.text(),
-                                  route.path, head.rtm_protocol);
     resource.needs = resource.within = {netns_key(netns)};
     if (wanted != nullptr) {
         resource.needs = wanted->needs;
         resource.within = wanted->within;
     }
-    resource.spec = Spec(std::move(route));
-    look.add(std::move(resource));
+    resource.spec = is_kernels(head, route, wanted) ? wanted->spec : Spec(std::move(route));
+    if (wanted != nullptr) {
+        look.observed.add(std::move(resource));
+    } else {
+        look.add(std::move(resource));
+    }
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ constexpr Field kFields[] = {
                             .max = 32765,
                             .fallback = "1000 and its position among the partition's rules"}),
     field<&Rule::table_id>("table", "the table to ask", {.role = Role::Identity, .fallback = "main"}),
+    field<&Rule::mark>("mark", "partd's mark on it", {.role = Role::Replace, .live = true}),
 };
 
 constexpr Declaration kLanguage[] = {declaration<Rule>("partition.*.rule[]")};
@@ -132,12 +133,7 @@ bool is_plain(const kernel::Reply& reply) {
            std::ranges::none_of(kOthers, has);
 }
 
-struct FoundRule {
-    Rule rule;
-    bool marked = false;
-};
-
-FoundRule read_rule(const std::string& netns, const kernel::Reply& reply) {
+Rule read_rule(const std::string& netns, const kernel::Reply& reply) {
     const auto head = reply.head<fib_rule_hdr>();
     const auto attributes = reply.attributes<fib_rule_hdr>();
     Rule rule{.netns = netns,
@@ -152,18 +148,20 @@ FoundRule read_rule(const std::string& netns, const kernel::Reply& reply) {
     if (const auto fwmark = attributes.number<std::uint32_t>(FRA_FWMARK)) {
         rule.fwmark = *fwmark;
     }
-    return {std::move(rule), attributes.number<std::uint8_t>(FRA_PROTOCOL) == kProtocolMark};
+    rule.protocol = attributes.number<std::uint8_t>(FRA_PROTOCOL).value_or(RTPROT_UNSPEC);
+    rule.mark = protocol_text(rule.protocol);
+    return rule;
 }
 
 // Of one family, in the kernel's order.
-Result<std::vector<FoundRule>> list_rules(kernel::Netns& netns, const std::string& name, int family) {
+Result<std::vector<Rule>> list_rules(kernel::Netns& netns, const std::string& name, int family) {
     Message request(RTM_GETRULE, NLM_F_DUMP);
     fib_rule_hdr head{};
     head.family = static_cast<std::uint8_t>(family);
     request.head(head);
     auto found = netns.route().collect(std::move(request));
     PARTD_TRY(found);
-    std::vector<FoundRule> rules;
+    std::vector<Rule> rules;
     for (const auto& reply : *found) {
         if (is_plain(reply.view())) {
             rules.push_back(read_rule(name, reply.view()));
@@ -172,19 +170,27 @@ Result<std::vector<FoundRule>> list_rules(kernel::Netns& netns, const std::strin
     return rules;
 }
 
-void take(Look& look, FoundRule found) {
-    const std::string netns = found.rule.netns;
-    const Key key = rule_key(found.rule);
-    if (!found.marked && look.desired.find(key) == nullptr) {
+// In a partition's namespace what is as a wanted one is that one, whoever added it.
+void take(Look& look, Rule found) {
+    const std::string netns = found.netns;
+    const bool marked = found.protocol == kProtocolMark;
+    const Key key = rule_key(found);
+    const Resource* seen = look.observed.find(key);
+    const bool wanted = look.desired.find(key) != nullptr;
+    if ((!marked && !wanted) || (seen != nullptr && !marked)) {
         return;
     }
-    look.add({.key = key,
-              .spec = Spec(std::move(found.rule)),
-              .owner = netns,
-              .needs = {netns_key(netns)},
-              .within = {netns_key(netns)},
-              .marked = found.marked,
-              .holder = "the same rule was added by somebody else"});
+    Resource resource{.key = key,
+                      .spec = Spec(std::move(found)),
+                      .owner = netns,
+                      .needs = {netns_key(netns)},
+                      .within = {netns_key(netns)},
+                      .marked = marked};
+    if (wanted) {
+        look.observed.add(std::move(resource));
+    } else {
+        look.add(std::move(resource));
+    }
 }
 
 // The namespaces that have rules of ours, or are to have some.
@@ -207,7 +213,7 @@ Result<> observe(Look& look) {
         for (const int family : {AF_INET, AF_INET6}) {
             auto found = list_rules(**netns, name, family);
             PARTD_TRY(found);
-            for (FoundRule& each : *found) {
+            for (Rule& each : *found) {
                 take(look, std::move(each));
             }
         }
@@ -242,7 +248,7 @@ Message make_request(const Rule& rule, bool removal, bool exclusive = true) {
     }
     message.number<std::uint32_t>(FRA_PRIORITY, static_cast<std::uint32_t>(*rule.priority));
     message.number<std::uint32_t>(FRA_TABLE, rule.table_id->id);
-    message.number<std::uint8_t>(FRA_PROTOCOL, kProtocolMark);
+    message.number<std::uint8_t>(FRA_PROTOCOL, rule.protocol);
     return message;
 }
 
@@ -257,13 +263,13 @@ bool would_hit(const Rule& rule, const Rule& other) {
 }
 
 // Those that the kernel would take for the rule, in its order, up to the rule itself.
-Result<std::vector<FoundRule>> taken_for(kernel::Netns& netns, const Rule& rule) {
+Result<std::vector<Rule>> taken_for(kernel::Netns& netns, const Rule& rule) {
     auto found = list_rules(netns, rule.netns, rule.v6 ? AF_INET6 : AF_INET);
     PARTD_TRY(found);
-    std::vector<FoundRule> before;
-    for (FoundRule& each : *found) {
-        const bool is_it = each.rule == rule;
-        if (would_hit(rule, each.rule)) {
+    std::vector<Rule> before;
+    for (Rule& each : *found) {
+        const bool is_it = each == rule;
+        if (would_hit(rule, each)) {
             before.push_back(std::move(each));
         }
         if (is_it) {
@@ -292,9 +298,9 @@ Result<> remove(Doing& doing, kernel::Netns& netns, const Rule& rule, std::size_
     auto found = taken_for(netns, rule);
     PARTD_TRY(found);
     std::vector<Rule> before;
-    for (FoundRule& each : *found) {
-        if (each.marked && each.rule != rule) {
-            before.push_back(std::move(each.rule));
+    for (Rule& each : *found) {
+        if (each.protocol == rule.protocol && each != rule) {
+            before.push_back(std::move(each));
         }
     }
     if (!before.empty()) {
@@ -317,7 +323,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     if (!rule.from || !rule.to) {
         const auto found = taken_for(**netns, rule);
         PARTD_TRY(found);
-        exclusive = found->empty() || found->back().rule == rule;
+        exclusive = found->empty() || found->back() == rule;
     }
     doing.batch.netlink((*netns)->route(), make_request(rule, false, exclusive), number);
     return {};

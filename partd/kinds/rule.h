@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/marks.h"
 #include "kinds/route.h"
 
 namespace partd {
@@ -16,6 +17,8 @@ struct Rule {
     std::optional<std::int64_t> priority = {};
     std::optional<RouteTable> table_id = {};
     bool v6 = false;
+    std::string mark = std::string(kMarked);
+    std::uint8_t protocol = kProtocolMark;  // that the kernel has it under
     bool operator==(const Rule&) const = default;
     static const Table table;
 };

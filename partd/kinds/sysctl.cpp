@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -195,9 +196,6 @@ void order_parameters(State& desired, Resource& resource) {
 // An address of IPv6 cannot be had where IPv6 is off.
 void order_address(const State& desired, Resource& resource) {
     const auto& address = resource.spec.as<InterfaceAddress>();
-    if (!address.address.ip.v6()) {
-        return;
-    }
     for (const std::string_view interface : {std::string_view("all"), std::string_view(address.interface)}) {
         const Key key = sysctl_key(address.netns, fmt::format("net/ipv6/conf/{}/disable_ipv6", interface));
         if (desired.find(key) != nullptr) {
@@ -208,6 +206,7 @@ void order_address(const State& desired, Resource& resource) {
 
 void complete(const Declared&, State& desired, Diagnostics&) {
     std::map<std::string, std::vector<Key>> general;  // by namespace
+    std::set<std::string> switched;                   // namespaces with a switch of IPv6
     for (Resource& resource : desired.all()) {
         if (resource.key.kind != &kSysctl.kind) {
             continue;
@@ -218,15 +217,24 @@ void complete(const Declared&, State& desired, Diagnostics&) {
         if (!sysctl.netns.empty() && own && own->is_general()) {
             general[sysctl.netns].push_back(resource.key);
         }
+        if (sysctl.path.ends_with("/disable_ipv6")) {
+            switched.insert(sysctl.netns);
+        }
     }
+    const auto need_general = [&](Resource& link, const std::string& netns) {
+        if (const auto found = general.find(netns); found != general.end()) {
+            link.needs.insert(link.needs.end(), found->second.begin(), found->second.end());
+        }
+    };
     for (Resource& resource : desired.all()) {
-        if (resource.key.kind == &kVeth.kind) {
-            for (const LinkEnd* end : {&resource.spec.as<Veth>().self, &resource.spec.as<Veth>().peer}) {
-                const auto& keys = general[end->netns];
-                resource.needs.insert(resource.needs.end(), keys.begin(), keys.end());
+        if (resource.key.kind == &kVeth.kind && !general.empty()) {
+            need_general(resource, resource.spec.as<Veth>().self.netns);
+            need_general(resource, resource.spec.as<Veth>().peer.netns);
+        } else if (resource.key.kind == &kAddress.kind && !switched.empty()) {
+            const auto& address = resource.spec.as<InterfaceAddress>();
+            if (address.address.ip.v6() && switched.contains(address.netns)) {
+                order_address(desired, resource);
             }
-        } else if (resource.key.kind == &kAddress.kind) {
-            order_address(desired, resource);
         }
     }
 }
@@ -234,7 +242,10 @@ void complete(const Declared&, State& desired, Diagnostics&) {
 }  // namespace
 
 constinit const Table Sysctls::table = {
-    "sysctl", "Kernel parameters of the partition's network namespace.", {}};
+    "sysctl",
+    "Kernel parameters of the partition's network namespace, written in any way that the kernel takes; one "
+    "that is not declared any more has again what it had before partd.",
+    {}};
 constinit const Table Sysctl::table = {"sysctl", "One kernel parameter.", kFields};
 
 Key sysctl_key(std::string_view netns, const std::string& path) {

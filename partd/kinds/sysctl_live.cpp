@@ -134,21 +134,23 @@ private:
         return value;
     }
 
+    // Of one that is wanted. A value that stands is partd's from then on, whoever wrote it.
     [[nodiscard]] SysctlRecord record_of(const std::string& wanted, const std::string& value) const {
         auto record = recorded();
         if (record && record->written) {
             return *record;
         }
-        const bool stands = same_sysctl(record ? record->wanted : wanted, value);
-        if (record && stands && record->before != value) {
-            return {record->before, record->wanted, value, true};  // killed before it could say so
+        // As it is about to be written: a run that was killed may have done so.
+        const std::string& asked = record ? record->wanted : wanted;
+        if (!same_sysctl(asked, value)) {
+            return {before(value), wanted, "", false};
         }
-        // The same, in a namespace or with an interface that was made with it; or the ledger is lost.
-        const bool unknown = !record && (entry_ != nullptr || look_.ledger.lost);
-        if (unknown && stands && !sysctl_.netns.empty()) {
-            return {untouched(sysctl_).value_or(value), wanted, value, true};
+        if (record) {
+            return {record->before, asked, value, true};
         }
-        return {before(value), wanted, "", false};
+        // In a namespace or with an interface that was made with it, or the ledger is lost.
+        const bool unknown = (entry_ != nullptr || look_.ledger.lost) && !sysctl_.netns.empty();
+        return {unknown ? untouched(sysctl_).value_or(value) : before(value), asked, value, true};
     }
 
     void add_wanted(const std::string& value) {

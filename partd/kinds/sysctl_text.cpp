@@ -181,6 +181,8 @@ std::optional<SysctlRecord> SysctlRecord::parse(std::string_view text) {
         record.before = field_of(text, "was:");
         return record.before ? std::optional(std::move(record)) : std::nullopt;
     }
+    // After a failure the one before it follows.
+    text = text.substr(0, text.find("; "));
     record.before = field_of(text, "was:");
     const auto set = field_of(text, "set:");
     record.written = set.has_value();

@@ -137,6 +137,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Veth>()) {
         check(declared, *object, problems);
         Veth veth{.self = self_end(*object), .peer = peer_end(*object)};
+        veth.self.alias = veth.self.alias.value_or("");  // the alias is partd's: what is not declared goes
         Resource resource{.key = veth_key(object->owner, object->name),
                           .owner = object->owner,
                           .source = object->source,

@@ -12,6 +12,7 @@
 #include "kinds/partition.h"
 #include "kinds/route.h"
 #include "kinds/service.h"
+#include "kinds/sysctl_text.h"
 #include "model/codec.h"
 
 #include <algorithm>
@@ -53,6 +54,17 @@ void read_words(std::string_view text) {
     }
 }
 
+void read_parameters(std::string_view text) {
+    fuzz::require(same_sysctl(text, text), "a text means what it means");
+    (void)is_comparable(text, text);
+    (void)InterfaceSysctl::parse(text);
+    const SysctlRecord record{std::string(text), std::string(text), std::string(text), true};
+    const auto again = SysctlRecord::parse(record.text());
+    fuzz::require(again && again->before == text && again->wanted == text && again->made == text,
+                  "a record reads as it is written");
+    (void)SysctlRecord::parse(text);
+}
+
 void show(std::string_view text) {
     const std::string shown = printable(text);
     const auto control = [](char each) { return static_cast<unsigned char>(each) < 0x20 || each == 0x7f; };
@@ -87,6 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read<IfName>(text);
     read<Name>(text);
     read_words(text);
+    read_parameters(text);
     show(text);
     return 0;
 }

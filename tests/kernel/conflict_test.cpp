@@ -148,16 +148,6 @@ TEST_CASE("conflict: a cgroup of that name", "[conflict][cgroup]") {
     CHECK(sandbox.cgroups().tree() == before);
 }
 
-TEST_CASE("conflict: a route of somebody else's to the same destination", "[conflict][route]") {
-    Sandbox sandbox;
-    sandbox.example("routed-nat");
-    sandbox.apply();
-    const int inside = sandbox.netns("test_net");
-    ip({"route", "replace", "default", "via", "172.16.99.77", "proto", "static"}, inside);
-    check_refused(sandbox, "route", "default");
-    CHECK(routes("default", inside).at(0).at("gateway") == "172.16.99.77");
-}
-
 TEST_CASE("foreign addresses and routes on our links stay", "[foreign]") {
     Sandbox sandbox;
     sandbox.example("workshop");

@@ -42,6 +42,108 @@ TEST_CASE("drift: a route removed", "[drift][route]") {
     CHECK(pings(inside, Outside::kPeer4));
 }
 
+TEST_CASE("drift: a route that somebody replaced by another one", "[drift][route]") {
+    Sandbox sandbox;
+    sandbox.example("routed-nat");
+    sandbox.apply();
+    const int inside = sandbox.netns("test_net");
+    ip({"route", "replace", "default", "via", "172.16.99.77", "proto", "static"}, inside);
+    check_repair(sandbox, "route");
+    CHECK(routes("default", inside).at(0).at("gateway") == "172.16.99.1");
+    CHECK(routes("default", inside).at(0).at("protocol") == "112");
+}
+
+TEST_CASE("drift: the same again by hand", "[drift][route][rule][address]") {
+    Sandbox sandbox;
+    const std::string link =
+        "[partition.h.link.eth0]\naddress = [\"10.5.0.2/24\", \"fd00:5::2/64\"]\n"
+        "peer = { name = \"h0\", address = [\"10.5.0.1/24\"] }\n";
+    const std::string all = link +
+                            "[[partition.h.route]]\nto = \"10.6.0.0/16\"\nvia = \"10.5.0.1\"\n"
+                            "[[partition.h.route]]\nto = \"fd06::/64\"\nvia = \"fd00:5::1\"\n"
+                            "[[partition.h.rule]]\nfrom = \"10.5.0.0/24\"\ntable = 100\npriority = 1000\n"
+                            "[[partition.h.rule]]\nto = \"::/0\"\ntable = 100\npriority = 1001\n";
+    sandbox.write_config("h.toml", all);
+    sandbox.apply();
+    const int inside = sandbox.netns("h");
+    SECTION("a route") {
+        ip({"route", "del", "10.6.0.0/16"}, inside);
+        ip({"route", "add", "10.6.0.0/16", "via", "10.5.0.1"}, inside);
+        check_repair(sandbox, "route");
+    }
+    SECTION("a route of IPv6") {
+        ip({"-6", "route", "replace", "fd06::/64", "via", "fd00:5::7"}, inside);
+        check_repair(sandbox, "route");
+        CHECK(routes("fd06::/64", inside, "main", "-6").at(0).at("gateway") == "fd00:5::1");
+    }
+    SECTION("a rule") {
+        ip({"rule", "del", "priority", "1000"}, inside);
+        ip({"rule", "add", "from", "10.5.0.0/24", "table", "100", "priority", "1000"}, inside);
+        check_repair(sandbox, "rule");
+    }
+    SECTION("a rule for all of a family") {
+        ip({"-6", "rule", "del", "priority", "1001"}, inside);
+        ip({"-6", "rule", "add", "table", "100", "priority", "1001", "protocol", "static"}, inside);
+        check_repair(sandbox, "rule");
+    }
+    SECTION("addresses") {
+        for (const char* address : {"10.5.0.2/24", "fd00:5::2/64"}) {
+            ip({"addr", "del", address, "dev", "eth0"}, inside);
+            ip({"addr", "add", address, "dev", "eth0"}, inside);
+        }
+        check_repair(sandbox, "address");
+    }
+    for (const auto& [address, protocol] : address_protocols("eth0", inside)) {
+        INFO(address);
+        CHECK((protocol == 112 || address.starts_with("fe80")));
+    }
+    CHECK(routes("10.6.0.0/16", inside).at(0).at("protocol") == "112");
+    CHECK(routes("fd06::/64", inside, "main", "-6").at(0).at("protocol") == "112");
+    REQUIRE(rules(1000, inside).size() == 1);
+    CHECK(rules(1000, inside).at(0).at("protocol") == "112");
+    REQUIRE(rules(1001, inside, "-6").size() == 1);
+    CHECK(rules(1001, inside, "-6").at(0).at("protocol") == "112");
+    // and it goes with the file, as ours does
+    sandbox.write_config("h.toml", "[partition.h.link.eth0]\npeer = { name = \"h0\" }\n");
+    sandbox.apply();
+    CHECK(addresses("eth0", inside).empty());
+    CHECK(rules(1000, inside).empty());
+    CHECK(rules(1001, inside, "-6").empty());
+    CHECK(routes("10.6.0.0/16", inside).empty());
+}
+
+TEST_CASE("drift: what the kernel makes itself may be declared, and stays when it is not any more",
+          "[drift][route][address]") {
+    Sandbox sandbox;
+    const std::string link =
+        "[partition.h.link.eth0]\naddress = [\"10.5.0.2/24\"]\n"
+        "peer = { name = \"h0\", address = [\"10.5.0.1/24\"] }\n";
+    const std::string more =
+        "[partition.h.link.lo]\naddress = [\"127.0.0.1/8\", \"::1/128\"]\n"
+        "[[partition.h.route]]\nto = \"10.5.0.0/24\"\ndev = \"eth0\"\n";
+    sandbox.write_config("h.toml", link);
+    sandbox.apply();
+    const int inside = sandbox.netns("h");
+    const auto standing = output({"ip", "addr", "show", "dev", "lo"}, {.input = {}, .netns = inside}) +
+                          routes("10.5.0.0/24", inside).dump();
+    const auto now = [&] {
+        return output({"ip", "addr", "show", "dev", "lo"}, {.input = {}, .netns = inside}) +
+               routes("10.5.0.0/24", inside).dump();
+    };
+    sandbox.write_config("h.toml", link + more);
+    sandbox.apply();
+    CHECK(now() == standing);
+    ip({"addr", "del", "127.0.0.1/8", "dev", "lo"}, inside);
+    ip({"route", "del", "10.5.0.0/24"}, inside);
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    CHECK(pings(inside, "127.0.0.1"));
+    CHECK(pings(inside, "10.5.0.1"));
+    sandbox.write_config("h.toml", link);
+    sandbox.apply();
+    CHECK(pings(inside, "127.0.0.1"));
+}
+
 TEST_CASE("drift: the firewall of others and ours", "[drift][nftables]") {
     Sandbox sandbox;
     const auto& outside = sandbox.outside();

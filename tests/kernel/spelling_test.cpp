@@ -29,16 +29,11 @@ peer = { name = "s1", address = ["10.61.0.1/24", "fd00:61::1/64"] }
 )" + more;
 }
 
-/// What `ip` prints of both families, a line each, sorted.
-std::string listed(int netns, const Arguments& what) {
+std::string sorted(const std::string& text) {
     Strings lines;
-    for (const char* family : {"-4", "-6"}) {
-        Arguments command = {"ip", family};
-        command.insert(command.end(), what.begin(), what.end());
-        std::istringstream text(output(command, {.input = {}, .netns = netns}));
-        for (std::string line; std::getline(text, line);) {
-            lines.push_back(std::string(family) + " " + line);
-        }
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        lines.push_back(line);
     }
     std::ranges::sort(lines);
     std::string all;
@@ -46,6 +41,17 @@ std::string listed(int netns, const Arguments& what) {
         all += line + "\n";
     }
     return all;
+}
+
+/// What `ip` prints of both families, sorted.
+std::string listed(int netns, const Arguments& what) {
+    std::string text;
+    for (const char* family : {"-4", "-6"}) {
+        Arguments command = {"ip", family};
+        command.insert(command.end(), what.begin(), what.end());
+        text += family + ("\n" + sorted(output(command, {.input = {}, .netns = netns})));
+    }
+    return text;
 }
 
 /// Each of the spellings, declared together: stands after one apply, comes back, and goes without a trace.
@@ -267,6 +273,42 @@ peer = { name = "s3" }
     sandbox.remove_config("s.toml");
     sandbox.apply();
     CHECK(links().empty());
+}
+
+TEST_CASE("spelling: translations and forwards", "[spelling][nat]") {
+    Sandbox sandbox;
+    sandbox.outside();
+    forward_everything();
+    sandbox.write_config("s.toml", spelled(""));
+    sandbox.apply();
+    const auto before = sorted(partd_table());
+    const std::vector<std::string> spellings = {
+        "masquerade = true",
+        "masquerade = [{ source = \"0.0.0.0/0\", out = \"uplink\" }, { source = \"FD00:60::/64\" }]",
+        "masquerade = [{ source = \"10.60.0.2/32\" }, { source = \"10.60.0.0/24\" }, { source = \"::/0\" }]",
+        "snat = [{ source = \"10.60.0.2/32\", to = \"203.0.113.9\", out = \"not-there\" },\n"
+        "{ source = \"FD00:60::2/128\", to = \"2001:DB8::0009\" }]",
+        "[[partition.s.nat.forward]]\nlisten = \"tcp/8080-8080\"\nto = \"[FD00:60::0002]:80\"\n"
+        "address = [\"2001:DB8:FF::1\"]\nfrom = [\"::/0\"]",
+        "[[partition.s.nat.forward]]\nlisten = \"udp/1-3\"\nto = \"10.60.0.2\"\nfrom = [\"0.0.0.0/0\"]",
+        "[[partition.s.nat.forward]]\nlisten = \"tcp/65535\"\nto = \"10.60.0.2:1\"\n"
+        "from = [\"10.0.0.0/8\", \"10.1.0.0/16\", \"10.1.2.3/32\"]\naddress = [\"203.0.113.1\", "
+        "\"127.0.0.1\"]",
+    };
+    for (const auto& body : spellings) {
+        INFO(body);
+        sandbox.write_config("s.toml", spelled("[partition.s.nat]\n" + body + "\n"));
+        sandbox.apply();
+        const auto standing = sorted(partd_table());
+        CHECK(standing != before);
+        output({"nft", "flush", "ruleset"});
+        CHECK(sandbox.diff() == 1);
+        sandbox.apply();
+        CHECK(sorted(partd_table()) == standing);
+        sandbox.write_config("s.toml", spelled(""));
+        sandbox.apply();
+        CHECK(sorted(partd_table()) == before);
+    }
 }
 
 TEST_CASE("spelling: names, maps, clocks and mounts of a machine", "[spelling][machine]") {

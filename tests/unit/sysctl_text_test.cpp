@@ -53,6 +53,7 @@ TEST_CASE("The record of a parameter comes back from the ledger as it went there
             CHECK(read->wanted == record.wanted);
             CHECK(read->made == record.made);
             CHECK(read->written == written);
+            CHECK(read->before == before);
             CHECK(SysctlRecord::parse(record.text())->before == before);
             CHECK(record.text().find_first_of("\t\n") == std::string::npos);
         }
