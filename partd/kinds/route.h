@@ -72,6 +72,8 @@ struct Route {
     // All ways as one text, in order: "via 10.1.1.1 dev eth0". What is compared.
     std::string path = {};
     std::string mark = std::string(kMarked);
+    std::uint8_t protocol = kProtocolMark;  // that the kernel has it under
+    bool shadows = false;                   // of one that was found: partd's own stands behind it
     bool operator==(const Route&) const = default;
     static const Table table;
 

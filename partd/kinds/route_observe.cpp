@@ -102,6 +102,7 @@ Route read_route(Look& look, const std::string& netns, const kernel::Reply& repl
         route.nexthop = read_hops(look, netns, attributes);
     }
     route.path = path_text(route.nexthop);
+    route.protocol = head.rtm_protocol;
     route.mark = protocol_text(head.rtm_protocol);
     return route;
 }
@@ -123,8 +124,14 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     Route route = read_route(look, netns, reply);
     const Key key = route_key(route);
     const Resource* wanted = look.desired.find(key);
-    const Resource* seen = look.observed.find(key);
+    Resource* seen = look.observed.find(key);
     if ((!ours && wanted == nullptr) || (seen != nullptr && !ours)) {
+        return;
+    }
+    if (seen != nullptr && !seen->marked) {
+        Route before = seen->spec.as<Route>();
+        before.shadows = before.protocol != kProtocolMark;
+        seen->spec = Spec(std::move(before));
         return;
     }
     Resource resource{.key = key, .owner = netns, .marked = ours};

@@ -98,6 +98,7 @@ Message remove_request(const Route& route) {
     Message message(RTM_DELROUTE, 0);
     rtmsg head = header(route);
     head.rtm_scope = RT_SCOPE_NOWHERE;  // any
+    head.rtm_protocol = route.protocol;
     message.head(head);
     add_destination(message, route);
     return message;
@@ -116,6 +117,9 @@ Result<> apply_route(Doing& doing, const Change& change, std::size_t number) {
     }
     auto message = set_request(doing, route, change.action == Action::Update);
     PARTD_TRY(message);
+    if (change.action == Action::Update && change.found.as<Route>().shadows) {
+        doing.batch.netlink((*netns)->route(), remove_request(change.found.as<Route>()), number);
+    }
     doing.batch.netlink((*netns)->route(), std::move(*message), number);
     return {};
 }

@@ -71,6 +71,16 @@ TEST_CASE("drift: the same again by hand", "[drift][route][rule][address]") {
         ip({"route", "add", "10.6.0.0/16", "via", "10.5.0.1"}, inside);
         check_repair(sandbox, "route");
     }
+    SECTION("a route before ours") {
+        ip({"route", "prepend", "10.6.0.0/16", "via", "10.5.0.7"}, inside);
+        check_repair(sandbox, "route");
+        CHECK(routes("10.6.0.0/16", inside).size() == 1);
+    }
+    SECTION("a route behind ours") {
+        ip({"route", "append", "10.6.0.0/16", "via", "10.5.0.7"}, inside);
+        CHECK(sandbox.diff() == 0);
+        ip({"route", "del", "10.6.0.0/16", "via", "10.5.0.7"}, inside);
+    }
     SECTION("a route of IPv6") {
         ip({"-6", "route", "replace", "fd06::/64", "via", "fd00:5::7"}, inside);
         check_repair(sandbox, "route");
