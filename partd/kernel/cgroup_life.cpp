@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "kernel/cgroup_tree.h"
 #include "kernel/cgroups.h"
 #include "kernel/delegation.h"
 #include "kernel/files.h"
@@ -17,27 +18,21 @@ namespace {
 
 Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
     const auto text = read_file(path + "/cgroup.procs");
-    if (!text) {
-        return text.error().is_shortage() ? std::unexpected(text.error()) : Result<>();
+    if (!text && text.error().is_shortage()) {
+        return std::unexpected(text.error());
     }
-    for (const std::string_view word : words(*text)) {
+    const std::string own = text.value_or("");
+    for (const std::string_view word : words(own)) {
         if (const auto pid = parse_number(word)) {
             found.insert(static_cast<pid_t>(*pid));
         }
     }
-    if (!has_directories(path)) {
-        return {};
-    }
-    const auto names = list_if_there(path);
-    PARTD_TRY(names);
-    for (const std::string& name : *names) {
-        struct stat st{};
-        const std::string inner = fmt::format("{}/{}", path, name);
-        if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
-            PARTD_TRY(collect_processes(inner, found));
-        }
-    }
-    return {};
+    return has_directories(path) ? for_groups_below(path,
+                                                    [&](const InnerGroup& group) {
+                                                        found.merge(processes_in(group.directory));
+                                                        return true;
+                                                    })
+                                 : Result<>();
 }
 
 // Moves the calling process.
@@ -73,6 +68,15 @@ Result<std::set<pid_t>> Cgroups::processes(const std::string& group) const {
     std::set<pid_t> found;
     PARTD_TRY(collect_processes(home(group), found));
     found.erase(0);  // processes of an outer pid namespace
+    return found;
+}
+
+Result<std::set<pid_t>> Cgroups::processes_anywhere(const std::string& group) const {
+    std::set<pid_t> found;
+    for (const std::string& path : directories(group)) {
+        PARTD_TRY(collect_processes(path, found));
+    }
+    found.erase(0);
     return found;
 }
 

@@ -1,6 +1,7 @@
 #include "kernel/cgroups.h"
 
 #include "base/text.h"
+#include "kernel/cgroup_tree.h"
 #include "kernel/delegation.h"
 #include "kernel/files.h"
 #include "kernel/mounts.h"
@@ -86,18 +87,6 @@ Result<> inherit_cpuset(const std::string& path) {
         PARTD_TRY(write_kernel_file(path + file, *parent));
     }
     return {};
-}
-
-// Removes the groups that those made below to whom it was delegated.
-void remove_below(const std::string& path) {
-    for (const std::string& name : list_directory(path).value_or(std::vector<std::string>())) {
-        const std::string inner = fmt::format("{}/{}", path, name);
-        struct stat st{};
-        if (lstat(inner.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && get_xattr(inner, kCgroupMark).empty()) {
-            remove_below(inner);
-            rmdir(inner.c_str());
-        }
-    }
 }
 
 }  // namespace
@@ -245,7 +234,9 @@ Result<> Cgroups::remove_unmarked(const std::string& group) const {
     return {};
 }
 
-Result<> Cgroups::remove(const std::string& group) const {
+Result<> Cgroups::remove(const std::string& group, bool inner) const {
+    constexpr std::chrono::seconds kMost{2};
+    const auto deadline = std::chrono::steady_clock::now() + kMost;
     if (systemd_ != nullptr && !owner(group).empty()) {
         PARTD_TRY(systemd_->stop(unit_of(group)));
     }
@@ -258,16 +249,8 @@ Result<> Cgroups::remove(const std::string& group) const {
         if (get_xattr(path, kCgroupMark).empty()) {
             continue;
         }
-        if (!get_xattr(path, kDelegationMark).empty()) {
-            remove_below(path);
-        }
-        // A killed process leaves its group a moment after it is gone for its parent.
-        for (int attempt = 0; rmdir(path.c_str()) != 0 && errno != ENOENT; ++attempt) {
-            if (errno != EBUSY || attempt == 50) {
-                return fail_errno("remove " + path);
-            }
-            usleep(2000);
-        }
+        const bool whole = inner || !get_xattr(path, kDelegationMark).empty();
+        PARTD_TRY(remove_group(path, whole, deadline));
     }
     return {};
 }

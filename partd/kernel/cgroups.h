@@ -64,9 +64,10 @@ public:
     // Makes the controller usable in the group: enables it from the root down (v2), or makes the group in the
     // controller's own hierarchy and moves its processes there as well (v1).
     Result<> enable(const std::string& controller, const std::string& group, const std::string& owner) const;
-    // Removes the group from all hierarchies where it is marked. Absent is success; EBUSY while somebody
-    // lives in it.
-    Result<> remove(const std::string& group) const;
+    // Removes the group from all hierarchies where it is marked; with `inner`, also the groups below it,
+    // whoever made them, as those of one that was delegated in any case. Absent is success; EBUSY, naming
+    // what is in the way, while somebody lives in it.
+    Result<> remove(const std::string& group, bool inner) const;
     // The same for one that was killed in the making: where processes live, and without a mark.
     Result<> remove_unmarked(const std::string& group) const;
 
@@ -80,6 +81,8 @@ public:
     [[nodiscard]] Result<std::vector<MarkedGroup>> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] Result<std::set<pid_t>> processes(const std::string& group) const;
+    // The same in every hierarchy: in one of v1 there may be others than where they live.
+    [[nodiscard]] Result<std::set<pid_t>> processes_anywhere(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own
     // below it where systemd is the writer; an error where that would stop it.
     Result<> join(const std::string& group, const Scope& scope) const;

@@ -2,11 +2,15 @@
 
 #include "base/names.h"
 #include "base/text.h"
+#include "kernel/cgroup_tree.h"
 #include "kernel/files.h"
+#include "kernel/processes.h"
 #include "kinds/cgroup_v1.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <map>
 #include <set>
 
@@ -136,13 +140,25 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
 }
 
+std::string what_is_in_the_way(const Look& look, const std::string& group) {
+    if (look.desired.find(cgroup_key(group)) != nullptr) {
+        return {};
+    }
+    for (const std::string& directory : look.host.cgroups().directories(group)) {
+        if (const auto obstacle = kernel::find_obstacle(directory)) {
+            return obstacle->text(directory);
+        }
+    }
+    return {};
+}
+
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
     const auto take = [&](const kernel::MarkedGroup& seen) {
         const auto& [group, owner, identity, attributes] = seen;
         const bool anew = owner.empty() && cgroups.made_anew(group);
         Resource found{.key = cgroup_key(group),
-                       .spec = Spec(Cgroup{group, owner}),
+                       .spec = Spec(Cgroup{group, owner, what_is_in_the_way(look, group)}),
                        .owner = owner == "partd" ? "" : owner,
                        .half_made = true,
                        .marked = !owner.empty() || anew,
@@ -174,13 +190,33 @@ Result<> observe(Look& look) {
     return {};
 }
 
+// The processes of a partition have ended by now, but those in groups of their own may have made others
+// meanwhile. Whatever groups they made go, too; below a slice they are an administrator's, and stay.
+Result<> remove(const kernel::Host& host, const std::string& group) {
+    const auto& cgroups = host.cgroups();
+    const auto policy = removal_policy(host, group);
+    constexpr int kMostAttempts = 3;
+    constexpr std::chrono::milliseconds kMoment{200};
+    auto removed = cgroups.remove(group, policy.has_value());
+    for (int attempt = 1; attempt < kMostAttempts && !removed; ++attempt) {
+        const auto left = cgroups.processes_anywhere(group);
+        if (policy != OnRemove::Stop || removed.error().code != EBUSY || !left || left->empty()) {
+            break;
+        }
+        cgroups.kill(group);
+        (void)kernel::end_processes(std::array{kernel::Ending{*left, std::chrono::milliseconds(0)}}, kMoment);
+        removed = cgroups.remove(group, true);
+    }
+    return removed;
+}
+
 Result<> apply(Doing& doing, const Change& change, std::size_t) {
     doing.batch.count_write();
     const auto& cgroups = doing.host.cgroups();
     if (change.action == Action::Remove) {
         return change.found.as<Cgroup>().mark.empty() && !cgroups.made_anew(change.key.name)
                    ? cgroups.remove_unmarked(change.key.name)
-                   : cgroups.remove(change.key.name);
+                   : remove(doing.host, change.key.name);
     }
     const Cgroup& wanted = change.wanted.as<Cgroup>();
     if (change.action == Action::Update) {

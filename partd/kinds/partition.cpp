@@ -164,7 +164,7 @@ Result<> observe(Look& look) {
 
 // Everybody in the partition's cgroup or network namespace.
 Result<std::set<pid_t>> residents(Doing& doing, const Partition& partition) {
-    auto found = doing.host.cgroups().processes(partition.group);
+    auto found = doing.host.cgroups().processes_anywhere(partition.group);
     PARTD_TRY(found);
     if (const auto netns = doing.host.netns(partition.name)) {
         const auto all = doing.processes();
@@ -279,6 +279,11 @@ Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type
         kernel::Ending{pids, kernel::inhabitants(type, where->inode()), partition->stop_timeout}};
     const auto left = kernel::end_processes(endings).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
+}
+
+std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::string& group) {
+    const auto partition = decode({}, group, policy_mark(host, group));
+    return partition ? std::optional(partition->on_remove) : std::nullopt;
 }
 
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name) {

@@ -71,6 +71,10 @@ struct Partition {
 
 extern const LiveKind kPartition;
 
+// What is done with those who live in a partition's group, when that goes; nullopt for a group that is no
+// partition's.
+std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::string& group);
+
 // The partition of that name; nullptr when none is declared.
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name);
 // Whether the partition is declared and has a network namespace of its own.

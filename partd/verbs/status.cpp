@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "base/values.h"
+#include "kinds/cgroup.h"
 #include "plan/render.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
@@ -76,6 +77,18 @@ void print_resource(Work& work, const Resource& wanted, const View& view) {
                plan::painted(wanted.source.place(), plan::Color::Grey, color));
 }
 
+// What keeps groups that nobody wants any more from going; of all owners for "".
+std::vector<std::string> obstacles(const View& view, const std::string& owner) {
+    std::vector<std::string> all;
+    for (const Resource& found : view.observed.all()) {
+        if (found.spec.is<Cgroup>() && (owner.empty() || found.owner == owner) &&
+            !found.spec.as<Cgroup>().in_the_way.empty()) {
+            all.push_back(found.spec.as<Cgroup>().in_the_way);
+        }
+    }
+    return all;
+}
+
 void print_whole(Work& work, const Summary& summary, const View& view) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
@@ -88,6 +101,9 @@ void print_whole(Work& work, const Summary& summary, const View& view) {
         if (wanted.owner == summary.name) {
             print_resource(work, wanted, view);
         }
+    }
+    for (const std::string& obstacle : obstacles(view, summary.name)) {
+        work.print("  in the way: {}\n", obstacle);
     }
     if (!view.plan.empty()) {
         work.print("\n{}", plan::render(view.plan, work.request.color));
@@ -128,9 +144,17 @@ Answer status(Engine& engine, const Request& request) {
         std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary)); });
         Value value = request.name.empty() ? Value() : plan::to_value(view->plan);
         value.set("partitions", std::move(partitions));
+        Value in_the_way = Array();
+        for (std::string& obstacle : obstacles(*view, request.name)) {
+            in_the_way.push(std::move(obstacle));
+        }
+        value.set("in_the_way", std::move(in_the_way));
         work.print_json(std::move(value));
     } else if (request.name.empty()) {
         print_line_each(work, all);
+        for (const std::string& obstacle : obstacles(*view, {})) {
+            work.complain("in the way of a removal: " + obstacle);
+        }
     } else {
         print_whole(work, all.front(), *view);
     }
