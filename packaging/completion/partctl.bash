@@ -5,7 +5,7 @@
 _partctl_options='--root --json --color --no-legend --no-daemon --verbose --help --version'
 
 _partctl_verbs='check diff apply confirm rollback history status list show wait events pause resume exec shell kill freeze
-thaw ns doctor metrics schema'
+thaw purge ns doctor metrics schema'
 
 # Runs partctl with these words, below the --root of the command line if it has one.
 _partctl_run() {
@@ -37,6 +37,15 @@ _partctl_generations() {
     while read -r number rest; do
         printf '%s\n' "$number"
     done < <(_partctl_run history --no-daemon)
+}
+
+# Prints the names of the layers, which only root can read without asking anybody.
+_partctl_layers() {
+    local name rest
+    ((EUID == 0)) || return
+    while read -r name rest; do
+        printf '%s\n' "$name"
+    done < <(_partctl_run status --layers)
 }
 
 # Sets verb to the first word that is neither an option nor an option's value, and verb_at to its index.
@@ -101,9 +110,10 @@ _partctl() {
         '') [[ $word == -* ]] || words=$_partctl_verbs ;;
         diff) words+=' --generation' ;;
         apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
-        status) words+=' --check --watch' ;;
+        status) words+=' --check --watch --layers' ;;
         wait) words+=' --timeout' ;;
         resume) words+=' --check' ;;
+        purge) words+=' --yes --check' ;;
         schema) words+=' --man' ;;
     esac
     if [[ $word != -* && $verb == check ]]; then
@@ -117,6 +127,9 @@ _partctl() {
             # The one name that these take.
             diff | apply | show | pause | resume)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
+                ;;
+            purge)
+                [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_layers)
                 ;;
             rollback)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_generations)

@@ -96,6 +96,8 @@ constexpr Option kOptions[] = {
     flag<&Request::legend, true>("legend"),
     flag<&Request::color, false>("color"),
     flag<&Request::check, false>("check"),
+    flag<&Request::layers, false>("layers"),
+    flag<&Request::yes, false>("yes"),
     flag<&Request::keep_going, false>("keep_going"),
     flag<&Request::allow_delete, false>("allow_delete"),
     {"generation", "t",

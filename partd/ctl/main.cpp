@@ -92,6 +92,7 @@ private:
         add_name(status, "A partition");
         status->add_flag("--check", options_.request.check, "Exit 1 when something is not as declared");
         status->add_flag("--watch", options_.watch, "Again whenever something changes");
+        status->add_flag("--layers", options_.request.layers, "What partitions wrote over their roots");
         add("list", "What the files declare; needs no rights");
         add_name(add("show", "Every attribute of a partition or slice, as wanted and as found"),
                  "A partition or slice")
@@ -137,6 +138,10 @@ private:
         add_name(add("freeze", "Stop all processes of a partition where they are"), "A partition")
             ->required();
         add_name(add("thaw", "Let them go on"), "A partition")->required();
+        CLI::App* purge = add("purge", "Delete the layer that a partition left behind", run_purge);
+        add_name(purge, "The partition's name")->required();
+        purge->add_flag("--yes", options_.request.yes, "Do not ask");
+        purge->add_flag("--check", options_.request.check, "Only show")->excludes("--yes");
     }
 
     void add_entering() {
@@ -194,6 +199,7 @@ int run(int count, char** arguments) {
     // What partd makes is for all to read, whoever starts it.
     options.umask = kernel::set_file_mode_mask(022);
     start_log("partctl", options.verbose);
+    options.at_terminal = isatty(STDIN_FILENO) != 0;
     options.request.color = wants_color(line.color());
     return line.run();
 }

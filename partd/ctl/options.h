@@ -23,6 +23,7 @@ struct Options {
     std::string extra;                              // apply -f
     std::optional<std::chrono::milliseconds> wait;  // apply --wait, wait --timeout
     bool watch = false;                             // status --watch
+    bool at_terminal = false;                       // somebody is there to be asked
     bool manual = false;                            // schema --man
     std::vector<std::string> command;               // exec
     char** arguments = nullptr;                     // all of them, to start again with
@@ -37,6 +38,7 @@ int run_shell(const Options& options);
 int run_schema(const Options& options);
 int run_events(const Options& options);
 int run_wait(const Options& options);
+int run_purge(const Options& options);
 // Any other: in the daemon when one can be reached, else in this process.
 int run_verb(const Options& options, const Verb& verb);
 

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <iostream>
+#include <string>
 #include <thread>
 
 #include <fmt/format.h>
@@ -170,7 +172,68 @@ int watch(Caller& caller, const Options& options) {
 
 }  // namespace
 
-int run_verb(const Options& options, const Verb& verb) {
+namespace {
+
+// Whoever may look at the disk does so here: it can take long, and partd has others to serve.
+Options in_own_process(Options options) {
+    options.own_process = options.own_process || kernel::may_manage();
+    return options;
+}
+
+// False when it is not meant.
+bool is_meant(Caller& caller, const Request& request, int& code) {
+    Request question = request;
+    question.check = true;
+    question.json = false;
+    const Answer answer = caller.ask(verb("purge"), question);
+    fmt::print(stderr, "{}{}", answer.out, answer.err);
+    if (answer.code != kDone) {
+        code = answer.code;
+        return false;
+    }
+    fmt::print(stderr, "It cannot be brought back. Delete it? [y/N] ");
+    std::string reply;
+    std::getline(std::cin, reply);
+    if (reply == "y" || reply == "Y" || reply == "yes") {
+        return true;
+    }
+    complain("nothing was deleted");
+    code = kRefused;
+    return false;
+}
+
+}  // namespace
+
+int run_purge(const Options& options) {
+    const Options own = in_own_process(options);
+    Request request = options.request;
+    request.origin = "partctl purge";
+    if (!request.yes && !request.check && !options.at_terminal) {
+        complain("purge asks before it deletes, and here is no terminal to ask at: --yes is needed");
+        return kUsage;
+    }
+    int code = kDone;
+    Caller caller(own);
+    if (!caller.open(verb("purge"), code)) {
+        return code;
+    }
+    if (!request.yes && !request.check) {
+        if (!is_meant(caller, request, code)) {
+            return code;
+        }
+        request.yes = true;
+    }
+    Answer answer = caller.ask(verb("purge"), request);
+    while (answer.code == kNotConverged) {  // partd does a little at a time
+        Answer next = caller.ask(verb("purge"), request);
+        next.out = answer.out + next.out;
+        answer = std::move(next);
+    }
+    return tell(answer);
+}
+
+int run_verb(const Options& given, const Verb& verb) {
+    const Options options = given.request.layers ? in_own_process(given) : given;
     Request request = options.request;
     read_files(options, request);
     if (!options.extra.empty()) {

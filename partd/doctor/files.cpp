@@ -1,12 +1,16 @@
 // The configuration, the directories of names, and what is written down in /etc.
 #include "kernel/files.h"
 
+#include "base/text.h"
 #include "doctor/checks.h"
+#include "kernel/layers.h"
 #include "kernel/mounts.h"
 #include "kinds/isolation/membership.h"
+#include "kinds/isolation/rootfs.h"
 #include "kinds/isolation/user.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -124,8 +128,62 @@ Findings subordinate_ids(const Patient& patient) {
     return found;
 }
 
+Findings overlooked(const Patient& patient) {
+    Findings found;
+    for (const std::string& path : patient.desired.overlooked) {
+        found.push_back(
+            {.severity = Severity::Note,
+             .what = printable(path) + " is not read: its name does not end in .toml",
+             .why = "what it declares is not made, and what it declared under another name is removed",
+             .mend = fmt::format("mv -n {0} {1}.toml, or move it to another directory", printable(path),
+                                 printable(path.substr(0, path.find('.', path.rfind('/')))))});
+    }
+    return found;
+}
+
+// Layers that nobody uses take room; nobody deletes them but their user.
+Findings layers(const Patient& patient) {
+    constexpr std::chrono::milliseconds kPatience{100};
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const kernel::Layers all(patient.host.paths().layers());
+    const auto names = all.list();
+    if (!names) {
+        return {{.severity = Severity::Warning,
+                 .what = names.error().message,
+                 .why = "partitions with an overlay keep what they write there",
+                 .mend = "look at " + patient.host.paths().layers()}};
+    }
+    Findings found;
+    for (const std::string& name : names->layers) {
+        if (patient.desired.compiled.desired.find(layer_key(name)) == nullptr &&
+            patient.host.group_of(name).empty()) {
+            found.push_back(
+                {.severity = Severity::Note,
+                 .what = fmt::format("the layer {} is kept, and no partition uses it: {}", all.path_of(name),
+                                     size_text(all.size(name, deadline))),
+                 .why = "what a partition wrote over its root is taken up again when it comes back",
+                 .mend = "when nobody wants it any more: partctl purge " + name});
+        }
+    }
+    for (const std::string& name : names->leftover) {
+        found.push_back({.severity = Severity::Warning,
+                         .what = fmt::format("a purge of the layer {} was interrupted", name),
+                         .why = "the rest of it takes room, and nothing uses it",
+                         .mend = "partctl purge --yes " + name});
+    }
+    for (const auto& foreign : names->foreign) {
+        found.push_back({.severity = Severity::Note,
+                         .what = foreign.why,
+                         .why = "a partition of that name cannot have a layer",
+                         .mend = "move it to another directory"});
+    }
+    return found;
+}
+
 constexpr Check kFileChecks[] = {
     {"the configuration is well", configuration},
+    {"no file is overlooked for its name", overlooked},
+    {"every layer is in use", layers},
     {"/run/netns and /run/partd/ns can be believed", names},
     {"partd sees the mounts of the host", daemon_mounts},
     {"/etc/subuid and /etc/subgid have numbers enough", subordinate_ids},

@@ -160,8 +160,9 @@ Findings modules(const Patient& patient) {
     if (!patient.through_host.empty()) {
         wanted.merge(std::set<std::string>{"nf_conntrack", "nf_nat", "nft_chain_nat", "nft_ct"});
     }
-    if (std::ranges::any_of(patient.declared().all<Rootfs>(),
-                            [](const DeclaredObject* root) { return root->spec.as<Rootfs>().overlay; })) {
+    if (std::ranges::any_of(patient.declared().all<Rootfs>(), [](const DeclaredObject* root) {
+            return root->spec.as<Rootfs>().overlay != Overlay::None;
+        })) {
         wanted.insert("overlay");
     }
     const bool closed = sysctl("kernel/modules_disabled").value_or("0") == "1";

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -112,6 +113,9 @@ public:
         for (const std::string& name : *names) {
             if (is_config_name(name)) {
                 take_file(directory->get(), path + "/" + name, name);
+            } else if (is_near_config_name(name) && fstatat(directory->get(), name.c_str(), &st, 0) == 0 &&
+                       S_ISREG(st.st_mode)) {
+                result_.overlooked.insert(path + "/" + name);
             }
         }
     }
@@ -193,7 +197,39 @@ private:
     std::map<std::string, std::optional<TextFile>> files_;
 };
 
+// Whether one letter more, less or other, or two that changed places, make `word` of `other`.
+bool is_one_slip_away(std::string_view word, std::string_view other) {
+    const std::size_t shorter = std::min(word.size(), other.size());
+    if (std::max(word.size(), other.size()) > shorter + 1) {
+        return false;
+    }
+    const auto differ = std::ranges::mismatch(word, other);
+    const std::string_view left(differ.in1, word.end());
+    const std::string_view right(differ.in2, other.end());
+    if (left.size() != right.size()) {
+        return left.size() > right.size() ? left.substr(1) == right : right.substr(1) == left;
+    }
+    const bool swapped =
+        left.size() > 1 && left[0] == right[1] && left[1] == right[0] && left.substr(2) == right.substr(2);
+    return left.empty() || left.substr(1) == right.substr(1) || swapped;
+}
+
 }  // namespace
+
+bool is_near_config_name(std::string_view name) {
+    static constexpr std::array<std::string_view, 3> kOthers = {"conf", "cfg", "ini"};
+    if (name.starts_with('.') || name.starts_with('#') || name.ends_with('~') || is_config_name(name)) {
+        return false;
+    }
+    std::string lower(name);
+    std::ranges::transform(lower, lower.begin(), [](char byte) {
+        return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+    });
+    const std::size_t dot = lower.rfind('.');
+    const std::string_view suffix = dot == std::string::npos ? "" : std::string_view(lower).substr(dot + 1);
+    return lower.contains(".toml") || is_one_slip_away(suffix, "toml") ||
+           std::ranges::find(kOthers, suffix) != kOthers.end();
+}
 
 ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
                                     ConfigMemory* memory) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace partd::kernel {
@@ -19,9 +20,14 @@ struct ConfigFiles {
     std::set<std::string> bad;    // paths of those that are refused
     std::set<std::string>
         missing;  // directories that are not there or cannot be read: not the same as empty ones
-    std::set<std::string> unread;  // files that somebody has open to write: they may be half a file
+    std::set<std::string> unread;      // files that somebody has open to write: they may be half a file
+    std::set<std::string> overlooked;  // files that are not read, with a name that was meant to be, maybe
     Diagnostics problems;
 };
+
+// Whether a file that is not read has a name close to `*.toml`: "web.tmol", "web.conf", "web.toml.bak".
+// Hidden files and what editors leave (`#web.toml#`, `web.toml~`) are not meant.
+bool is_near_config_name(std::string_view name);
 
 // Files as they were read, by path, with what told that they had come to rest: one that is still the same is
 // not read again.

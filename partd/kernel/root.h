@@ -23,9 +23,12 @@ struct RootPlan {
     bool read_only = false;
     std::string layer =
         {};  // where its own files are kept over a root that stays as it is: upper/ and work/; "": none
+    bool temporary = false;  // they are kept in memory instead, as long as the mount namespace
     std::vector<ExtraMount> mounts = {};
     std::string etc = {};   // "/etc/netns/NAME": its files stand over those of /etc
     std::string pins = {};  // the directory of pins, which is nothing for a partition to see
+
+    [[nodiscard]] bool layered() const { return temporary || !layer.empty(); }
 };
 
 // The namespaces that it has of its own, as far as its file systems show them.

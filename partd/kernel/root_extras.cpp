@@ -17,7 +17,7 @@ namespace {
 // Images often have a link there, to a place that only a running system fills. What is written to a layer
 // leaves the image as it is.
 Result<Fd> in_place_of_link(const RootPlace& place, const std::string& name) {
-    if (place.plan().layer.empty()) {
+    if (!place.plan().layered()) {
         return fail(
             ELOOP, fmt::format("/etc/{} in {} is a symbolic link: replace it by a file, or set overlay", name,
                                place.plan().path));

@@ -1,4 +1,5 @@
 #include "kernel/files.h"
+#include "kernel/layer_ids.h"
 #include "kernel/root_place.h"
 
 #include <fcntl.h>
@@ -40,7 +41,7 @@ public:
 
     Result<Fd> run() {
         PARTD_TRY(make_stage());
-        return plan_.layer.empty() ? plain_root() : layered_root();
+        return plan_.layered() ? layered_root() : plain_root();
     }
 
 private:
@@ -116,22 +117,10 @@ private:
         PARTD_TRY(directory);
         auto lower = tree_of(*directory, false);
         PARTD_TRY(lower);
-        auto layer = open_plain(plan_.layer);
+        auto layer = plan_.temporary ? temporary_layer() : kept_layer();
         PARTD_TRY(layer);
-        // What the root itself looks like comes from the upper one.
-        auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
-        PARTD_TRY(upper);
-        auto work = open_below(layer->get(), "work", O_RDONLY | O_DIRECTORY);
-        PARTD_TRY(work);
-        if (fchown(upper->get(), lower_.st_uid, lower_.st_gid) != 0 ||
-            fchmod(upper->get(), lower_.st_mode & 07777U) != 0 ||
-            fchown(work->get(), lower_.st_uid, lower_.st_gid) != 0) {
-            return fail_errno("prepare " + plan_.layer);
-        }
-        auto own = tree_of(*layer, false);
-        PARTD_TRY(own);
         PARTD_TRY(put_on_stage(*lower, "lower"));
-        PARTD_TRY(put_on_stage(*own, "layer"));
+        PARTD_TRY(put_on_stage(*layer, "layer"));
         // Names without a comma or colon, whatever the real ones are.
         if (fchdir(stage_.get()) != 0) {
             return fail_errno("go to the stage");
@@ -141,16 +130,55 @@ private:
         return put_on_stage(*merged, "root");
     }
 
+    Result<Fd> kept_layer() {
+        auto layer = open_plain(plan_.layer);
+        PARTD_TRY(layer);
+        // What the root itself looks like comes from the upper one.
+        auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
+        PARTD_TRY(upper);
+        auto work = open_below(layer->get(), "work", O_RDONLY | O_DIRECTORY);
+        PARTD_TRY(work);
+        auto prepared = prepare_layer(upper->get(), work->get(), lower_, shifted_, view_.maps);
+        if (!prepared) {
+            return std::unexpected(std::move(prepared).error().wrap(plan_.layer));
+        }
+        return tree_of(*layer, false);
+    }
+
+    // In memory, and gone with the mount. Its files' owners are stored as the host's numbers.
+    Result<Fd> temporary_layer() {
+        auto layer = new_mount("tmpfs", MountOptions{{"mode", "0700"}}, MOUNT_ATTR_NODEV);
+        PARTD_TRY(layer);
+        const uid_t uid = shifted_ ? outside_id(view_.maps.uids, 0).value_or(0) : lower_.st_uid;
+        const gid_t gid = shifted_ ? outside_id(view_.maps.gids, 0).value_or(0) : lower_.st_gid;
+        for (const char* name : {"upper", "work"}) {
+            if (mkdirat(layer->get(), name, 0755) != 0 ||
+                fchownat(layer->get(), name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+                return fail_errno("make the temporary layer");
+            }
+        }
+        if (fchmodat(layer->get(), "upper", lower_.st_mode & 07777U, 0) != 0 ||
+            (shifted_ && fchownat(layer->get(), "", uid, gid, AT_EMPTY_PATH) != 0)) {
+            return fail_errno("make the temporary layer");
+        }
+        return layer;
+    }
+
     Result<Fd> mount_overlay() {
         std::optional<AsPartitionRoot> owner;
         if (shifted_) {
             owner.emplace(view_.maps);
             PARTD_TRY(regain_file_rights());
         }
-        return new_mount(
-            "overlay",
-            MountOptions{{"lowerdir", "lower"}, {"upperdir", "layer/upper"}, {"workdir", "layer/work"}},
-            MOUNT_ATTR_NODEV);
+        return new_mount("overlay",
+                         MountOptions{{"lowerdir", "lower"},
+                                      {"upperdir", "layer/upper"},
+                                      {"workdir", "layer/work"},
+                                      // Whatever the module's defaults: what is written is whole in itself,
+                                      // and stays good when the tree below becomes another one.
+                                      {"index", "off"},
+                                      {"metacopy", "off"}},
+                         MOUNT_ATTR_NODEV);
     }
 
     const RootPlan& plan_;

@@ -97,6 +97,7 @@ void read_files(const kernel::Paths& paths, const std::vector<TextFile>& accepte
     auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize, options.memory);
     desired.written = hash_of(found.files);
     desired.files = std::move(found.files);
+    desired.overlooked = std::move(found.overlooked);
     add_problems(found.problems, desired);
     keep_missing(found.missing, accepted, desired);
     for (const std::string& path : found.unread) {

@@ -24,12 +24,13 @@ struct DesiredOptions {
 // was last good.
 struct Desired {
     config::Compiled compiled;
-    std::vector<TextFile> files;     // those that it was made from
-    std::uint64_t written = 0;       // a hash of the files as they stand in the directories
-    bool rolled_back = false;        // they say nothing until they change
-    std::vector<Problem> problems;   // everything that is wrong
-    std::set<std::string> stale;     // files that are taken as they were when last good
-    std::vector<std::string> notes;  // what a reader should know
+    std::vector<TextFile> files;            // those that it was made from
+    std::uint64_t written = 0;              // a hash of the files as they stand in the directories
+    bool rolled_back = false;               // they say nothing until they change
+    std::vector<Problem> problems;          // everything that is wrong
+    std::set<std::string> stale;            // files that are taken as they were when last good
+    std::vector<std::string> notes;         // what a reader should know
+    std::set<std::string> overlooked = {};  // files that are not read, whose names are close to "*.toml"
     [[nodiscard]] bool good() const { return problems.empty(); }
 };
 

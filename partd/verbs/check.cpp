@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "verbs/work.h"
 
 namespace partd::verbs {
@@ -11,6 +12,9 @@ Answer check(const kernel::Paths& paths, const Request& request) {
     }
     desired->problems.insert(desired->problems.begin(), request.unreadable.begin(), request.unreadable.end());
     work.complain(desired->problems);
+    for (const std::string& path : desired->overlooked) {
+        work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));
+    }
     if (request.json) {
         Value problems = Array();
         for (const Problem& problem : desired->problems) {
@@ -21,8 +25,13 @@ Answer check(const kernel::Paths& paths, const Request& request) {
             entry.set("message", problem.message);
             problems.push(std::move(entry));
         }
+        Value overlooked = Array();
+        for (const std::string& path : desired->overlooked) {
+            overlooked.push(path);
+        }
         Value all;
         all.set("problems", std::move(problems));
+        all.set("overlooked", std::move(overlooked));
         work.print_json(std::move(all));
     } else if (desired->good()) {
         const std::size_t files = desired->files.size();

@@ -2,6 +2,7 @@
 #include "base/values.h"
 #include "kinds/cgroup.h"
 #include "plan/render.h"
+#include "verbs/layers.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
 #include "verbs/work.h"
@@ -113,6 +114,9 @@ void print_whole(Work& work, const Summary& summary, const View& view) {
 }  // namespace
 
 Answer status(Engine& engine, const Request& request) {
+    if (request.layers) {
+        return list_layers(engine, request);
+    }
     Work work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);

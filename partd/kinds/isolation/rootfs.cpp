@@ -1,13 +1,15 @@
 #include "kinds/isolation/rootfs.h"
 
 #include "base/text.h"
-#include "kernel/files.h"
+#include "kernel/layers.h"
 #include "kinds/cgroup.h"
 #include "kinds/dns.h"
 #include "kinds/isolation/membership.h"
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -41,10 +43,14 @@ constexpr Field kRootfsFields[] = {
                          {.role = Role::Declared, .required = true}),
     field<&Rootfs::read_only>("read_only", "nothing can be written to it",
                               {.role = Role::Declared, .fallback = "false"}),
-    field<&Rootfs::overlay>("overlay",
-                            "what is written goes to a layer in /var/lib/partd/layers, which goes with the "
-                            "partition; the directory stays as it is. Other mounts below it are not seen",
-                            {.role = Role::Declared, .fallback = "false"}),
+    field<&Rootfs::overlay>(
+        "overlay",
+        "true: what is written goes to a layer, /var/lib/partd/layers/NAME, and the "
+        "directory stays as it is. The layer is data: it outlives the partition, is taken "
+        "up again when one of that name comes back, and goes by partctl purge alone. "
+        "\"temporary\": it goes to memory, and is gone with PID 1 or the mount namespace. "
+        "Other mounts below the directory are not seen",
+        {.role = Role::Declared, .fallback = "false"}),
     field<&Rootfs::mounts>("mounts",
                            "further mounts, each with source, target, type, options and read_only; /proc, "
                            "/sys, /dev and /tmp are always there",
@@ -53,7 +59,7 @@ constexpr Field kRootfsFields[] = {
 
 constexpr Field kLayerFields[] = {
     field<&Layer::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
-    field<&Layer::kept>("kept", "it stays when the partition goes", {.live = true}),
+    field<&Layer::whole>("whole", "upper/ and work/ are there", {.live = true}),
 };
 
 constexpr Declaration kLanguage[] = {declaration<Rootfs>("partition.*.rootfs")};
@@ -107,104 +113,80 @@ void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry,
     }
 }
 
-// It is there after a reboot, when nothing else tells what on_remove was.
-constexpr char kKeep[] = "trusted.partd.on_remove";
-
-bool is_kept(const Declared& declared, const std::string& partition) {
-    const DeclaredObject* object = find_partition(declared, partition);
-    return object != nullptr && object->spec.as<Partition>().on_remove == OnRemove::Keep;
-}
-
 void expand(const Declared& declared, State& desired, Diagnostics&) {
     for (const DeclaredObject* object : declared.all<Rootfs>()) {
-        if (object->spec.as<Rootfs>().overlay) {
+        if (object->spec.as<Rootfs>().overlay == Overlay::Kept) {
             desired.add({.key = layer_key(object->owner),
-                         .spec = Spec(Layer{object->owner, is_kept(declared, object->owner)}),
+                         .spec = Spec(Layer{.partition = object->owner}),
                          .owner = object->owner,
                          .source = object->source});
         }
     }
 }
 
-std::string path_of(const kernel::Host& host, const std::string& partition) {
-    return host.paths().layers() + "/" + partition;
+kernel::Layers layers_of(const kernel::Host& host) {
+    return kernel::Layers(host.paths().layers());
 }
 
-// What is being made or removed has another name, so that what a killed run left is never taken for a layer.
-std::string remains_of(const kernel::Host& host, const std::string& partition) {
-    return host.paths().layers() + "/.gone-" + partition;
-}
-
-// A layer outlives a reboot, and is its user's work: it goes with its partition, never because a file is
-// missing when the host comes up again.
-Result<> observe(Look& look) {
+std::map<std::string, Key> groups_of_partitions(const Look& look) {
     std::map<std::string, Key> groups;
     for (const Resource& found : look.observed.all()) {
         if (found.key.kind == &kCgroup.kind && found.standing == Standing::Ours && !found.owner.empty()) {
             groups.emplace(found.owner, found.key);
         }
     }
-    std::set<std::string> names;
-    look.for_wanted(kLayer.kind, [&](const Resource& wanted) { names.insert(wanted.key.name); });
-    for (const auto& [owner, group] : groups) {
-        names.insert(owner);
+    return groups;
+}
+
+// Those that are wanted and those that a partition on this host writes to. All others are nobody's business
+// but their user's.
+Result<> observe(Look& look) {
+    constexpr std::chrono::milliseconds kPatience{50};  // for the sizes of all of them
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const kernel::Layers layers = layers_of(look.host);
+    const auto groups = groups_of_partitions(look);
+    auto names = look.names_of(kLayer.kind);
+    if (look.ledger.lost) {
+        std::ranges::transform(groups, std::inserter(names, names.end()),
+                               [](const auto& group) { return group.first; });
     }
-    // One that was being made when its cgroup was not there yet; after a reboot the ledger knows none.
-    look.for_known(kLayer.kind, [&](const std::string& name, const LedgerEntry&) { names.insert(name); });
     for (const std::string& name : names) {
-        const bool wanted = look.desired.find(layer_key(name)) != nullptr;
-        if (!kernel::exists(path_of(look.host, name)) &&
-            (wanted || !kernel::exists(remains_of(look.host, name)))) {
+        const Resource* wanted = look.desired.find(layer_key(name));
+        const auto entry = layers.look(name);
+        if (!entry) {
+            look.add_unreadable(layer_key(name), Spec(Layer{.partition = name}), name, entry.error());
             continue;
         }
-        const bool kept = !kernel::get_xattr(path_of(look.host, name), kKeep).empty();
-        if (kept && !wanted && !groups.contains(name)) {
-            continue;  // its partition is gone
+        using State = kernel::Layers::State;
+        if (entry->state == State::Foreign) {
+            if (wanted != nullptr) {
+                look.add_foreign(*wanted, entry->why);
+            }
+            continue;
         }
-        Resource found{.key = layer_key(name),
-                       .spec = Spec(Layer{name, kept}),
-                       .owner = name,
-                       .kept = kept,
-                       .marked = true};
+        if (entry->state == State::Absent && (wanted != nullptr || !layers.begun(name))) {
+            continue;
+        }
+        Layer layer{.partition = name, .whole = entry->state == State::Whole};
+        if (wanted == nullptr && entry->state != State::Absent) {
+            layer.stays = "kept on disk: " + size_text(layers.size(name, deadline));
+        }
+        Resource found{.key = layer_key(name), .spec = Spec(std::move(layer)), .owner = name, .marked = true};
         if (const auto group = groups.find(name); group != groups.end()) {
-            found.needs.push_back(group->second);  // as long as that is there, the layer is not forgotten
+            found.needs.push_back(group->second);  // as long as that is there, it is known who has the layer
         }
         look.observed.add(std::move(found));
     }
     return {};
 }
 
-Result<> remove_layer(kernel::Host& host, const std::string& partition) {
-    const std::string remains = remains_of(host, partition);
-    PARTD_TRY(kernel::remove_tree(remains));
-    PARTD_TRY(kernel::rename_path(path_of(host, partition), remains));
-    PARTD_TRY(kernel::remove_tree(remains));
-    kernel::remove_empty_directory(host.paths().layers());
-    kernel::remove_empty_directory(host.paths().library());
-    return {};
-}
-
 Result<> apply(Doing& doing, const Change& change, std::size_t) {
-    const std::string path = path_of(doing.host, change.key.name);
     doing.batch.count_write();
     if (change.action == Action::Remove) {
-        return remove_layer(doing.host, change.key.name);
+        layers_of(doing.host).let_go(change.key.name);
+        return {};
     }
-    // Nobody but root comes near: a partition's root may leave programs with its rights there.
-    PARTD_TRY(kernel::make_directories(doing.host.paths().library(), 0711));
-    PARTD_TRY(kernel::make_directories(doing.host.paths().layers(), 0700));
-    if (!kernel::exists(path)) {
-        const std::string draft = remains_of(doing.host, change.key.name);
-        PARTD_TRY(kernel::remove_tree(draft));
-        PARTD_TRY(kernel::make_directories(draft + "/work", 0700));
-        PARTD_TRY(kernel::make_directories(draft + "/upper", 0755));
-        PARTD_TRY(kernel::rename_path(draft, path));
-    }
-    if (change.wanted.as<Layer>().kept) {
-        return kernel::set_xattr(path, kKeep, "keep");
-    }
-    kernel::remove_xattr(path, kKeep);
-    return {};
+    return layers_of(doing.host).make(change.key.name);
 }
 
 }  // namespace
@@ -230,7 +212,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
                                        "out and name the namespace \"mnt\"",
                                        object->owner));
         }
-        if (rootfs.read_only && rootfs.overlay) {
+        if (rootfs.read_only && rootfs.overlay != Overlay::None) {
             problems.error(object->place("overlay"),
                            fmt::format("partition {}: overlay is for writing, and read_only "
                                        "forbids it: leave one out",
@@ -243,6 +225,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
 }
 
 namespace {
+constexpr std::string_view kTemporary = "temporary";
 constexpr char kHostTree[] = "the host's tree";
 }  // namespace
 
@@ -271,13 +254,53 @@ kernel::RootPlan root_plan(kernel::Host& host, const std::string& partition, con
     }
     plan.path = wanted.rootfs->path;
     plan.read_only = wanted.rootfs->read_only;
-    plan.layer = wanted.rootfs->overlay ? path_of(host, partition) : "";
+    plan.layer = wanted.rootfs->overlay == Overlay::Kept ? layers_of(host).path_of(partition) : "";
+    plan.temporary = wanted.rootfs->overlay == Overlay::Temporary;
     for (const auto& entry : wanted.rootfs->mounts) {
         const MountEntry& mount = entry.value;
         plan.mounts.push_back(
             {mount.source.value_or(""), mount.target, mount.type, mount.options, mount.read_only});
     }
     return plan;
+}
+
+bool Codec<Overlay>::read(const Value& value, Overlay& out, Diagnostics& problems) {
+    const bool* kept = value.get_if<bool>();
+    const auto* word = value.get_if<std::string>();
+    if (kept == nullptr && (word == nullptr || *word != kTemporary)) {
+        report_unexpected(value, "true, false or \"temporary\"", problems);
+        return false;
+    }
+    out = kept == nullptr ? Overlay::Temporary : *kept ? Overlay::Kept : Overlay::None;
+    return true;
+}
+
+std::string Codec<Overlay>::text(const Overlay& value) {
+    return value == Overlay::Temporary ? std::string(kTemporary) : value == Overlay::Kept ? "true" : "false";
+}
+
+Value Codec<Overlay>::json(const Overlay& value) {
+    return value == Overlay::Temporary ? Value(std::string(kTemporary)) : Value(value == Overlay::Kept);
+}
+
+Value Codec<Overlay>::schema() {
+    Value words = Array();
+    words.push(true);
+    words.push(false);
+    words.push(std::string(kTemporary));
+    Value schema;
+    schema.set("enum", std::move(words));
+    return schema;
+}
+
+std::string size_text(const kernel::LayerSize& size) {
+    const auto bytes = static_cast<double>(size.bytes);
+    constexpr double kMega = 1 << 20;
+    const std::string amount = bytes < kMega          ? fmt::format("{:.0f} kB", bytes / 1024)
+                               : bytes < 1024 * kMega ? fmt::format("{:.1f} MB", bytes / kMega)
+                                                      : fmt::format("{:.1f} GB", bytes / kMega / 1024);
+    return fmt::format("{}{} in {} file{}", size.complete ? "" : "more than ", amount, size.files,
+                       size.files == 1 ? "" : "s");
 }
 
 Key layer_key(const std::string& partition) {
@@ -294,8 +317,8 @@ constinit const LiveKind kLayer = {
              .table = &Layer::table,
              .language = kLanguage,
              .expand = expand,
-             .apart = true,
-             .counts = true},
+             .summary = [](const Spec& spec) { return spec.as<Layer>().stays; },
+             .apart = true},
     .observe = observe,
     .apply = apply,
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernel/layers.h"
 #include "kernel/root.h"
 #include "kinds/kinds.h"
 
@@ -29,24 +30,42 @@ struct MountEntry {
     static const Table table;
 };
 
+// Where it goes that a partition writes over a root that stays as it is.
+enum class Overlay : std::uint8_t {
+    None,       // it writes to the root itself
+    Kept,       // to a layer on disk, its user's data
+    Temporary,  // to memory, gone with the mounts
+};
+template <>
+struct Codec<Overlay> {
+    static bool read(const Value& value, Overlay& out, Diagnostics& problems);
+    static std::string text(const Overlay& value);
+    static Value json(const Overlay& value);
+    static Value schema();
+};
+
 // [partition.NAME.rootfs]
 struct Rootfs {
     AbsolutePath path = {};
     bool read_only = false;
-    bool overlay = false;
+    Overlay overlay = Overlay::None;
     std::vector<Sourced<MountEntry>> mounts = {};
     bool operator==(const Rootfs&) const = default;
     static const Table table;
 };
 
-// A partition's own files over a root that stays as it is, in /var/lib/partd/layers.
+// A partition's own files over a root that stays as it is, in /var/lib/partd/layers (kernel/layers.h). Its
+// removal from a plan lets go of it: what was written stays on disk.
 struct Layer {
     std::string partition = {};
-    bool kept = false;
+    bool whole = true;
+    std::string stays = {};  // of one that nobody wants any more: what is kept, in words
     bool operator==(const Layer&) const = default;
     static const Table table;
 };
 extern const LiveKind kLayer;
+// "192.0 MB in 1204 files".
+std::string size_text(const kernel::LayerSize& size);
 Key layer_key(const std::string& partition);
 
 // What a partition's mount namespace is to show.

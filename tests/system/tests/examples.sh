@@ -30,5 +30,9 @@ for file in "$EXAMPLES"/*.toml; do
     partctl status
     rm "/etc/partd/$name.toml"
     check "partctl apply removes it" partctl apply --allow-delete --no-legend
+    # what a machine wrote stays until it is purged
+    partctl status --layers --json | jq -r '.layers[].name' | while read -r layer; do
+        check "partctl purge $layer" partctl purge --yes "$layer"
+    done
     eventually "nothing is left of $name" 10 nothing_left
 done

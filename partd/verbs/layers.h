@@ -1,0 +1,10 @@
+#pragma once
+
+#include "verbs/verbs.h"
+
+namespace partd::verbs {
+
+// status --layers: what partitions wrote over their roots, also those that are gone.
+Answer list_layers(Engine& engine, const Request& request);
+
+}  // namespace partd::verbs

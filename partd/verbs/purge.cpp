@@ -1,0 +1,168 @@
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/layers.h"
+#include "kinds/isolation/rootfs.h"
+#include "verbs/summary.h"
+#include "verbs/work.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace partd::verbs {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using kernel::Layers;
+
+constexpr std::chrono::minutes kMostForSize{1};
+
+// The daemon does others' work too: it deletes a little, and is asked again.
+Clock::time_point deadline(Engine& engine) {
+    constexpr std::chrono::milliseconds kSlice{50};
+    return engine.host().patience() ? Clock::now() + kSlice : Clock::time_point::max();
+}
+
+std::optional<std::string> declared_at(const Desired& desired, const std::string& name) {
+    const Resource* layer = desired.compiled.desired.find(layer_key(name));
+    return layer == nullptr ? std::nullopt : std::optional(layer->source.place());
+}
+
+// Why the layer has to stay; "" when nothing speaks against deleting it. What cannot be known speaks against
+// it.
+Result<std::string> objection(Engine& engine, const std::string& name) {
+    for (const bool as_written : {false, true}) {
+        const auto desired = load_desired(engine.paths(), {.keep_going = true, .as_written = as_written});
+        PARTD_TRY(desired);
+        if (const auto place = declared_at(*desired, name)) {
+            return fmt::format(
+                "{} is declared with this layer in {}: take it out there, or set overlay = "
+                "false, and apply; then purge it",
+                name, *place);
+        }
+        if (!desired->rolled_back && (!desired->good() || !desired->notes.empty())) {
+            return fmt::format("not all files can be read, and one of them may declare {}: see partctl check",
+                               name);
+        }
+    }
+    // Its partition may not be declared any more and still be there (on_remove, pause, a failed apply).
+    const bool known = engine.ledger().find({kLayer.kind.name, name}) != nullptr;
+    const bool unclear = engine.ledger().lost && !engine.host().group_of(name).empty();
+    return known || unclear ? fmt::format("{} still uses this layer: apply first, so that it is gone", name)
+                            : std::string();
+}
+
+// A layer that is there and may be deleted; what is to be said about any other was said.
+bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+    const auto entry = layers.look(name);
+    const auto against =
+        entry && (entry->state == Layers::State::Whole || entry->state == Layers::State::Incomplete)
+            ? objection(engine, name)
+            : Result<std::string>();
+    if (!entry || !against) {
+        (void)work.failed(entry ? against.error() : entry.error());
+        return false;
+    }
+    if (entry->state == Layers::State::Absent) {
+        work.complain(fmt::format("there is no layer \"{}\": see partctl status --layers", name));
+        work.answer.code = kUsage;
+        return false;
+    }
+    const std::string& why = entry->state == Layers::State::Foreign ? entry->why : *against;
+    if (!why.empty()) {
+        work.complain(why);
+        work.answer.code = kRefused;
+        return false;
+    }
+    return true;
+}
+
+void print_size(Work& work, const std::string& name, const kernel::LayerSize& size, const char* what) {
+    if (work.request.json) {
+        Value value;
+        value.set("name", name);
+        value.set("state", what);
+        value.set("bytes", size.bytes);
+        value.set("files", size.files);
+        value.set("complete", size.complete);
+        work.print_json(std::move(value));
+        return;
+    }
+    work.print("layer {}: {}{}: {}\n", name, size_text(size),
+               size.written == 0
+                   ? ""
+                   : fmt::format(", last written {}",
+                                 time_text(std::chrono::system_clock::from_time_t(size.written))),
+               what);
+}
+
+Answer remove_aside(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+    const auto gone = layers.remove_aside(name, deadline(engine));
+    if (!gone) {
+        return work.failed(gone.error());
+    }
+    if (!*gone) {
+        work.complain(fmt::format("layer {}: not all of it is deleted yet: purge it once more", name));
+        return work.done(kNotConverged);
+    }
+    return work.done();
+}
+
+}  // namespace
+
+// With `check` it says what is there; with `yes` it deletes it.
+Answer purge(Engine& engine, const Request& request) {
+    Work work(engine.paths(), request);
+    const auto name = Name::parse(request.name);
+    if (!name || request.check == request.yes) {
+        work.complain(!name
+                          ? fmt::format("\"{}\" is no name of a layer", printable(request.name))
+                          : "purge deletes a user's data: it is asked for with \"yes\", or \"check\" to see "
+                            "what it would delete");
+        return work.done(kUsage);
+    }
+    const Layers layers(engine.paths().layers());
+    // Nobody takes the layer up between the question who uses it and the answer.
+    if (auto made = kernel::make_directories(engine.paths().state()); !made) {
+        return work.failed(made.error());
+    }
+    auto lock = kernel::lock_file(engine.paths().lock());
+    if (!lock) {
+        return work.failed(lock.error());
+    }
+    const auto names = layers.list();
+    if (!names) {
+        return work.failed(names.error());
+    }
+    const bool begun = names->leftover.contains(*name);
+    if (begun && !names->layers.contains(*name)) {
+        lock->reset();
+        if (request.check) {
+            print_size(work, *name, {}, "its deletion was begun, and goes on");
+            return work.done();
+        }
+        return remove_aside(engine, work, layers, *name);
+    }
+    if (!may_purge(engine, work, layers, *name)) {
+        if (!begun || request.check) {
+            return std::move(work.answer);
+        }
+        // What was to be deleted before has nothing to do with the one that stays.
+        work.answer = {};
+        return remove_aside(engine, work, layers, *name);
+    }
+    const auto size = layers.size(*name, std::min(deadline(engine), Clock::now() + kMostForSize));
+    if (request.check) {
+        print_size(work, *name, size, "would be deleted");
+        return work.done();
+    }
+    if (auto renamed = layers.set_aside(*name); !renamed) {
+        return work.failed(renamed.error());
+    }
+    lock->reset();
+    print_size(work, *name, size, "deleted");
+    return remove_aside(engine, work, layers, *name);
+}
+
+}  // namespace partd::verbs
