@@ -13,6 +13,8 @@ run_packages=(nftables iproute2 iputils-ping)
 test_packages=(
     "${run_packages[@]}" busybox-static catch2 librapidcheck-dev conntrack iperf3 strace util-linux procps python3 python3-jsonschema
     dbus-daemon libcap2-bin libxml2-utils systemd
+    # Firewalls that partctl doctor has to get along with.
+    iptables ufw firewalld
 )
 # What counts lines.
 coverage_packages=(gcovr)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "doctor/doctor.h"
+#include "kernel/links.h"
 #include "kernel/survey.h"
 
 #include <map>
@@ -15,24 +16,24 @@ using Findings = std::vector<Finding>;
 struct Patient {
     kernel::Host& host;
     const Desired& desired;
+    const Ledger& ledger;
     std::map<std::string, pid_t> programs;  // that run beside us
     std::set<std::string> through_host;     // partitions whose packets the host forwards
+    std::vector<kernel::Link> links;        // of the host
+    std::vector<kernel::RoutedNetwork> routes;
 
     [[nodiscard]] const Declared& declared() const { return desired.compiled.declared; }
 };
-Patient examine(kernel::Host& host, const Desired& desired);
+Patient examine(kernel::Host& host, const Desired& desired, const Ledger& ledger);
 
 // A parameter below /proc/sys, as text or number; nullopt when this kernel or namespace has none.
 std::optional<std::string> sysctl(const std::string& path);
 std::optional<std::uint64_t> sysctl_number(const std::string& path);
+// The commands that set these parameters now and for each boot, by a file /etc/sysctl.d/90-partd-NAME.conf.
+std::string set_sysctls(std::string_view name,
+                        const std::vector<std::pair<std::string, std::string>>& values);
 // "web (/etc/partd/web.toml:3), db (…) and 2 more"; of declared partitions.
 std::string name_some(const Patient& patient, const std::set<std::string>& partitions);
-
-// The ways of these two to let packets from and to our links pass.
-inline constexpr char kFirewalldMend[] =
-    "firewall-cmd --permanent --zone=trusted --add-interface=pv-+; firewall-cmd --reload";
-inline constexpr char kDockerMend[] =
-    "iptables -I DOCKER-USER -i pv-+ -j ACCEPT; iptables -I DOCKER-USER -o pv-+ -j ACCEPT";
 
 // A question, and what to say when nothing speaks against it.
 struct Check {

@@ -21,9 +21,18 @@ std::string_view severity_name(Severity severity) {
 
 namespace doctor {
 
-Patient examine(kernel::Host& host, const Desired& desired) {
-    Patient patient{
-        .host = host, .desired = desired, .programs = kernel::running_programs(), .through_host = {}};
+Patient examine(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
+    Patient patient{.host = host,
+                    .desired = desired,
+                    .ledger = ledger,
+                    .programs = kernel::running_programs(),
+                    .through_host = {},
+                    .links = {},
+                    .routes = kernel::routed_networks()};
+    // The host's own list may be one of a few links alone.
+    if (auto socket = kernel::NetlinkSocket::open(NETLINK_ROUTE)) {
+        patient.links = kernel::list_links(*socket).value_or(std::vector<kernel::Link>());
+    }
     for (const std::string& name : partitions_through_host(patient.declared())) {
         if (find_partition(patient.declared(), name) != nullptr) {  // not "outside"
             patient.through_host.insert(name);
@@ -40,6 +49,17 @@ std::optional<std::string> sysctl(const std::string& path) {
 std::optional<std::uint64_t> sysctl_number(const std::string& path) {
     const auto text = sysctl(path);
     return text ? parse_number(*text) : std::nullopt;
+}
+
+std::string set_sysctls(std::string_view name,
+                        const std::vector<std::pair<std::string, std::string>>& values) {
+    const std::string file = fmt::format("/etc/sysctl.d/90-partd-{}.conf", name);
+    std::string lines;
+    for (const auto& [key, value] : values) {
+        lines += fmt::format(" '{} = {}'", key, value);
+    }
+    return fmt::format("mkdir -p /etc/sysctl.d && printf '%s\\n'{} > {} && sysctl -q -p {}", lines, file,
+                       file);
 }
 
 std::string name_some(const Patient& patient, const std::set<std::string>& partitions) {
@@ -59,8 +79,8 @@ std::string name_some(const Patient& patient, const std::set<std::string>& parti
 
 }  // namespace doctor
 
-std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired) {
-    const doctor::Patient patient = doctor::examine(host, desired);
+std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
+    const doctor::Patient patient = doctor::examine(host, desired, ledger);
     std::vector<Finding> all;
     for (const auto checks : {doctor::file_checks(), doctor::kernel_checks(), doctor::cgroup_checks(),
                               doctor::network_checks(), doctor::traffic_checks(), doctor::program_checks()}) {

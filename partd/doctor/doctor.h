@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/ledger.h"
 #include "reconcile/desired.h"
 
 #include <span>
@@ -24,9 +25,11 @@ struct Finding {
     std::string what;
     std::string why;   // it matters, in a sentence; "" with Ok
     std::string mend;  // what to do; "" with Ok
+    // The commands that do it, for sh(1), as they stand; "" where the mend is none of commands.
+    std::string run = {};
 };
 
 // All that on this host may get in the way of partitions, and what is well, the worst first. Looks only.
-std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired);
+std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired, const Ledger& ledger);
 
 }  // namespace partd

@@ -46,7 +46,8 @@ Findings configuration(const Patient& patient) {
         found.push_back({.severity = Severity::Note,
                          .what = main + " is not there",
                          .why = "nobody has declared anything on this host",
-                         .mend = "install -d -m 755 " + main});
+                         .mend = "make it",
+                         .run = "install -d -m 755 " + main});
     }
     return found;
 }
@@ -63,7 +64,8 @@ Findings names(const Patient& patient) {
                  .what = trouble ? **trouble : trouble.error().message,
                  .why =
                      "no name of a namespace can be believed, so nothing is removed, and little can be made",
-                 .mend = fmt::format("umount {}", directory->path())});
+                 .mend = "take away what hides it",
+                 .run = fmt::format("umount {}", directory->path())});
             continue;
         }
         const auto is_there = [&](const kernel::Mount& mount) { return mount.point == directory->path(); };
@@ -71,14 +73,18 @@ Findings names(const Patient& patient) {
                                 return is_there(mount) && mount.shared;
                             });
         if (mounts && !shared && !directory->names().empty()) {
-            found.push_back({.severity = Severity::Warning,
-                             .what = fmt::format("{} is no shared mount of its own", directory->path()),
-                             .why = "services with mounts of their own do not see new partitions, and keep "
-                                    "removed ones alive",
-                             .mend = std::ranges::any_of(*mounts, is_there)
-                                         ? fmt::format("mount --make-shared {}", directory->path())
-                                         : fmt::format("mount --bind {0} {0}; mount --make-shared {0}",
-                                                       directory->path())});
+            found.push_back(
+                {.severity = Severity::Warning,
+                 .what = fmt::format("{} is no shared mount of its own", directory->path()),
+                 .why = "services with mounts of their own do not see new partitions, and keep "
+                        "removed ones alive",
+                 .mend = "make it a shared mount",
+                 .run =
+                     std::ranges::any_of(*mounts, is_there)
+                         ? fmt::format("mount --make-shared {}", directory->path())
+                         : fmt::format(
+                               "{{ mountpoint -q {0} || mount --bind {0} {0}; }} && mount --make-shared {0}",
+                               directory->path())});
         }
     }
     return found;
@@ -96,6 +102,19 @@ Findings daemon_mounts(const Patient& patient) {
              .why = "the names that it makes in /run/netns are not seen here: they are empty files",
              .mend = "take ProtectSystem=, PrivateTmp= and the like out of the drop-ins of partd.service: "
                      "systemctl cat partd"}};
+}
+
+// A line of partd's with numbers for so many maps, behind those that the file gives to anybody (subuid(5)).
+std::string free_range(const std::string& path, std::size_t maps) {
+    std::uint64_t first = 1'000'000;
+    const std::string text = kernel::read_file(path).value_or("");
+    for (const std::string_view line : split(text, '\n')) {
+        const auto parts = split(line, ':');
+        if (parts.size() == 3) {
+            first = std::max(first, parse_number(parts[1]).value_or(0) + parse_number(parts[2]).value_or(0));
+        }
+    }
+    return fmt::format("partd:{}:{}", first, maps * kAutomaticIds);
 }
 
 // Enough numbers for each user namespace whose map is left to partd.
@@ -121,8 +140,10 @@ Findings subordinate_ids(const Patient& patient) {
                                      room, automatic.size()),
                  .why =
                      fmt::format("each takes {} numbers: {}", kAutomaticIds, name_some(patient, automatic)),
-                 .mend = fmt::format("add a line to {}: partd:1000000:{}", path,
-                                     std::max<std::size_t>(16, automatic.size() * 2) * kAutomaticIds)});
+                 .mend = fmt::format("add a line to {}", path),
+                 .run =
+                     fmt::format("grep -qx {0} {1} || echo {0} >> {1}",
+                                 free_range(path, std::max<std::size_t>(16, automatic.size() * 2)), path)});
         }
     }
     return found;

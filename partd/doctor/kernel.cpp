@@ -62,8 +62,10 @@ Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint
     return {{.severity = Severity::Problem,
              .what = fmt::format("user.max_{}_namespaces is {}, and {} are declared", type, most, wanted),
              .why = "the kernel refuses to make more (ENOSPC)",
-             .mend = fmt::format("sysctl -w user.max_{}_namespaces={}, and a file in /etc/sysctl.d", type,
-                                 std::max<std::uint64_t>(wanted * 4, 1024))}};
+             .mend = "a higher bound",
+             .run = set_sysctls(fmt::format("{}-namespaces", type),
+                                {{fmt::format("user.max_{}_namespaces", type),
+                                  std::to_string(std::max<std::uint64_t>(wanted * 4, 1024))}})}};
 }
 
 namespace {
@@ -124,7 +126,8 @@ Findings watches(const Patient& patient) {
             {.severity = Severity::Warning,
              .what = fmt::format("fs.inotify.max_user_instances is {}", *most),
              .why = "all programs of root share them; without one, partd does not see files change",
-             .mend = "sysctl -w fs.inotify.max_user_instances=1024, and a file in /etc/sysctl.d"});
+             .mend = "a higher bound",
+             .run = set_sysctls("inotify-instances", {{"fs.inotify.max_user_instances", "1024"}})});
     }
     if (const auto most = sysctl_number("fs/inotify/max_user_watches"); most && *most < wanted * 2) {
         found.push_back(
@@ -132,8 +135,9 @@ Findings watches(const Patient& patient) {
              .what = fmt::format("fs.inotify.max_user_watches is {}; partd watches about {} directories",
                                  *most, wanted),
              .why = "what is not watched is mended only at the next resync",
-             .mend = fmt::format("sysctl -w fs.inotify.max_user_watches={}, and a file in /etc/sysctl.d",
-                                 wanted * 8)});
+             .mend = "a higher bound",
+             .run = set_sysctls("inotify-watches",
+                                {{"fs.inotify.max_user_watches", std::to_string(wanted * 8)}})});
     }
     return found;
 }

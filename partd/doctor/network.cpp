@@ -1,8 +1,9 @@
 // The host as a router between partitions and the outside: what other firewalls drop, and its switches.
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "doctor/let_pass.h"
+#include "doctor/ports.h"
 #include "kernel/files.h"
-#include "kernel/nft_forward.h"
 #include "kinds/nat/layout.h"
 #include "kinds/sysctl.h"
 #include "kinds/topology.h"
@@ -15,99 +16,133 @@ namespace partd::doctor {
 
 namespace {
 
-using kernel::nft::ForwardChain;
+using kernel::nft::ForeignTable;
 
-// The host's ends of the links of partitions whose packets it forwards.
-std::set<std::string> host_ends(const Patient& patient) {
-    std::set<std::string> names;
-    for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-        const LinkEnd end = peer_end(*object);
-        if (end.netns.empty() && patient.through_host.contains(object->owner)) {
-            names.insert(end.name);
+// The partitions that a chain drops packets of, with the first of these.
+struct Dropped {
+    std::set<std::string> partitions;
+    std::string first;
+    bool unclear = true;  // rules that cannot be judged may let all of them pass
+};
+
+Dropped dropped_by(const ForeignTable& table, const std::string& chain, const std::vector<Needed>& needed) {
+    Dropped dropped;
+    for (const Needed& each : needed) {
+        if (table.family != "inet" && (table.family == "ip6") != each.packet.v6) {
+            continue;
+        }
+        const kernel::nft::Fate fate = fate_of(table, chain, each.packet);
+        if (fate.drops) {
+            dropped.first = dropped.partitions.empty() ? each.text : dropped.first;
+            dropped.partitions.insert(each.partition);
+            dropped.unclear = dropped.unclear && fate.unclear;
         }
     }
-    return names;
+    return dropped;
 }
 
-bool lets_pass(const ForwardChain& chain, const std::set<std::string>& ends) {
-    const auto accepted = [&](const std::string& end) {
-        return std::ranges::any_of(chain.accepted, [&](const std::string& beginning) {
-            constexpr std::size_t kShortest = 2;  // a shorter one is a number, not a name
-            return beginning.size() >= kShortest && end.starts_with(beginning);
-        });
-    };
-    return !ends.empty() && std::ranges::all_of(ends, accepted);
+Finding describe(const ForeignTable& table, const std::string& chain, const Dropped& dropped,
+                 const Passages& all, const Patient& patient) {
+    const Opening opening = let_pass(table, chain, all.of(dropped.partitions), all, patient);
+    const bool known = maker_of(table) != Maker::Nft;
+    return {.severity = dropped.unclear ? Severity::Warning : Severity::Problem,
+            .what = fmt::format(
+                "nftables table {} {}, chain {}{}, drops forwarded packets: {}", table.family, table.name,
+                chain, known ? fmt::format(" ({})", maker_name(maker_of(table))) : "", dropped.first),
+            .why = fmt::format("the strictest firewall decides, and the host forwards for {}{}",
+                               name_some(patient, dropped.partitions),
+                               dropped.unclear ? "; a rule that partctl cannot judge may let them pass" : ""),
+            .mend = opening.commands.empty()
+                        ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
+                        : fmt::format("rules for these partitions alone; {}", opening.lasts),
+            .run = opening.commands};
 }
 
-// The commands that let packets from and to our links pass.
-std::string let_pass(const Patient& patient, const ForwardChain& chain, const std::set<std::string>& ends) {
-    const bool usual =
-        std::ranges::all_of(ends, [](const std::string& end) { return end.starts_with("pv-"); });
-    if (usual && chain.table == "firewalld") {
-        return kFirewalldMend;
-    }
-    if (usual && chain.family == "ip" && chain.name == "FORWARD" && patient.programs.contains("dockerd")) {
-        return kDockerMend;
-    }
-    std::vector<std::string> commands;
-    for (const std::string& end : usual ? std::set<std::string>{"pv-*"} : ends) {
-        for (const char* side : {"iifname", "oifname"}) {
-            commands.push_back(fmt::format("nft 'insert rule {} {} {} {} \"{}\" accept'", chain.family,
-                                           chain.table, chain.name, side, end));
-        }
-    }
-    return join(commands, "; ") + "; and the same in what makes that table, which may load it anew";
+Result<std::vector<ForeignTable>> read_tables() {
+    return kernel::nft::foreign_tables(nat::kTableName);
 }
 
 Findings forward_firewalls(const Patient& patient) {
-    const auto chains = kernel::nft::forward_chains();
-    if (!chains) {
+    const auto tables = read_tables();
+    if (!tables) {
         return {{.severity = Severity::Warning,
-                 .what = fmt::format("the nftables of this host cannot be read: {}", chains.error().message),
+                 .what = fmt::format("the nftables of this host cannot be read: {}", tables.error().message),
                  .why = "another firewall may drop what partitions send",
                  .mend = "look with: nft list ruleset"}};
     }
-    const auto ends = host_ends(patient);
+    const Passages all = passages_of(patient);
+    const auto needed = needed_packets(all, patient);
     Findings found;
-    for (const ForwardChain& chain : *chains) {
-        const bool ours = chain.family == "inet" && chain.table == nat::kTableName;
-        if (ours || (!chain.policy_drops && !chain.last_rule_drops)) {
+    for (const ForeignTable& table : *tables) {
+        for (const auto& [name, chain] : table.chains) {
+            if (!filters_forwarded(chain)) {
+                continue;
+            }
+            const Dropped dropped = dropped_by(table, name, needed);
+            if (!dropped.partitions.empty()) {
+                found.push_back(describe(table, name, dropped, all, patient));
+            }
+        }
+    }
+    return found;
+}
+
+bool turned_on_by_us(const Patient& patient, const std::string& path) {
+    const Key key = host_sysctl_key(path);
+    const LedgerEntry* entry = patient.ledger.find({key.kind->name, key.name});
+    return entry != nullptr && entry->identity == "was:0";
+}
+
+// Docker sets the policy to drop only where it turns forwarding on itself.
+Findings open_containers(const Patient& patient) {
+    const auto tables = read_tables();
+    Findings found;
+    for (const ForeignTable& table : tables ? *tables : std::vector<ForeignTable>()) {
+        const auto chain = table.chains.find("FORWARD");
+        if (maker_of(table) != Maker::Docker || chain == table.chains.end() ||
+            !filters_forwarded(chain->second) || chain->second.policy_drops || table.family == "inet") {
             continue;
         }
-        const bool passes = lets_pass(chain, ends);
-        const bool matters = !patient.through_host.empty() && !passes;
+        const bool v6 = table.family == "ip6";
+        if (!turned_on_by_us(patient, v6 ? kForwarding6 : kForwarding4)) {
+            continue;
+        }
+        const Passages all = passages_of(patient);
+        const Opening opening = let_pass(table, "FORWARD", all, all, patient);
+        const std::string policy = fmt::format("{} -P FORWARD DROP", v6 ? "ip6tables-nft" : "iptables-nft");
         found.push_back(
-            {.severity = matters ? Severity::Problem : Severity::Note,
-             .what = fmt::format("nftables table {} {}, chain {}, drops forwarded packets that none of its "
-                                 "rules accepts ({})",
-                                 chain.family, chain.table, chain.name,
-                                 chain.policy_drops ? "policy drop" : "its last rule"),
-             .why = passes ? "its rules name the links of the declared partitions, which seem to pass"
-                    : matters
-                        ? fmt::format("the strictest firewall decides, and the host forwards for {}",
-                                      name_some(patient, patient.through_host))
-                        : "the strictest firewall decides; no declared partition sends through the host now",
-             .mend = passes ? "nothing, unless packets are lost" : let_pass(patient, chain, ends)});
+            {.severity = Severity::Warning,
+             .what = fmt::format(
+                 "Docker left the policy of the chain FORWARD (nftables table {} {}) at accept, for "
+                 "partd had turned forwarding on before",
+                 table.family, table.name),
+             .why = "without partd's table, ports that containers do not publish are open to the host's "
+                    "neighbours",
+             .mend =
+                 "the policy drop, and rules for partitions alone; again when Docker was started after partd",
+             .run = opening.commands.empty() ? policy : opening.commands + " && " + policy});
     }
     return found;
 }
 
 // Its rules stand outside of nftables, and are read by no netlink.
 Findings legacy_firewalls(const Patient& patient) {
+    const Passages all = passages_of(patient);
     Findings found;
-    for (const auto& [file, program] :
-         {std::pair("ip_tables_names", "iptables"), std::pair("ip6_tables_names", "ip6tables")}) {
+    for (const auto& [file, program, v6] : {std::tuple("ip_tables_names", "iptables", false),
+                                            std::tuple("ip6_tables_names", "ip6tables", true)}) {
         const std::string tables = kernel::read_file(std::string("/proc/net/") + file).value_or("");
-        if (tables.find("filter") != std::string::npos) {
+        const Opening opening = let_pass_legacy(v6, all);
+        if (tables.find("filter") != std::string::npos && !opening.commands.empty()) {
             found.push_back(
-                {.severity = patient.through_host.empty() ? Severity::Note : Severity::Warning,
+                {.severity = Severity::Note,
                  .what = fmt::format("{}-legacy has a filter table", program),
                  .why =
                      "it sees every forwarded packet besides nftables, and partctl does not read its rules",
-                 .mend = fmt::format(
-                     "look with: {0}-legacy -S FORWARD; and let pass by: {0}-legacy -I FORWARD -i pv-+ "
-                     "-j ACCEPT; {0}-legacy -I FORWARD -o pv-+ -j ACCEPT",
-                     program)});
+                 .mend = fmt::format("look with {}-legacy -S FORWARD; where it drops, rules for partitions "
+                                     "alone, which hold until the next boot",
+                                     program),
+                 .run = opening.commands});
         }
     }
     return found;
@@ -127,9 +162,9 @@ Findings forwarding(const Patient& patient) {
         {.severity = by_apply ? Severity::Note : Severity::Problem,
          .what = "net.ipv4.ip_forward is 0",
          .why = fmt::format("the host does not forward yet for {}", name_some(patient, patient.through_host)),
-         .mend = by_apply ? "partctl apply turns it on"
-                          : "sysctl -w net.ipv4.ip_forward=1, and a file in /etc/sysctl.d; or forwarding = "
-                            "\"auto\" in [host]"}};
+         .mend =
+             by_apply ? "partctl apply turns it on" : "turn it on; or write forwarding = \"auto\" in [host]",
+         .run = by_apply ? "partctl apply" : set_sysctls("forwarding", {{"net.ipv4.ip_forward", "1"}})}};
 }
 
 // The kernel takes the higher of "all" and the link's own; 2 is loose (ip-sysctl.rst).
@@ -162,9 +197,8 @@ Findings reverse_path(const Patient& patient) {
                          "partition {} has {} links to the host: what comes by another link than the "
                          "answer would take is dropped",
                          partition, objects.size()),
-                     .mend =
-                         "sysctl -w net.ipv4.conf.all.rp_filter=2, and a file in /etc/sysctl.d: the higher "
-                         "one of all and of the link counts"});
+                     .mend = "the loose filter for all: the higher one of all and of the link counts",
+                     .run = set_sysctls("rp-filter", {{"net.ipv4.conf.all.rp_filter", "2"}})});
             }
         }
     }
@@ -178,13 +212,36 @@ Findings bridged(const Patient&) {
     return {{.severity = Severity::Note,
              .what = "net.bridge.bridge-nf-call-iptables is 1 (br_netfilter)",
              .why = "packets between the ports of a bridge pass the firewall as if they were forwarded",
-             .mend = "sysctl -w net.bridge.bridge-nf-call-iptables=0, unless another tool needs it (Docker, "
-                     "Kubernetes)"}};
+             .mend = "turn it off, unless another tool needs it (Docker, Kubernetes)",
+             .run = set_sysctls("bridges", {{"net.bridge.bridge-nf-call-iptables", "0"}})}};
+}
+
+Findings ports(const Patient& patient) {
+    const auto all = taken_ports(patient.declared());
+    if (!all) {
+        return {
+            {.severity = Severity::Warning,
+             .what = fmt::format("it cannot be seen who else has a forwarded port: {}", all.error().message),
+             .why = "only one of two gets the connections",
+             .mend = "look with: ss -lntup; nft list ruleset"}};
+    }
+    Findings found;
+    for (const TakenPort& taken : *all) {
+        found.push_back({.severity = Severity::Warning,
+                         .what = fmt::format("{} of {} ({}): {}, too", taken.listen.text(), taken.partition,
+                                             taken.source.place(), taken.holder),
+                         .why = taken.effect,
+                         .mend = "another port or address for one of them"});
+    }
+    return found;
 }
 
 constexpr Check kNetworkChecks[] = {
     {"no other firewall in nftables drops forwarded packets", forward_firewalls},
+    {"Docker keeps what containers do not publish closed, or partd did not turn forwarding on",
+     open_containers},
     {"no iptables-legacy filter table", legacy_firewalls},
+    {"no forwarded port is somebody else's, too", ports},
     {"the host forwards, or need not", forwarding},
     {"rp_filter does not stand between a partition's links", reverse_path},
     {"bridges do not pass their packets to the firewall", bridged},

@@ -15,8 +15,7 @@ namespace {
 // partd's links on the host, by their mark.
 std::vector<const kernel::Link*> own_links(const Patient& patient) {
     std::vector<const kernel::Link*> own;
-    const auto links = patient.host.links("");
-    for (const kernel::Link& link : links ? std::span(**links) : std::span<const kernel::Link>()) {
+    for (const kernel::Link& link : patient.links) {
         if (link.alias.starts_with("partd:") && link.kind == "veth") {
             own.push_back(&link);
         }
@@ -97,30 +96,6 @@ Findings managers(const Patient& patient) {
     return found;
 }
 
-// What their rules do to us now, the check of forward chains says; here only that they come back.
-Findings firewalls(const Patient& patient) {
-    const std::string why =
-        patient.through_host.empty()
-            ? "no declared partition sends through the host now"
-            : fmt::format("the host forwards for {}", name_some(patient, patient.through_host));
-    Findings found;
-    if (patient.programs.contains("firewalld")) {
-        found.push_back(
-            {.severity = Severity::Note,
-             .what = "firewalld runs",
-             .why =
-                 "with each reload it rejects forwarded packets of links in no zone that allows them; " + why,
-             .mend = std::string("once: ") + kFirewalldMend});
-    }
-    if (patient.programs.contains("dockerd")) {
-        found.push_back({.severity = Severity::Note,
-                         .what = "Docker runs",
-                         .why = "with each start it sets the policy of the chain FORWARD to drop; " + why,
-                         .mend = std::string("after each boot: ") + kDockerMend});
-    }
-    return found;
-}
-
 Findings service_manager(const Patient&) {
     if (!kernel::exists("/run/systemd/system")) {
         return {{.severity = Severity::Note,
@@ -159,7 +134,6 @@ Findings bus(const Patient&) {
 
 constexpr Check kProgramChecks[] = {
     {"no other manager of networks claims partd's links", managers},
-    {"neither firewalld nor Docker runs", firewalls},
     {"systemd is there and new enough", service_manager},
     {"D-Bus and polkit are there", bus},
 };

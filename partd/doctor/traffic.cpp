@@ -16,8 +16,8 @@ Findings judge_conntrack(std::uint64_t count, std::uint64_t most) {
         {.severity = count * 20 >= most * 19 ? Severity::Problem : Severity::Warning,
          .what = fmt::format("{} of at most {} connections are tracked (nf_conntrack_max)", count, most),
          .why = "when the table is full, packets of new connections are dropped, in all partitions at once",
-         .mend = fmt::format("sysctl -w net.netfilter.nf_conntrack_max={}, and a file in /etc/sysctl.d",
-                             most * 4)}};
+         .mend = "a larger table",
+         .run = set_sysctls("conntrack", {{"net.netfilter.nf_conntrack_max", std::to_string(most * 4)}})}};
 }
 
 Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t hard) {
@@ -34,11 +34,12 @@ Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t
                                  "(gc_thresh3)",
                                  links, wanted, soft, hard),
              .why = "all namespaces share one table; when it overflows, hosts do not find each other",
-             .mend = fmt::format(
-                 "sysctl -w net.ipv4.neigh.default.gc_thresh2={0} net.ipv4.neigh.default.gc_thresh3={1} "
-                 "net.ipv6.neigh.default.gc_thresh2={0} net.ipv6.neigh.default.gc_thresh3={1}, and a file in "
-                 "/etc/sysctl.d",
-                 wanted * 2, wanted * 4)}};
+             .mend = "larger tables",
+             .run = set_sysctls("neighbours",
+                                {{"net.ipv4.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
+                                 {"net.ipv4.neigh.default.gc_thresh3", std::to_string(wanted * 4)},
+                                 {"net.ipv6.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
+                                 {"net.ipv6.neigh.default.gc_thresh3", std::to_string(wanted * 4)}})}};
 }
 
 namespace {
@@ -60,12 +61,18 @@ constexpr std::int64_t kUsualMtu = 1500;
 // Those whose links are wider than the host's way out.
 Findings narrow_uplinks(const Patient& patient) {
     Findings found;
-    for (const std::string& name : kernel::default_interfaces()) {
-        const kernel::Link* uplink = patient.host.find_link("", name);
+    std::set<std::string> names;
+    for (const kernel::RoutedNetwork& route : patient.routes) {
+        if (route.prefix.length == 0) {
+            names.insert(route.interface);
+        }
+    }
+    for (const std::string& name : names) {
+        const auto uplink = std::ranges::find(patient.links, name, &kernel::Link::name);
         for (const DeclaredObject* object : patient.declared().all<Veth>()) {
             const Veth& veth = object->spec.as<Veth>();
             const std::int64_t mtu = veth.self.mtu.value_or(veth.peer.mtu.value_or(kUsualMtu));
-            if (uplink != nullptr && peer_end(*object).netns.empty() && mtu > uplink->mtu &&
+            if (uplink != patient.links.end() && peer_end(*object).netns.empty() && mtu > uplink->mtu &&
                 patient.through_host.contains(object->owner)) {
                 found.push_back(
                     {.severity = Severity::Warning,

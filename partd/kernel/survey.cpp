@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <set>
 
@@ -88,26 +91,63 @@ Module module_state(const std::string& name) {
     return !loadable ? Module::Unknown : *loadable ? Module::Loadable : Module::Missing;
 }
 
-std::vector<std::string> default_interfaces() {
-    std::set<std::string> names;
-    const std::string routes4 = read_file("/proc/net/route").value_or("");
-    for (const std::string_view line : split(routes4, '\n')) {
+namespace {
+
+// The bytes of hexadecimal digits.
+std::vector<std::uint8_t> bytes_of(std::string_view digits) {
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t at = 0; at + 2 <= digits.size(); at += 2) {
+        bytes.push_back(static_cast<std::uint8_t>(parse_number(digits.substr(at, 2), 16).value_or(0)));
+    }
+    return bytes;
+}
+
+// Numbers of /proc/net/route are printed as the processor has them.
+std::uint32_t native_word(std::string_view digits) {
+    return static_cast<std::uint32_t>(parse_number(digits, 16).value_or(0));
+}
+
+void read_routes4(std::vector<RoutedNetwork>& routes) {
+    const std::string text = read_file("/proc/net/route").value_or("");
+    for (const std::string_view line : split(text, '\n')) {
         // Iface Destination Gateway Flags RefCnt Use Metric Mask …
-        if (const auto parts = words(line);
-            parts.size() > 7 && parts[1] == "00000000" && parts[7] == "00000000") {
-            names.insert(std::string(parts[0]));
+        const auto parts = words(line);
+        if (parts.size() < 8 || parts[0] == "Iface") {
+            continue;
+        }
+        std::array<std::uint8_t, 4> raw{};
+        const std::uint32_t destination = native_word(parts[1]);
+        std::memcpy(raw.data(), &destination, raw.size());
+        const Prefix prefix{Ip(raw), static_cast<std::uint8_t>(std::popcount(native_word(parts[7])))};
+        if (!prefix.ip.is_link_local()) {
+            routes.push_back({std::string(parts[0]), prefix});
         }
     }
-    const std::string routes6 = read_file("/proc/net/ipv6_route").value_or("");
-    for (const std::string_view line : split(routes6, '\n')) {
+}
+
+void read_routes6(std::vector<RoutedNetwork>& routes) {
+    const std::string text = read_file("/proc/net/ipv6_route").value_or("");
+    for (const std::string_view line : split(text, '\n')) {
         // destination length source length gateway metric references uses flags interface
         const auto parts = words(line);
-        if (parts.size() == 10 && parts[0].find_first_not_of('0') == std::string_view::npos &&
-            parts[1] == "00" && parts[9] != "lo") {
-            names.insert(std::string(parts[9]));
+        if (parts.size() != 10 || parts[9] == "lo") {
+            continue;
+        }
+        const Prefix prefix{Ip(bytes_of(parts[0])),
+                            static_cast<std::uint8_t>(parse_number(parts[1], 16).value_or(0))};
+        if (!prefix.ip.is_link_local() && !prefix.ip.is_multicast()) {
+            routes.push_back({std::string(parts[9]), prefix});
         }
     }
-    return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+std::vector<RoutedNetwork> routed_networks() {
+    std::vector<RoutedNetwork> routes;
+    read_routes4(routes);
+    read_routes6(routes);
+    return routes;
 }
 
 std::string systemd_version() {

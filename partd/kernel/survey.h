@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/ip.h"
+
 #include <sys/types.h>
 
 #include <compare>
@@ -44,8 +46,12 @@ enum class Module : std::uint8_t {
 };
 Module module_state(const std::string& name);
 
-// The interfaces that the default routes of the caller's namespace lead to (/proc/net/route, ipv6_route).
-std::vector<std::string> default_interfaces();
+// A route of the caller's namespace to a network that is not link-local (/proc/net/route, ipv6_route).
+struct RoutedNetwork {
+    std::string interface;
+    Prefix prefix;  // of length 0: a default route
+};
+std::vector<RoutedNetwork> routed_networks();
 
 // What systemd as PID 1 says its version is ("252.39-1~deb12u2"); "" when it is not, or does not answer.
 std::string systemd_version();

@@ -259,6 +259,10 @@ Sysctl parse_sysctl_key(const std::string& name) {
     return {.netns = host ? "" : name.substr(0, blank), .path = dotted(name.substr(host ? 5 : blank + 1))};
 }
 
+Key host_sysctl_key(const std::string& path) {
+    return sysctl_key("", path);
+}
+
 Resource& want_host_sysctl(State& desired, const std::string& path, const std::string& value,
                            const std::string& owner, const Source& source) {
     return desired.add({.key = sysctl_key("", path),

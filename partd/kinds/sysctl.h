@@ -43,6 +43,8 @@ Sysctl parse_sysctl_key(const std::string& name);
 // Adds the wish for a parameter of the host's own namespace.
 Resource& want_host_sysctl(State& desired, const std::string& path, const std::string& value,
                            const std::string& owner, const Source& source);
+// Its key.
+Key host_sysctl_key(const std::string& path);
 
 // The switches that make the host a router.
 inline constexpr char kForwarding4[] = "net/ipv4/ip_forward";

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "doctor/ports.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
 #include "verbs/work.h"
@@ -68,15 +69,19 @@ void tell(Work& work, const Outcome& outcome) {
     }
 }
 
-// What came of it, as data or as text.
-void report(Work& work, const Applied& applied) {
+// What came of it, as data or as text, and which ports others have, too.
+void report(Work& work, const Applied& applied, const std::vector<TakenPort>& taken = {}) {
     work.answer.generation = applied.generation;
     if (work.request.json) {
         Value value = to_value(applied.outcome);
         value.set("generation", applied.generation);
+        Value& warnings = value.set("warnings", Array());
+        std::ranges::for_each(taken, [&](const TakenPort& port) { warnings.push(port.text()); });
         work.print_json(std::move(value));
     } else if (applied.outcome.refused.empty()) {
         tell(work, applied.outcome);
+        std::ranges::for_each(taken,
+                              [&](const TakenPort& port) { work.say(printable("warning: " + port.text())); });
     }
     if (!applied.outcome.refused.empty()) {
         work.complain(applied.outcome.refused);
@@ -141,12 +146,16 @@ Answer apply(Engine& engine, const Request& request) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
+    const auto taken = taken_ports(work.desired.compiled.declared, request.name);
+    if (!taken) {
+        work.complain(taken.error().message);
+    }
     (void)engine.adopt(std::move(work.desired));
     auto applied = engine.apply(request_of(request));
     if (!applied) {
         return work.failed(applied.error());
     }
-    report(work, *applied);
+    report(work, *applied, taken.value_or(std::vector<TakenPort>()));
     if (request.confirm) {
         const auto waits = engine.wait_for_confirmation(*request.confirm);
         if (!waits) {

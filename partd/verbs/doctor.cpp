@@ -18,6 +18,7 @@ Value to_value(const std::vector<Finding>& findings) {
         entry.set("what", finding.what);
         entry.set("why", finding.why);
         entry.set("mend", finding.mend);
+        entry.set("run", finding.run);
         all.push(std::move(entry));
     }
     Value value;
@@ -33,8 +34,8 @@ void print(Work& work, const std::vector<Finding>& findings) {
         work.print("{} {}\n",
                    work.request.color ? fmt::format("\033[{}m{}\033[0m", kColors[severity], word) : word,
                    printable(finding.what));
-        for (const auto& [title, text] :
-             {std::pair("why:", &finding.why), std::pair("mend:", &finding.mend)}) {
+        for (const auto& [title, text] : {std::pair("why:", &finding.why), std::pair("mend:", &finding.mend),
+                                          std::pair("run:", &finding.run)}) {
             if (!text->empty()) {
                 work.print("         {:<5} {}\n", title, printable(*text));
             }
@@ -49,7 +50,7 @@ Answer doctor(Engine& engine, const Request& request) {
     if (!work.load(true)) {
         return std::move(work.answer);
     }
-    const auto findings = diagnose(engine.host(), work.desired);
+    const auto findings = diagnose(engine.host(), work.desired, engine.ledger());
     const auto count = [&](Severity severity) {
         return std::ranges::count(findings, severity, &Finding::severity);
     };

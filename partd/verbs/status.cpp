@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "base/values.h"
+#include "doctor/ports.h"
 #include "kinds/cgroup.h"
 #include "plan/render.h"
 #include "verbs/layers.h"
@@ -15,7 +16,9 @@ namespace partd::verbs {
 
 namespace {
 
-Value to_value(const Summary& summary) {
+using Taken = std::vector<TakenPort>;
+
+Value to_value(const Summary& summary, const Taken& taken) {
     Value value;
     value.set("name", summary.name);
     value.set("state", summary.state);
@@ -27,6 +30,12 @@ Value to_value(const Summary& summary) {
     value.set("memory", summary.memory ? Value(*summary.memory) : Value());
     value.set("processes", summary.processes);
     value.set("since", summary.since ? Value(time_text(*summary.since)) : Value());
+    Value& warnings = value.set("warnings", Array());
+    for (const TakenPort& port : taken) {
+        if (port.partition == summary.name) {
+            warnings.push(port.text());
+        }
+    }
     return value;
 }
 
@@ -90,14 +99,19 @@ std::vector<std::string> obstacles(const View& view, const std::string& owner) {
     return all;
 }
 
-void print_whole(Work& work, const Summary& summary, const View& view) {
+void print_whole(Work& work, const Summary& summary, const View& view, const Taken& taken) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
     work.print("  state      {}\n",
                plan::painted(summary.state, color_of(summary.state), work.request.color));
     work.print("  since      {}\n", summary.since ? time_text(*summary.since) : "-");
-    work.print("  memory     {}\n  processes  {}\n  nat        {}\n\n", memory_text(summary),
-               summary.processes, nat_text(summary));
+    work.print("  memory     {}\n  processes  {}\n  nat        {}\n", memory_text(summary), summary.processes,
+               nat_text(summary));
+    for (const TakenPort& port : taken) {
+        work.print("  {}    {}\n", plan::painted("warning", plan::Color::Yellow, work.request.color),
+                   printable(port.text()));
+    }
+    work.print("\n");
     for (const Resource& wanted : work.desired.compiled.desired.all()) {
         if (wanted.owner == summary.name) {
             print_resource(work, wanted, view);
@@ -143,9 +157,15 @@ Answer status(Engine& engine, const Request& request) {
         work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
                                   std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count()));
     }
+    const auto ports = taken_ports(work.desired.compiled.declared, request.name);
+    if (!ports) {
+        work.complain(ports.error().message);
+    }
+    const Taken taken = ports ? *ports : Taken();
     if (request.json) {
         Value partitions = Array();
-        std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary)); });
+        std::ranges::for_each(all,
+                              [&](const Summary& summary) { partitions.push(to_value(summary, taken)); });
         Value value = request.name.empty() ? Value() : plan::to_value(view->plan);
         value.set("partitions", std::move(partitions));
         Value in_the_way = Array();
@@ -159,8 +179,11 @@ Answer status(Engine& engine, const Request& request) {
         for (const std::string& obstacle : obstacles(*view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }
+        for (const TakenPort& port : taken) {
+            work.say(printable("warning: " + port.text()));
+        }
     } else {
-        print_whole(work, all.front(), *view);
+        print_whole(work, all.front(), *view, taken);
     }
     const bool invalid = request.name.empty() ? !work.desired.good() : all.front().state == "invalid";
     const bool differs = !view->plan.empty() || invalid;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "doctor/passage.h"
+#include "kernel/foreign_rules.h"
+
+#include <string>
+
+namespace partd::doctor {
+
+// The program whose rules a table has, by the chains that it makes.
+enum class Maker : std::uint8_t { Nft, Iptables, Docker, Ufw, Firewalld };
+Maker maker_of(const kernel::nft::ForeignTable& table);
+std::string_view maker_name(Maker maker);
+
+// How to let exactly these packets pass a filter of somebody else's.
+struct Opening {
+    std::string commands;  // for sh(1), the same however often they are run; "" when there are none
+    std::string lasts;     // how long that holds, and what else it does, in a sentence
+};
+// `passages`: what it drops. What the commands have let pass before, and is still among `all`, stays in.
+Opening let_pass(const kernel::nft::ForeignTable& table, const std::string& chain, const Passages& passages,
+                 const Passages& all, const Patient& patient);
+// The same for the filter table of iptables-legacy or ip6tables-legacy, whose rules are not read.
+Opening let_pass_legacy(bool v6, const Passages& passages);
+
+// firewalld's way: zones and policies of partd's own.
+Opening open_firewalld(const Passages& passages, const Patient& patient);
+
+// Whether a name can stand in the rules of every such program for this interface alone: "+" and "*" are wild
+// cards there.
+bool plain_name(std::string_view interface);
+
+}  // namespace partd::doctor
