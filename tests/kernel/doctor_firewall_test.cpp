@@ -260,3 +260,18 @@ TEST_CASE("doctor: a link whose name no rule can say", "[doctor][firewall]") {
     CHECK(found.value("mend", "").find("no rule can name wild+") != std::string::npos);
     CHECK(found.value("run", "").find("pv-web") != std::string::npos);
 }
+
+TEST_CASE("doctor: iptables-legacy, whose rules are not read", "[doctor][firewall]") {
+    DoctorHost host;
+    CHECK(severity(host.sandbox, "iptables-legacy has a filter table") == "none");
+    const Outcome drop = run({"iptables-legacy", "-P", "FORWARD", "DROP"});
+    if (drop.code != 0) {
+        PARTD_CANNOT_RUN("the kernel has no iptables of its own: " + drop.err);
+    }
+    CHECK_FALSE(seen_by(host.sandbox.netns("web"), Outside::kPeer4, 90).has_value());
+    const Json found = finding(host.sandbox, "iptables-legacy has a filter table");
+    CHECK(severity(found) == "note");
+    carry_out(found);
+    CHECK(host.flows());
+    CHECK(host.open() == "host-from-web ");
+}

@@ -218,6 +218,47 @@ TEST_CASE("doctor: other managers of networks", "[doctor]") {
     CHECK(severity(sandbox, "no other manager of networks claims") == "ok");
 }
 
+TEST_CASE("doctor: a daemon that sees other mounts", "[doctor]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", "[partition.web]\n");
+    {
+        const auto partd = program("partd");
+        CHECK(severity(sandbox, "partd sees the mounts of the host") == "ok");
+    }
+    const Background apart(Arguments{"unshare", "--mount", "/run/scratch/partd", "60"});
+    REQUIRE(eventually([&] { return comm_of(apart.pid()) == "partd"; }));
+    CHECK(severity(sandbox, "partd (process " + std::to_string(apart.pid()) + ") sees other mounts") ==
+          "problem");
+}
+
+TEST_CASE("doctor: switches against users' own namespaces", "[doctor][user]") {
+    Sandbox sandbox;
+    sandbox.write_config("vm.toml", "[partition.a]\nnamespaces = [\"net\", \"user\"]\n");
+    const std::string well = "programs in user namespaces may make more of them";
+    const std::string boot = read_file("/proc/sys/kernel/random/boot_id");
+    REQUIRE(run({"mount", "-t", "tmpfs", "tmpfs", "/proc/sys/kernel"}).code == 0);
+    fs::create_directories("/proc/sys/kernel/random");
+    write_file("/proc/sys/kernel/random/boot_id", boot);
+    write_file("/proc/sys/kernel/unprivileged_userns_clone", "1\n");
+    CHECK(severity(sandbox, well) == "ok");
+    write_file("/proc/sys/kernel/unprivileged_userns_clone", "0\n");
+    CHECK(severity(sandbox, "/proc/sys/kernel/unprivileged_userns_clone is 0") == "note");
+    sandbox.write_config("vm.toml", "[partition.a]\nnamespaces = [\"net\"]\n");
+    CHECK(severity(sandbox, well) == "ok");
+    REQUIRE(run({"umount", "/proc/sys/kernel"}).code == 0);
+}
+
+TEST_CASE("doctor: service manager and bus", "[doctor]") {
+    Sandbox sandbox;
+    CHECK(severity(sandbox, "systemd does not run here") == "note");
+    fs::create_directories("/run/systemd/system");
+    CHECK(severity(sandbox, "systemd does not run here") == "none");
+    CHECK(severity(sandbox, "there is no D-Bus system bus") == "note");
+    fs::create_directories("/run/dbus");
+    write_file("/run/dbus/system_bus_socket", "");
+    CHECK(severity(sandbox, "there is no D-Bus system bus") == "none");
+}
+
 TEST_CASE("doctor: text, exit code and rights", "[doctor]") {
     Sandbox sandbox;
     sandbox.write_config("web.toml", "[partition.web]\n");
