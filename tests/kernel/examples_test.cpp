@@ -28,9 +28,11 @@ void remove_all_examples(const Sandbox& sandbox) {
 }
 
 /// rtnetlink counts its messages by fours: new, del, get, set. strace names them only for sockets of the
-/// namespace that it runs in itself, and prints the numbers of the others.
+/// namespace that it runs in itself, and prints the numbers of the others. What has no flags but those of a
+/// dump (0x300), of any protocol, asks.
 bool changes_by_number(const std::string& line) {
-    static const std::regex kNumber(R"(nlmsg_type=0x([0-9a-f]+) /\* NLMSG_)");
+    static const std::regex kNumber(
+        R"(nlmsg_type=0x([0-9a-f]+) /\* NLMSG_(?!.{0,12} \*/, nlmsg_flags=NLM_F_REQUEST\|0x300,))");
     constexpr unsigned long kGet = 2;
     for (auto match = std::sregex_iterator(line.begin(), line.end(), kNumber);
          match != std::sregex_iterator(); ++match) {
