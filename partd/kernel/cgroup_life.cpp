@@ -80,6 +80,12 @@ Result<std::set<pid_t>> Cgroups::processes_anywhere(const std::string& group) co
     return found;
 }
 
+Meant Cgroups::members(const std::string& group) const {
+    return [this, group](const std::set<pid_t>&) {
+        return processes_anywhere(group).value_or(std::set<pid_t>());
+    };
+}
+
 Result<> Cgroups::join(const std::string& group, const Scope& scope) const {
     if (group.empty()) {
         return fail("its control group is gone");

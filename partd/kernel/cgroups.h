@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernel/cgroup_units.h"
+#include "kernel/processes.h"
 
 #include <sys/types.h>
 
@@ -83,6 +84,8 @@ public:
     [[nodiscard]] Result<std::set<pid_t>> processes(const std::string& group) const;
     // The same in every hierarchy: in one of v1 there may be others than where they live.
     [[nodiscard]] Result<std::set<pid_t>> processes_anywhere(const std::string& group) const;
+    // Of processes, those that are there still.
+    [[nodiscard]] Meant members(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own
     // below it where systemd is the writer; an error where that would stop it.
     Result<> join(const std::string& group, const Scope& scope) const;

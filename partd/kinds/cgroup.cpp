@@ -204,7 +204,8 @@ Result<> remove(const kernel::Host& host, const std::string& group) {
             break;
         }
         cgroups.kill(group);
-        (void)kernel::end_processes(std::array{kernel::Ending{*left, std::chrono::milliseconds(0)}}, kMoment);
+        (void)kernel::end_processes(
+            std::array{kernel::Ending{*left, cgroups.members(group), std::chrono::milliseconds(0)}}, kMoment);
         removed = cgroups.remove(group, true);
     }
     return removed;

@@ -60,10 +60,7 @@ Answer kill(Engine& engine, const Request& request) {
     if (*holder) {
         processes->erase(**holder);
     }
-    const auto members = [&](const std::set<pid_t>&) {
-        return engine.host().cgroups().processes(group).value_or(std::set<pid_t>());
-    };
-    (void)kernel::signal_processes(*processes, members, *signal);
+    (void)kernel::signal_processes(*processes, engine.host().cgroups().members(group), *signal);
     return work.done();
 }
 
