@@ -92,7 +92,7 @@ TEST_CASE("bus: introspection shows all methods, properties and signals", "[cont
                                                                        {"Contested", "as"}}) {
         CHECK(members["." + name] == "property " + type);
     }
-    CHECK(members.size() == 17 + 1 + 1 + 7);
+    CHECK(members.size() == 18 + 1 + 1 + 7);
     const auto tree = run(busctl({"--list", "tree", "org.partd1"}));
     INFO(tree.text());
     CHECK(tree.out.find("/org/partd1") != std::string::npos);

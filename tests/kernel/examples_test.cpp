@@ -198,6 +198,7 @@ TEST_CASE("all examples at once: removed to the byte", "[examples][removal]") {
     INFO(removed.text());
     CHECK(removed.code == 0);
     CHECK(sandbox.diff() == 0);
+    CHECK(sandbox.partctl({"purge", "lightvm", "--yes"}).code == 0);
     CHECK(difference(before, snapshot(sandbox)) == "");
     CHECK(difference(content, tree.content()) == "");
 }

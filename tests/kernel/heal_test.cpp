@@ -345,6 +345,7 @@ namespaces = ["mnt"]
     sandbox.remove_config("h.toml");
     sandbox.remove_config("o.toml");
     sandbox.apply();
+    CHECK(sandbox.partctl({"purge", "o", "--yes"}).code == 0);
     CHECK(difference(clean, snapshot(sandbox)) == "");
 }
 
@@ -426,6 +427,7 @@ TEST_CASE("heal: everything removed: as before", "[heal][removal]") {
     CHECK(removed.code == 0);
     CHECK(guest.wait(1s) != -1);
     CHECK(sandbox.diff() == 0);
+    CHECK(sandbox.partctl({"purge", "lightvm", "--yes"}).code == 0);
     CHECK(difference(before, snapshot(sandbox)) == "");
     CHECK(difference(content, tree.content()) == "");
 }
