@@ -103,10 +103,12 @@ Opening open_firewalld(const Passages& passages, const Patient& patient) {
         return {};
     }
     commands.emplace_back("firewall-cmd -q --reload");
-    return {.commands = join(commands, " && "),
-            .lasts =
-                "firewalld keeps them over a reload and a boot; from these zones nothing of the host itself "
-                "is reached, unless a service is added to them"};
+    return {
+        .commands = join(commands, " && "),
+        .lasts =
+            "firewalld keeps them over a reload and a boot; from these zones nothing of the host itself "
+            "is reached, unless a service is added to them; an interface that leads out and is in no zone "
+            "is put into the default zone, whose other interfaces may lead out by it then"};
 }
 
 }  // namespace partd::doctor
