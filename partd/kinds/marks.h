@@ -15,6 +15,10 @@ inline constexpr std::uint8_t kProtocolMark = 112;
 inline constexpr std::string_view kMarked = "partd";
 std::string protocol_text(std::uint8_t protocol);
 
+// The group (IFLA_GROUP) in which the ends on the host are made: unlike alias and alternative name they have
+// it from the first event on that udev and network managers hear. units/udev/10-partd.rules knows it.
+inline constexpr std::uint32_t kHostEndGroup = 28769;
+
 // The alias of a partition's loopback interface: "partd:web".
 std::string mark_of(std::string_view partition);
 

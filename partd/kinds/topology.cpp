@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fmt/format.h>
+
 namespace partd {
 
 std::string place_text(std::string_view netns, std::string_view interface) {
@@ -35,8 +37,14 @@ LinkEnd peer_end(const DeclaredObject& object) {
         const std::string full = "pv-" + object.owner;
         end.name = IfName(shortened(full, kMaxIfName).c_str());
         end.altname = end.name == full ? "" : full;
+    } else if (end.netns.empty() && !end.name.starts_with("pv-")) {
+        end.altname = named_end_altname(object.owner, object.name);
     }
     return end;
+}
+
+std::string named_end_altname(std::string_view partition, std::string_view link) {
+    return fmt::format("pv-{}.{}", partition, link);
 }
 
 namespace {

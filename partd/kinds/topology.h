@@ -27,6 +27,11 @@ std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared
 LinkEnd self_end(const DeclaredObject& object);
 LinkEnd peer_end(const DeclaredObject& object);
 
+// The alternative name of an end on the host that a file names otherwise than "pv-…": by that network
+// managers know it. "pv-web.eth0", at most 83 bytes; no partition's name has a '.', so that no other end has
+// it.
+std::string named_end_altname(std::string_view partition, std::string_view link);
+
 // "web/eth0", "host:veth0".
 std::string place_text(std::string_view netns, std::string_view interface);
 

@@ -42,7 +42,7 @@ constexpr Field kFields[] = {
                                       {.min = 68, .max = 65535, .unit = "bytes", .fallback = "as mtu"}),
     field<&Veth::peer, &LinkEnd::up>("peer.up", "the other end is up", {.live = true}),
     field<&Veth::peer, &LinkEnd::mark>("peer.mark", "partd's mark on the other end", {.live = true}),
-    field<&Veth::peer, &LinkEnd::altname>("peer.altname", "the other end's whole name", {.live = true}),
+    field<&Veth::peer, &LinkEnd::altname>("peer.altname", "the other end's alternative name", {.live = true}),
     field<&Veth::peer_partition>("peer.partition", "the partition of the other end",
                                  {.role = Role::Declared, .fallback = "the host"}),
     later("peer.network"),
@@ -165,7 +165,9 @@ struct FoundPair {
 
 // The alternative name that it is to have, else one of partd's that it had before it got a name in the files.
 std::string altname_of(const Link& link, const LinkEnd* wanted, const std::string& owner) {
-    for (const std::string& name : {wanted == nullptr ? "" : wanted->altname, "pv-" + owner}) {
+    const auto mark = parse_link_mark(link.alias);
+    for (const std::string& name : {wanted == nullptr ? "" : wanted->altname, "pv-" + owner,
+                                    named_end_altname(owner, mark ? mark->link : "")}) {
         if (!name.empty() && std::ranges::find(link.altnames, name) != link.altnames.end()) {
             return name;
         }

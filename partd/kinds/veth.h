@@ -45,7 +45,7 @@ struct LinkEnd {
     bool up = true;
     std::optional<std::string> alias = {};
     std::string mark = {};
-    std::string altname = {};  // the whole name, when `name` was hashed
+    std::string altname = {};  // the whole name, when `name` was hashed; of a host end always one with "pv-"
     bool operator==(const LinkEnd&) const = default;
 };
 

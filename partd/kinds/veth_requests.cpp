@@ -61,6 +61,9 @@ Message create_request(const LinkEnd& self, int self_index, const LinkEnd& peer,
     const auto nested = message.open(VETH_INFO_PEER);
     message.head(header(peer_index, false, false));
     add_attributes(message, peer);
+    if (peer.netns.empty()) {
+        message.number<std::uint32_t>(IFLA_GROUP, kHostEndGroup);
+    }
     message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(peer_netns));
     message.close(nested);
     message.close(data);

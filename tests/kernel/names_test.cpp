@@ -32,6 +32,32 @@ TEST_CASE("names: pv-NAME for the host's end", "[names]") {
     CHECK(pings(kHere, "10.40.2.1"));
 }
 
+TEST_CASE("names: a host end that a file names is known as one of ours from its first moment", "[names]") {
+    constexpr int kHostEndGroup = 28769;  // as units/udev/10-partd.rules has it
+    Sandbox sandbox;
+    sandbox.write_config("a.toml",
+                         "[partition.a.link.eth0]\npeer.name = \"veth0\"\n[partition.a.link.eth1]\n"
+                         "[partition.a.link.eth2]\npeer = { partition = \"b\", name = \"eth0\" }\n"
+                         "[partition.b]\n");
+    sandbox.apply();
+    for (const char* name : {"veth0", "pv-a"}) {
+        CHECK(link(name).at("group") == std::to_string(kHostEndGroup));
+    }
+    CHECK(link("veth0").at("altnames") == Json::array({"pv-a.eth0"}));
+    CHECK_FALSE(link("pv-a").contains("altnames"));
+    CHECK(link("eth1", sandbox.netns("a")).at("group") == "default");
+    CHECK_FALSE(link("eth0", sandbox.netns("b")).contains("altnames"));
+    // One that an older partd made.
+    ip({"link", "property", "del", "dev", "veth0", "altname", "pv-a.eth0"});
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    CHECK(link("veth0").at("altnames") == Json::array({"pv-a.eth0"}));
+    // It goes with the name that the file gave.
+    sandbox.write_config("a.toml", "[partition.a.link.eth0]\npeer.name = \"pv-own\"\n");
+    sandbox.apply();
+    CHECK_FALSE(link("pv-own").contains("altnames"));
+}
+
 TEST_CASE("names: over 15 bytes hashed, the full one as altname", "[names]") {
     Sandbox sandbox;
     const std::string first = "a-partition-with-a-long-name-1";
@@ -201,7 +227,7 @@ TEST_CASE("names: a long default name goes from one link to another", "[names][e
     sandbox.write_config("l.toml", links_of(" name = \"first\" ", ""));
     sandbox.apply();
     CHECK(link("first").at("ifindex") == first.at("ifindex"));
-    CHECK_FALSE(link("first").contains("altnames"));
+    CHECK(link("first").at("altnames") == Json::array({"pv-" + partition + ".eth0"}));
     CHECK(link("pv-" + partition).at("ifname") == first.at("ifname"));
     CHECK(link("pv-" + partition).at("ifindex") != first.at("ifindex"));
 }

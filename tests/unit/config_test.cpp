@@ -130,6 +130,20 @@ TEST_CASE("The default name of a host end fits and keeps the whole name as an al
     CHECK(link->spec.as<Veth>().peer.altname == "pv-a-name-of-more-than-fifteen-bytes");
 }
 
+TEST_CASE("A host end that a file names otherwise has an alternative name that network managers know") {
+    const auto altname = [](const std::string& peer) {
+        const auto result =
+            compile({{"x.toml", "[partition.a-b.link.eth0]\n" + peer + "[partition.other]\n"}});
+        REQUIRE(result.problems.empty());
+        return find(result.desired, "veth", "a-b/eth0")->spec.as<Veth>().peer.altname;
+    };
+    CHECK(altname("peer = { name = \"veth0\" }\n") == "pv-a-b.eth0");
+    CHECK(altname("peer = { name = \"tn-a\" }\n") == "pv-a-b.eth0");
+    CHECK(altname("peer = { name = \"pv-x\" }\n") == "");
+    CHECK(altname("") == "");
+    CHECK(altname("peer = { partition = \"other\", name = \"eth0\" }\n") == "");
+}
+
 TEST_CASE("The firewall and NAT stand before a link") {
     const auto result = compile(
         {{"x.toml",

@@ -179,11 +179,29 @@ class Files(Installed):
                                           ("10-partd.network", "Match", "Name", "pv-*"),
                                           ("10-partd.link", "Match", "OriginalName", "pv-*"),
                                           ("10-partd.link", "Link", "MACAddressPolicy", "none"),
+                                          ("10-partd-named.network", "Match", "Property", "PARTD_HOST_END=1"),
+                                          ("10-partd-named.network", "Link", "Unmanaged", "yes"),
+                                          ("10-partd-named.link", "Match", "Property", "PARTD_HOST_END=1"),
+                                          ("10-partd-named.link", "Link", "MACAddressPolicy", "none"),
                                           ("10-partd.conf", "keyfile", "unmanaged-devices+", "interface-name:pv-*")):
             parser = configparser.ConfigParser(delimiters=("=",))
             parser.optionxform = str
             parser.read(self.find(name))
             self.assertEqual(parser[section][key], value)
+
+
+class Udev(Installed):
+    def test_the_rules_know_the_group_in_which_host_ends_are_made(self):
+        header = (pathlib.Path(__file__).parents[2] / "partd/kinds/marks.h").read_text()
+        group = re.search(r"kHostEndGroup = (\d+);", header).group(1)
+        self.assertIn(f'ATTR{{netdev_group}}=="{group}", ', self.settings(self.find("10-partd.rules", "rules.d")))
+
+    def test_they_come_before_those_that_name_links_and_run_programs(self):
+        self.assertLess("10-partd.rules", "75-net-description.rules")
+        rules = self.settings(self.find("10-partd.rules", "rules.d"))
+        self.assertRegex(rules, r'(?m)^ENV\{NM_UNMANAGED\}="1"$')
+        # Finally, so that later rules add none.
+        self.assertRegex(rules, r'(?m)^RUN\{builtin\}:=')
 
 
 def bus_call(serial, member, signature="", body=b""):

@@ -166,3 +166,40 @@ finish() {
     echo "$failures failed"
     exit 1
 }
+
+# --- other programs of networks
+
+# Two partitions that offer addresses by DHCP on host ends of these names, and a stranger that does so on another.
+dhcp_servers() { # dhcp_servers NAME NAME STRANGER
+    local number=1 name
+    for name in "$1" "$2"; do
+        printf '[partition.dhcp%s.link.eth0]\naddress = ["10.66.%s.1/24"]\npeer.name = "%s"\n' $number $number "$name"
+        number=$((number + 1))
+    done | config dhcp
+    apply "${@:4}"
+    ip netns add stranger
+    at_end 'ip netns delete stranger'
+    ip link add "$3" type veth peer name eth0 netns stranger
+    ip -n stranger address add 10.66.3.1/24 dev eth0
+    ip -n stranger link set eth0 up
+    ip link set "$3" up
+    for number in 1 2; do dhcp_server $number partctl exec dhcp$number --; done
+    dhcp_server 3 ip netns exec stranger
+}
+dhcp_server() { # dhcp_server NUMBER COMMAND…: runs until the test ends
+    local number=$1
+    shift
+    cat >"$scratch/udhcpd-$number.conf" <<END
+start 10.66.$number.100
+end 10.66.$number.200
+interface eth0
+option router 10.66.$number.1
+option subnet 255.255.255.0
+lease_file $scratch/leases-$number
+pidfile $scratch/pid-$number
+END
+    touch "$scratch/leases-$number"
+    "$@" busybox udhcpd -f "$scratch/udhcpd-$number.conf" >"$scratch/udhcpd-$number.log" 2>&1 &
+    at_end "kill $!"
+}
+leases() { ip -json -4 address show dev "$1" | jq -r '.[].addr_info[] | select(.local | startswith("10.66.")) | .local'; }
