@@ -1,11 +1,11 @@
 #include "kernel/systemd.h"
 
 #include "kernel/files.h"
+#include "kernel/systemd_bus.h"
 
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <systemd/sd-bus.h>
@@ -16,28 +16,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr char kService[] = "org.freedesktop.systemd1";
 constexpr char kObject[] = "/org/freedesktop/systemd1";
 constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
-constexpr char kUnit[] = "org.freedesktop.systemd1.Unit";
 
 // Of one call; a daemon-reload of a big host takes seconds.
 constexpr std::chrono::seconds kCallPatience{25};
 // While systemd starts itself anew nobody listens.
 constexpr int kConnectAttempts = 100;
 constexpr useconds_t kConnectPause = 50'000;
-
-// A text that sd-bus allocated.
-std::string taken(char* text) {
-    const std::unique_ptr<char, void (*)(void*)> owned(text, std::free);
-    return owned == nullptr ? std::string() : std::string(owned.get());
-}
-
-std::string object_of(const std::string& unit) {
-    char* path = nullptr;
-    sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit.c_str(), &path);
-    return taken(path);
-}
 
 bool is_dead(int code) {
     return code == ECONNRESET || code == ENOTCONN || code == EPIPE || code == ESHUTDOWN || code == EBADF;
@@ -53,15 +39,6 @@ std::unexpected<Error> fail_call(const char* method, const sd_bus_error& error, 
     const std::string words = error.message == nullptr ? errno_text(code) : error.message;
     return std::unexpected(Error{.code = code, .message = fmt::format("systemd, {}: {}", method, words)});
 }
-
-// An error that is freed.
-struct BusError {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    BusError() = default;
-    ~BusError() { sd_bus_error_free(&error); }
-    BusError(const BusError&) = delete;
-    BusError& operator=(const BusError&) = delete;
-};
 
 }  // namespace
 
@@ -127,7 +104,7 @@ Result<Systemd::Message> Systemd::call_once(const char* method, const Append& ap
         PARTD_TRY(open());
     }
     sd_bus_message* raw = nullptr;
-    int result = sd_bus_message_new_method_call(bus_, &raw, kService, kObject, kManager, method);
+    int result = sd_bus_message_new_method_call(bus_, &raw, kSystemdService, kObject, kManager, method);
     const Message message(raw, sd_bus_message_unref);
     if (result >= 0 && append) {
         result = append(message.get());
@@ -168,15 +145,15 @@ std::string Systemd::state() {
     }
     BusError error;
     char* value = nullptr;
-    sd_bus_get_property_string(bus_, kService, kObject, kManager, "SystemState", &error.error, &value);
+    sd_bus_get_property_string(bus_, kSystemdService, kObject, kManager, "SystemState", &error.error, &value);
     return taken(value);
 }
 
 std::optional<std::string> Systemd::text(const std::string& unit, const char* interface, const char* name) {
     BusError error;
     char* value = nullptr;
-    if (sd_bus_get_property_string(bus_, kService, object_of(unit).c_str(), interface, name, &error.error,
-                                   &value) < 0) {
+    if (sd_bus_get_property_string(bus_, kSystemdService, object_of(unit).c_str(), interface, name,
+                                   &error.error, &value) < 0) {
         return std::nullopt;
     }
     return taken(value);
@@ -185,8 +162,8 @@ std::optional<std::string> Systemd::text(const std::string& unit, const char* in
 Result<bool> Systemd::has_job(const std::string& unit) {
     BusError error;
     sd_bus_message* raw = nullptr;
-    const int result = sd_bus_get_property(bus_, kService, object_of(unit).c_str(), kUnit, "Job",
-                                           &error.error, &raw, "(uo)");
+    const int result = sd_bus_get_property(bus_, kSystemdService, object_of(unit).c_str(), kUnitInterface,
+                                           "Job", &error.error, &raw, "(uo)");
     const Message reply(raw, sd_bus_message_unref);
     if (result < 0) {
         return fail_call("look for its job", error.error, -result);
@@ -195,45 +172,6 @@ Result<bool> Systemd::has_job(const std::string& unit) {
     const char* path = nullptr;
     sd_bus_message_read(reply.get(), "(uo)", &number, &path);
     return number != 0;
-}
-
-Result<Systemd::Unit> Systemd::look(const std::string& unit) {
-    // Loads it, so that a unit that nobody uses can be told of as well.
-    auto loaded = call("LoadUnit", [&](sd_bus_message* message) {
-        return sd_bus_message_append(message, "s", unit.c_str());
-    });
-    PARTD_TRY(loaded);
-    Unit found;
-    found.load_state = text(unit, kUnit, "LoadState").value_or("");
-    found.active_state = text(unit, kUnit, "ActiveState").value_or("");
-    found.description = text(unit, kUnit, "Description").value_or("");
-    const std::string object = object_of(unit);
-    BusError error;
-    int reload = 0;
-    sd_bus_get_property_trivial(bus_, kService, object.c_str(), kUnit, "NeedDaemonReload", &error.error, 'b',
-                                &reload);
-    found.needs_reload = reload != 0;
-    found.has_job = has_job(unit).value_or(false);
-    BusError third;
-    char** paths = nullptr;
-    if (sd_bus_get_property_strv(bus_, kService, object.c_str(), kUnit, "DropInPaths", &third.error,
-                                 &paths) >= 0) {
-        for (char** path = paths; path != nullptr && *path != nullptr; ++path) {
-            found.drop_ins.push_back(taken(*path));
-        }
-        const std::unique_ptr<char*, void (*)(void*)> owned(paths, std::free);
-    }
-    if (unit.ends_with(".service")) {
-        constexpr char kInterface[] = "org.freedesktop.systemd1.Service";
-        std::uint32_t pid = 0;
-        BusError second;
-        sd_bus_get_property_trivial(bus_, kService, object.c_str(), kInterface, "MainPID", &second.error, 'u',
-                                    &pid);
-        found.main_pid = static_cast<pid_t>(pid);
-        const std::string group = text(unit, kInterface, "ControlGroup").value_or("");
-        found.group = group.empty() ? group : group.substr(1);
-    }
-    return found;
 }
 
 }  // namespace partd::kernel

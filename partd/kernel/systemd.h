@@ -44,8 +44,9 @@ public:
     // Waits until it is gone; an unknown one is success.
     Result<> stop(const std::string& unit);
     // Starts a service anew, or for the first time; or stops it; or starts it anew if it runs. These wait
-    // some seconds, and not at all while the host comes up: a service may have to wait for what waits for
-    // partd. Job::Running is success then, and look() tells of the job.
+    // some seconds, and not at all while the host comes up, or partd.service after which the unit is ordered:
+    // a service may have to wait for what waits for partd. Job::Running is success then, and look() tells of
+    // the job.
     enum class Job : std::uint8_t { Done, Running };
     Result<Job> restart_service(const std::string& unit);
     Result<Job> try_restart_service(const std::string& unit);
@@ -64,11 +65,18 @@ public:
         std::string description;
         std::string group;  // of its processes, below the hierarchy's root and without a leading '/'
         pid_t main_pid = 0;
-        bool needs_reload = false;          // its files have changed since they were read
-        bool has_job = false;               // it is about to be started or stopped
+        bool needs_reload = false;  // its files have changed since they were read
+        bool has_job = false;       // it is about to be started or stopped
+        bool held_back = false;  // its last start failed for want of its network namespace (status 225) or of
+                                 // a path that it asserts
         std::vector<std::string> drop_ins;  // paths of the files that add to it, as they were read
     };
     Result<Unit> look(const std::string& unit);
+    // The socket units that listen for a service in a network namespace of their own choice, "web.socket
+    // (Stream 0.0.0.0:80)": those that are active or enabled, but for sockets in the file system.
+    std::vector<std::string> listeners_of(const std::string& unit);
+    // Whether systemd starts `first` before `second`, by an order that others may stand between.
+    bool is_ordered_before(const std::string& first, const std::string& second);
 
     // Its SystemState (org.freedesktop.systemd1(5)): "starting", "running", "stopping", …; "" when it does
     // not answer.
@@ -94,6 +102,9 @@ private:
     [[nodiscard]] Result<bool> has_job(const std::string& unit);
     [[nodiscard]] std::optional<std::string> text(const std::string& unit, const char* interface,
                                                   const char* name);
+    [[nodiscard]] std::vector<std::string> list(const std::string& unit, const char* interface,
+                                                const char* name);
+    [[nodiscard]] bool was_held_back(const std::string& unit, const std::string& active_state);
 
     std::string root_;
     sd_bus* bus_ = nullptr;

@@ -1,5 +1,7 @@
 #include "kernel/systemd.h"
+#include "kernel/systemd_bus.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -121,9 +123,15 @@ Result<> Systemd::stop(const std::string& unit) {
 }
 
 Result<Systemd::Job> Systemd::run_service_job(const char* method, const std::string& unit) {
+    constexpr char kPartd[] = "partd.service";
     const std::string now = state();
     const bool coming_up = now == "initializing" || now == "starting";
-    const milliseconds patience = coming_up ? milliseconds(0) : milliseconds(kServicePatience);
+    // A joined unit starts after partd has: while that is on its way, it waits for us.
+    const auto waits = [&] {
+        const auto before = list(unit, kUnitInterface, "After");
+        return std::ranges::find(before, kPartd) != before.end() && has_job(kPartd).value_or(false);
+    };
+    const milliseconds patience = coming_up || waits() ? milliseconds(0) : milliseconds(kServicePatience);
     return run_job(method, unit, job_arguments(unit), patience);
 }
 

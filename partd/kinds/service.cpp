@@ -1,7 +1,6 @@
 #include "kinds/service.h"
 
 #include "base/text.h"
-#include "kernel/cgroup_units.h"
 #include "kinds/cgroup.h"
 #include "kinds/dns.h"
 #include "kinds/isolation/init.h"
@@ -25,6 +24,11 @@ constexpr Field kFields[] = {
     field<&Service::unit>("unit", "the unit of systemd", {.role = Role::Replace, .live = true}),
     field<&Service::joins>("joins", "the unit is not partd's own", {.role = Role::Replace, .live = true}),
     field<&Service::content>("content", "the text of its file below /run/systemd/system", {.live = true}),
+    field<&Service::held>(
+        "held",
+        "whether a unit that joins is kept from starting without the partition, by a file below "
+        "/etc/systemd/system",
+        {.live = true}),
     field<&Service::state>("state", "whether it runs, and in the partition", {.live = true}),
 };
 
@@ -34,9 +38,10 @@ constexpr Field kSettings[] = {
     field<&ServiceSettings::unit>(
         "unit",
         "a service of systemd that exists already and is to run in the partition's network namespace and "
-        "cgroup, with its resolv.conf and hosts; it is restarted if it runs elsewhere, and goes back when "
-        "this "
-        "is not declared any more. Either this or `command`",
+        "cgroup, with its resolv.conf and hosts; it is restarted if it runs elsewhere, does not start "
+        "without "
+        "the partition, also at boot, and goes back when this is not declared any more. Either this or "
+        "`command`",
         kPlain),
     field<&ServiceSettings::command>("command",
                                      "a program, its path beginning with '/', and its arguments, run by a "
@@ -58,7 +63,7 @@ UnitPlace place_of(const Declared& declared, const DeclaredObject& object, const
     const std::string& partition = object.owner;
     UnitPlace place{.service = partition + "/" + object.name,
                     .file = object.source.file ? *object.source.file : "",
-                    .slice = kernel::unit_of(group_of(declared, partition)),
+                    .group = group_of(declared, partition),
                     .netns = {},
                     .etc = {}};
     if (membership.own.contains(NamespaceKind::Net)) {
@@ -116,6 +121,8 @@ void expand_one(const Declared& declared, const DeclaredObject& object, State& d
         wanted.netns = place.netns.substr(place.netns.rfind('/') + 1);
     }
     wanted.content = wanted.joins ? drop_in(place) : own_unit(object, place, is_plain(membership));
+    wanted.held = wanted.joins ? kInPlace : "";
+    wanted.hold = wanted.joins ? hold(place) : "";
     Resource resource{.key = {&kService.kind, place.service}, .owner = object.owner, .source = object.source};
     // A unit that holds on to a namespace of before, or that went with its slice, starts anew in the new one.
     resource.needs = {{&kPartition.kind, object.owner}};
@@ -196,6 +203,9 @@ constinit const LiveKind kService = {
             const std::string units = host.paths().units();
             topics.push_back(
                 kernel::directory_topic(service.joins ? units + "/" + service.unit + ".d" : units));
+            if (service.joins) {
+                topics.push_back(kernel::directory_topic(lasting_units(host) + "/" + service.unit + ".d"));
+            }
         },
 };
 

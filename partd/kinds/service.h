@@ -45,9 +45,12 @@ struct Service {
     std::string unit = {};
     bool joins = false;        // the unit is somebody else's
     std::string content = {};  // of the drop-in, or of the unit's file
-    std::string state = {};    // "in place", or what is wrong
+    std::string held = {};   // of one that joins: "in place" when it cannot start elsewhere, or what is wrong
+    std::string state = {};  // "in place", or what is wrong
     bool operator==(const Service&) const = default;
     static const Table table;
+
+    std::string hold = {};  // text of the file that holds it; "" when there is none
 
     // What it takes to tell the state.
     std::string group = {};  // below which it runs

@@ -10,14 +10,15 @@ namespace partd {
 namespace {
 
 constexpr std::string_view kMark = "# Made by partd for service ";
+constexpr std::string_view kDeclared = ", declared in ";
+constexpr std::string_view kMarkEnd = "; changes are put back.";
 
 std::string mark_line(const UnitPlace& place) {
-    return fmt::format("{}{}, declared in {}; changes are put back.\n", kMark, place.service,
-                       printable(place.file));
+    return fmt::format("{}{}{}{}{}\n", kMark, place.service, kDeclared, printable(place.file), kMarkEnd);
 }
 
 std::string place_lines(const UnitPlace& place) {
-    std::string text = fmt::format("Slice={}\n", place.slice);
+    std::string text = fmt::format("Slice={}\n", place.group.substr(place.group.rfind('/') + 1));
     if (!place.netns.empty()) {
         text += fmt::format("NetworkNamespacePath={}\n", place.netns);
     }
@@ -44,6 +45,16 @@ std::string quoted_word(std::string_view text) {
 
 std::string drop_in(const UnitPlace& place) {
     return mark_line(place) + "[Service]\n" + place_lines(place);
+}
+
+std::string hold(const UnitPlace& place) {
+    std::string text = mark_line(place);
+    text += "# Without its partition the unit does not start; remove the declaration, not this file.\n";
+    text += "[Unit]\nAfter=partd.service\n";
+    // A start that fails is seen and can be mended; one that a condition skips looks like success.
+    text += place.netns.empty() ? fmt::format("AssertPathExists=/sys/fs/cgroup/{}\n", place.group)
+                                : fmt::format("\n[Service]\nNetworkNamespacePath={}\n", place.netns);
+    return text;
 }
 
 std::string unit_file(const UnitPlace& place, const UnitCommand& command) {
@@ -80,8 +91,26 @@ std::optional<std::string> service_of(std::string_view text) {
                                                                              : std::nullopt;
 }
 
+std::string declared_in(std::string_view text) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const std::size_t begin = line.find(kDeclared);
+    const std::size_t end = line.rfind(kMarkEnd);
+    return begin == std::string_view::npos || end == std::string_view::npos || end < begin
+               ? std::string()
+               : std::string(line.substr(begin + kDeclared.size(), end - begin - kDeclared.size()));
+}
+
+std::string_view below_mark(std::string_view text) {
+    const std::size_t end = text.find('\n');
+    return end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+}
+
 std::string drop_in_name(std::string_view unit, std::string_view partition) {
     return fmt::format("{}.d/50-partd-{}.conf", unit, partition);
+}
+
+std::string hold_name(std::string_view unit, std::string_view partition) {
+    return fmt::format("{}.d/49-partd-{}.conf", unit, partition);
 }
 
 std::string own_unit_name(std::string_view partition, std::string_view name) {

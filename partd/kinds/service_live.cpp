@@ -9,6 +9,8 @@
 #include "kinds/service_file.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,16 +19,6 @@ namespace partd {
 namespace {
 
 using kernel::Systemd;
-
-std::string path_of(const kernel::Host& host, const Service& service) {
-    return host.paths().units() + "/" +
-           (service.joins ? drop_in_name(service.unit, service.partition) : service.unit);
-}
-
-bool is_active(const Systemd::Unit& unit) {
-    return unit.active_state == "active" || unit.active_state == "reloading" ||
-           unit.active_state == "activating";
-}
 
 // Whether the unit's processes are where they belong, or it has none.
 bool is_inside(kernel::Host& host, const Service& service, const Systemd::Unit& unit) {
@@ -42,19 +34,35 @@ bool is_inside(kernel::Host& host, const Service& service, const Systemd::Unit& 
 
 // What has ended for good by the rules of its own is in place as well.
 bool may_be_ended(const Service& service, const Systemd::Unit& unit) {
-    return service.joins || service.restart == RestartPolicy::No ||
+    return service.restart == RestartPolicy::No ||
            (service.restart == RestartPolicy::OnFailure && unit.active_state == "inactive");
 }
 
-std::string state_of(kernel::Host& host, const Service& service, const Systemd::Unit& unit) {
-    const bool read = service.joins
-                          ? std::ranges::find(unit.drop_ins, path_of(host, service)) != unit.drop_ins.end()
-                          : !unit.needs_reload;
-    if (!read) {
+// Whether systemd runs the unit by its files as they are.
+bool is_read_whole(const kernel::Host& host, const Service& service, const Systemd::Unit& unit) {
+    if (!service.joins) {
+        return !unit.needs_reload;
+    }
+    return is_read(unit, service_path(host, service)) && is_read(unit, hold_path(host, service));
+}
+
+std::string state_of(kernel::Host& host, Systemd& systemd, const Service& service,
+                     const Systemd::Unit& unit) {
+    if (!is_read_whole(host, service, unit)) {
         return "not read by systemd";
+    }
+    if (service.joins) {
+        if (const auto listeners = systemd.listeners_of(service.unit); !listeners.empty()) {
+            return listeners.front() + " listens on the host";
+        }
     }
     if (unit.has_job) {
         return kInPlace;  // on its way
+    }
+    if (!is_active(unit) && service.joins) {
+        return unit.held_back                                     ? "held back"
+               : kernel::exists(stopped_path(host, service.unit)) ? "stopped by partd"
+                                                                  : kInPlace;
     }
     if (!is_active(unit)) {
         return may_be_ended(service, unit) ? kInPlace : unit.active_state;
@@ -62,46 +70,63 @@ std::string state_of(kernel::Host& host, const Service& service, const Systemd::
     return is_inside(host, service, unit) ? kInPlace : "elsewhere";
 }
 
-// The file at that place below the directory of units, if it is ours.
-std::optional<Service> read_service(const kernel::Host& host, const std::string& unit, bool joins,
-                                    const std::string& file) {
-    const auto text = kernel::read_file(host.paths().units() + "/" + file);
+// The service that a file of ours at that place is of.
+std::optional<Service> read_service(const std::string& path, const std::string& unit) {
+    const auto text = kernel::read_file(path);
     const auto name = text ? service_of(*text) : std::nullopt;
     if (!name) {
         return std::nullopt;
     }
     const std::size_t slash = name->find('/');
-    return Service{.partition = name->substr(0, slash),
-                   .name = name->substr(slash + 1),
-                   .unit = unit,
-                   .joins = joins,
-                   .content = *text};
+    return Service{
+        .partition = name->substr(0, slash), .name = name->substr(slash + 1), .unit = unit, .content = *text};
 }
 
-// All files of ours: their first lines tell, with a ledger or without.
-std::vector<Service> list_services(const kernel::Host& host) {
-    std::vector<Service> found;
-    const auto take = [&](const std::string& unit, bool joins, const std::string& file) {
-        if (auto service = read_service(host, unit, joins, file)) {
-            found.push_back(std::move(*service));
-        }
-    };
+// By service and unit.
+using Services = std::map<std::pair<std::string, std::string>, Service>;
+
+// The drop-ins of ours in that directory of units; `each` gets the service that its file tells of.
+void for_drop_ins(const std::string& units, std::string_view prefix, const auto& each) {
+    constexpr std::string_view kDropIns = ".service.d";
     const auto list = [](const std::string& path) {
         return kernel::list_directory(path).value_or(std::vector<std::string>());
     };
-    constexpr std::string_view kDropIns = ".service.d";
-    const std::string units = host.paths().units();
     for (const std::string& name : list(units)) {
-        if (name.starts_with("partd-") && name.ends_with(".service")) {
-            take(name, false, name);
-        } else if (name.ends_with(kDropIns)) {
-            for (const std::string& file : list(units + "/" + name)) {
-                if (file.starts_with("50-partd-")) {
-                    take(name.substr(0, name.size() - 2), true, name + "/" + file);
-                }
+        if (!name.ends_with(kDropIns)) {
+            continue;
+        }
+        for (const std::string& file : list(units + "/" + name)) {
+            auto service = file.starts_with(prefix) ? read_service(fmt::format("{}/{}/{}", units, name, file),
+                                                                   name.substr(0, name.size() - 2))
+                                                    : std::nullopt;
+            if (service) {
+                service->joins = true;
+                each(std::move(*service));
             }
         }
     }
+}
+
+// All files of ours: their first lines tell, with a ledger or without. One that a file of before the boot
+// alone tells of has no content.
+Services list_services(const kernel::Host& host) {
+    Services found;
+    const auto key_of = [](const Service& service) {
+        return std::pair(service.partition + "/" + service.name, service.unit);
+    };
+    const std::string units = host.paths().units();
+    for (const std::string& name : kernel::list_directory(units).value_or(std::vector<std::string>())) {
+        const bool own = name.starts_with("partd-") && name.ends_with(".service");
+        if (auto service = own ? read_service(fmt::format("{}/{}", units, name), name) : std::nullopt) {
+            found.emplace(key_of(*service), std::move(*service));
+        }
+    }
+    for_drop_ins(units, "50-partd-",
+                 [&](Service service) { found.emplace(key_of(service), std::move(service)); });
+    for_drop_ins(lasting_units(host), "49-partd-", [&](Service service) {
+        std::string text = std::exchange(service.content, {});
+        found.try_emplace(key_of(service), std::move(service)).first->second.hold = std::move(text);
+    });
     return found;
 }
 
@@ -122,130 +147,104 @@ Resource resource_of(const Service& service) {
     return found;
 }
 
+// Whether nobody knows now what the file says that declared it.
+bool is_left_out(const Look& look, const Service& service) {
+    const std::string file = declared_in(service.content.empty() ? service.hold : service.content);
+    return look.desired.left_out.contains(file) ||
+           look.desired.left_out.contains(file.substr(0, file.rfind('/')));
+}
+
+std::string held_text(const kernel::Host& host, const Service& wanted, const Service& found) {
+    // An image whose /etc cannot be written may bring the file along.
+    const std::string text = found.hold.empty()
+                                 ? kernel::read_file(host.paths().root + "/usr/lib/systemd/system/" +
+                                                     hold_name(wanted.unit, wanted.partition))
+                                       .value_or("")
+                                 : found.hold;
+    return text == wanted.hold ? kInPlace : text.empty() ? "missing" : "changed";
+}
+
 void observe_one(Look& look, Service service) {
-    const Resource* wanted = look.desired.find({&kService.kind, service.partition + "/" + service.name});
+    const Key key{&kService.kind, service.partition + "/" + service.name};
+    const Resource* resource = look.desired.find(key);
+    const Service* wanted = resource == nullptr ? nullptr : &resource->spec.as<Service>();
+    if (wanted != nullptr && wanted->unit == service.unit && service.content.empty()) {
+        return;  // after a boot: it is made anew, with its partition
+    }
     service.group = look.host.group_of(service.partition);
-    service.netns = wanted != nullptr ? wanted->spec.as<Service>().netns : service.partition;
-    service.restart = wanted != nullptr ? wanted->spec.as<Service>().restart : service.restart;
+    service.netns = wanted != nullptr ? wanted->netns : service.partition;
+    service.restart = wanted != nullptr ? wanted->restart : service.restart;
+    service.held = wanted != nullptr && wanted->joins ? held_text(look.host, *wanted, service) : "";
     if (auto* systemd = look.host.cgroups().systemd()) {
         const auto unit = systemd->look(service.unit);
         if (!unit) {
-            look.add_unreadable({&kService.kind, service.partition + "/" + service.name}, Spec(service),
-                                service.partition, unit.error());
+            look.add_unreadable(key, Spec(service), service.partition, unit.error());
             return;
         }
-        service.state = state_of(look.host, service, *unit);
+        service.state = state_of(look.host, *systemd, service, *unit);
     }
-    look.add(resource_of(service));
+    Resource found = resource_of(service);
+    found.kept = wanted == nullptr && is_left_out(look, service);
+    look.add(std::move(found));
 }
 
-// What has the wanted unit's place, and is not ours.
+// What has the place of a file that is wanted, and is not ours.
 void observe_holder(Look& look, const Resource& wanted) {
-    const std::string path = path_of(look.host, wanted.spec.as<Service>());
-    if (look.observed.find(wanted.key) == nullptr && kernel::exists(path)) {
-        look.add_foreign(wanted, path + " was made by somebody else");
+    const Service& service = wanted.spec.as<Service>();
+    if (look.observed.find(wanted.key) != nullptr) {
+        return;
     }
-}
-
-// Once for all changes of a wave: the first one finds that its unit needs it.
-Result<> reload_if_needed(Systemd& systemd, const Service& service, const std::string& path) {
-    const auto unit = systemd.look(service.unit);
-    PARTD_TRY(unit);
-    const bool there = kernel::exists(path);
-    const bool known = service.joins ? std::ranges::find(unit->drop_ins, path) != unit->drop_ins.end()
-                                     : unit->load_state == "loaded";
-    return unit->needs_reload || there != known ? systemd.reload() : Result<>();
-}
-
-Result<> settled(const Result<Systemd::Job>& job) {
-    PARTD_TRY(job);
-    return {};  // one that is still running is the next look's to see
-}
-
-// The file stands: systemd reads it, and the unit runs by it.
-Result<> put_in_place(kernel::Host& host, Systemd& systemd, const Service& wanted) {
-    PARTD_TRY(reload_if_needed(systemd, wanted, path_of(host, wanted)));
-    if (!wanted.joins) {
-        PARTD_TRY(systemd.reset_failed(wanted.unit));
-        return settled(systemd.restart_service(wanted.unit));
+    std::vector paths = {service_path(look.host, service)};
+    if (service.joins) {
+        paths.push_back(hold_path(look.host, service));
     }
-    return settled(systemd.try_restart_service(wanted.unit));
-}
-
-// Why the unit cannot be joined.
-Result<> check_unit(Systemd& systemd, const Service& wanted) {
-    const auto unit = systemd.look(wanted.unit);
-    PARTD_TRY(unit);
-    if (wanted.joins && (unit->load_state == "not-found" || unit->load_state == "masked")) {
-        return fail(fmt::format("systemd has no unit {} ({}): install or unmask it, or correct `unit`",
-                                wanted.unit, unit->load_state));
-    }
-    return {};
-}
-
-Result<> put(Doing& doing, const Change& change, std::size_t number) {
-    const Service& wanted = change.wanted.as<Service>();
-    auto* systemd = doing.host.cgroups().systemd();
-    if (systemd == nullptr) {
-        return fail(
-            "systemd does not run here as PID 1 with cgroup2 alone, and a service is its unit: leave the "
-            "table "
-            "out, or start the program by partctl exec");
-    }
-    if (doing.host.cgroups().frozen(wanted.group)) {
-        return fail("its partition is frozen, and so would be what starts in it: partctl thaw it first");
-    }
-    PARTD_TRY(check_unit(*systemd, wanted));
-    const std::string path = path_of(doing.host, wanted);
-    if (change.action == Action::Create || change.changes("content")) {
-        PARTD_TRY(kernel::make_directories(path.substr(0, path.rfind('/'))));
-        PARTD_TRY(kernel::write_atomically(path, wanted.content));
-    }
-    doing.batch.after_nftables(
-        number, [&host = doing.host, systemd, wanted] { return put_in_place(host, *systemd, wanted); });
-    return {};
-}
-
-// The unit as it was without partd.
-Result<> take_back(Doing& doing, const Service& found, std::size_t number) {
-    auto* systemd = doing.host.cgroups().systemd();
-    const std::string path = path_of(doing.host, found);
-    if (systemd != nullptr && !found.joins) {
-        PARTD_TRY(settled(systemd->stop_service(found.unit)));
-    }
-    PARTD_TRY(kernel::remove_file(path));
-    if (found.joins) {
-        kernel::remove_empty_directory(path.substr(0, path.rfind('/')));
-    }
-    if (systemd == nullptr) {
-        return {};
-    }
-    doing.batch.after_nftables(number, [systemd, found, path]() -> Result<> {
-        if (!found.joins) {
-            PARTD_TRY(systemd->reset_failed(found.unit));
+    for (const std::string& path : paths) {
+        const auto of = service_of(kernel::read_file(path).value_or(""));
+        const bool ours =
+            of && (*of == wanted.key.name || look.observed.find({&kService.kind, *of}) != nullptr);
+        if (kernel::exists(path) && !ours) {
+            look.add_foreign(wanted, path + " was made by somebody else");
+            return;
         }
-        PARTD_TRY(reload_if_needed(*systemd, found, path));
-        return found.joins ? settled(systemd->try_restart_service(found.unit)) : Result<>();
-    });
-    return {};
+    }
 }
 
 }  // namespace
 
+std::string lasting_units(const kernel::Host& host) {
+    return host.paths().root + "/etc/systemd/system";
+}
+
+std::string service_path(const kernel::Host& host, const Service& service) {
+    return host.paths().units() + "/" +
+           (service.joins ? drop_in_name(service.unit, service.partition) : service.unit);
+}
+
+std::string hold_path(const kernel::Host& host, const Service& service) {
+    return lasting_units(host) + "/" + hold_name(service.unit, service.partition);
+}
+
+std::string stopped_path(const kernel::Host& host, const std::string& unit) {
+    return host.paths().state() + "/stopped/" + unit;
+}
+
+bool is_active(const Systemd::Unit& unit) {
+    return unit.active_state == "active" || unit.active_state == "reloading" ||
+           unit.active_state == "activating";
+}
+
+bool is_read(const Systemd::Unit& unit, const std::string& path) {
+    return kernel::exists(path) == (std::ranges::find(unit.drop_ins, path) != unit.drop_ins.end());
+}
+
 Result<> observe_services(Look& look) {
-    for (Service& service : list_services(look.host)) {
+    for (auto& [key, service] : list_services(look.host)) {
         if (look.scope.covers(kService.kind, service.partition)) {
             observe_one(look, std::move(service));
         }
     }
     look.for_wanted(kService.kind, [&](const Resource& wanted) { observe_holder(look, wanted); });
     return {};
-}
-
-Result<> apply_service(Doing& doing, const Change& change, std::size_t number) {
-    doing.batch.count_write();
-    return change.action == Action::Remove ? take_back(doing, change.found.as<Service>(), number)
-                                           : put(doing, change, number);
 }
 
 }  // namespace partd

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernel/systemd.h"
 #include "kinds/service.h"
 
 namespace partd {
@@ -8,7 +9,21 @@ inline constexpr char kInPlace[] = "in place";
 
 std::vector<std::string> claims_of(const Service& service);
 
-// Finds the files that partd wrote below /run/systemd/system, and asks systemd about their units.
+// Units and drop-ins that outlive a reboot.
+std::string lasting_units(const kernel::Host& host);
+// The file by which it runs in its partition until the next boot, and that which keeps a joined one from
+// starting elsewhere afterwards.
+std::string service_path(const kernel::Host& host, const Service& service);
+std::string hold_path(const kernel::Host& host, const Service& service);
+// Is there while partd has stopped a unit that it starts again.
+std::string stopped_path(const kernel::Host& host, const std::string& unit);
+
+bool is_active(const kernel::Systemd::Unit& unit);
+// Whether systemd knows of that drop-in what is true: that it is there, or not.
+bool is_read(const kernel::Systemd::Unit& unit, const std::string& path);
+
+// Finds the files that partd wrote below /run/systemd/system and /etc/systemd/system, and asks systemd about
+// their units.
 Result<> observe_services(Look& look);
 Result<> apply_service(Doing& doing, const Change& change, std::size_t number);
 

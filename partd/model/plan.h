@@ -26,6 +26,7 @@ struct Change {
     Source source = {};                    // of the declaration; nowhere for a removal
     Spec wanted = {};                      // not of a removal
     Spec found = {};                       // not of a creation
+    Spec successor = {};                   // of a removal: what takes its place, if anything does
     std::string identity = {};             // of what was found
     std::vector<FieldChange> fields = {};  // of an update, or why it is made anew
     std::vector<std::size_t> after = {};   // changes that must have succeeded before, by index in the plan

@@ -7,6 +7,7 @@
 #include <concepts>
 #include <deque>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -125,6 +126,10 @@ public:
     void erase(std::span<const Key> keys);
     [[nodiscard]] const std::deque<Resource>& all() const { return resources_; }
     std::deque<Resource>& all() { return resources_; }
+
+    // Of a wanted state: files (or directories of them) that are wrong or cannot be read, and of which nobody
+    // knows what they said when they were last good. What they declare is not among the resources.
+    std::set<std::string> left_out = {};
 
 private:
     // Where a resource stands, found by its key's hash: open addressing, a power of two of slots, at most

@@ -255,12 +255,21 @@ private:
             }
             if (const auto old = taken_.find(key); old != taken_.end()) {
                 after.push_back(old->second);
+                plan_.changes[old->second].successor = wanted.spec;
             }
             for (const std::string& claim : wanted.claims) {
                 if (const auto holder = leaving.find(claim); holder != leaving.end()) {
                     after.push_back(holder->second);
+                    succeed(plan_.changes[holder->second], wanted);
                 }
             }
+        }
+    }
+
+    // One that goes for another of its kind, under another name, is told which.
+    static void succeed(Change& removal, const Resource& successor) {
+        if (!removal.successor && removal.key.kind == successor.key.kind) {
+            removal.successor = successor.spec;
         }
     }
 

@@ -39,6 +39,11 @@ void keep_missing(const std::set<std::string>& missing, const std::vector<TextFi
             gone.insert(directory_of(file.path));
         }
     }
+    for (const std::string& directory : missing) {
+        if (!gone.contains(directory)) {
+            desired.left_out.insert(directory);
+        }
+    }
     for (const std::string& directory : gone) {
         desired.notes.push_back(fmt::format(
             "{} is missing or cannot be read: what its files declared stays as it is", directory));
@@ -58,6 +63,7 @@ bool fall_back(const std::string& path, const std::vector<TextFile>& accepted, D
         }
         return true;
     }
+    desired.left_out.insert(path);
     if (current == desired.files.end()) {
         return false;
     }
@@ -176,6 +182,7 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
     if (options.keep_going) {
         keep_going(*accepted, desired);
     }
+    desired.compiled.desired.left_out = desired.left_out;
     return desired;
 }
 

@@ -29,6 +29,7 @@ struct Desired {
     bool rolled_back = false;               // they say nothing until they change
     std::vector<Problem> problems;          // everything that is wrong
     std::set<std::string> stale;            // files that are taken as they were when last good
+    std::set<std::string> left_out;         // wrong, and nobody knows them as good (State::left_out)
     std::vector<std::string> notes;         // what a reader should know
     std::set<std::string> overlooked = {};  // files that are not read, whose names are close to "*.toml"
     [[nodiscard]] bool good() const { return problems.empty(); }

@@ -34,6 +34,65 @@ TEST_CASE("service: without systemd the example's services fail, and nothing els
     CHECK(difference(before, snapshot(sandbox)) == "");
 }
 
+namespace {
+
+const std::string kHold = "/etc/systemd/system/nginx.service.d/49-partd-web.conf";
+
+std::string hold_of(const std::string& file) {
+    return "# Made by partd for service web/nginx, declared in " + file +
+           "; changes are put back.\n[Service]\nNetworkNamespacePath=/run/netns/web\n";
+}
+
+void put_hold(const std::string& text) {
+    run({"mkdir", "-p", "/etc/systemd/system/nginx.service.d"});
+    write_file(kHold, text);
+}
+
+}  // namespace
+
+TEST_CASE("service: what holds a unit back after a reboot goes with its declaration", "[service]") {
+    Sandbox sandbox;
+    put_hold(hold_of("/etc/partd/web.toml"));
+    sandbox.write_config("other.toml", "[partition.other]\n");
+    CHECK(sandbox.partctl({"apply"}).code == 0);
+    CHECK_FALSE(std::filesystem::exists(kHold));
+    CHECK_FALSE(std::filesystem::exists("/etc/systemd/system/nginx.service.d"));
+    sandbox.remove_config("other.toml");
+    CHECK(sandbox.partctl({"apply"}).code == 0);
+}
+
+TEST_CASE("service: of a file that is wrong after a reboot the unit stays held back", "[service]") {
+    Sandbox sandbox;
+    put_hold(hold_of("/etc/partd/web.toml"));
+    sandbox.write_config("other.toml", "[partition.other]\n");
+    sandbox.write_config("web.toml", "[partition.web.service.nginx]\nunit = nginx\n");
+    CHECK(sandbox.partctl({"apply", "--keep-going"}).code != 7);
+    CHECK(std::filesystem::exists("/run/netns/other"));
+    CHECK(read_file(kHold) == hold_of("/etc/partd/web.toml"));
+    CHECK(sandbox.partctl({"apply", "--keep-going"}).code != 7);
+    CHECK(read_file(kHold) == hold_of("/etc/partd/web.toml"));
+    // The file is right again, and says nothing of the service.
+    sandbox.write_config("web.toml", "[partition.web]\n");
+    CHECK(sandbox.partctl({"apply"}).code == 0);
+    CHECK_FALSE(std::filesystem::exists(kHold));
+    sandbox.remove_config("other.toml");
+    sandbox.remove_config("web.toml");
+    CHECK(sandbox.partctl({"apply"}).code == 0);
+}
+
+TEST_CASE("service: a file of others' that has the place of a hold is a conflict", "[service]") {
+    Sandbox sandbox;
+    put_hold("[Service]\nNice=5\n");
+    sandbox.write_config("w.toml", "[partition.web.service.nginx]\nunit = \"nginx\"\n");
+    const auto result = sandbox.partctl_json({"apply"});
+    INFO(plan_text(result));
+    REQUIRE(result.at("conflicts").size() == 1);
+    CHECK(result.at("conflicts")[0].dump().find(kHold) != std::string::npos);
+    sandbox.remove_config("w.toml");
+    CHECK(sandbox.partctl({"apply"}).code == 0);
+    CHECK(read_file(kHold) == "[Service]\nNice=5\n");
+}
+
 TEST_CASE("service: a file of ours goes with its declaration, one of others' is a conflict", "[service]") {
     Sandbox sandbox;
     const std::string units = "/run/systemd/system";

@@ -2,7 +2,9 @@
 
 #include "kinds/service.h"
 
+#include "config/compile.h"
 #include "kinds/service_file.h"
+#include "plan/diff.h"
 
 #include <catch2/catch.hpp>
 
@@ -19,7 +21,7 @@ TEST_CASE("A word in a unit's file is what it was, whatever is in it") {
 TEST_CASE("A drop-in puts a unit into its partition") {
     CHECK(drop_in({.service = "web/nginx",
                    .file = "/etc/partd/web.toml",
-                   .slice = "partd-web.slice",
+                   .group = "partd.slice/partd-web.slice",
                    .netns = "/run/netns/web",
                    .etc = {"/etc/netns/web/resolv.conf", "/etc/netns/web/hosts"}}) ==
           "# Made by partd for service web/nginx, declared in /etc/partd/web.toml; changes are put back.\n"
@@ -30,15 +32,77 @@ TEST_CASE("A drop-in puts a unit into its partition") {
           "BindReadOnlyPaths=/etc/netns/web/hosts:/etc/hosts\n");
 }
 
+TEST_CASE("A hold keeps a unit from starting without its partition, and makes nothing before partd does") {
+    CHECK(hold({.service = "web/nginx",
+                .file = "/etc/partd/web.toml",
+                .group = "partd.slice/partd-web.slice",
+                .netns = "/run/netns/web",
+                .etc = {"/etc/netns/web/resolv.conf"}}) ==
+          "# Made by partd for service web/nginx, declared in /etc/partd/web.toml; changes are put back.\n"
+          "# Without its partition the unit does not start; remove the declaration, not this file.\n"
+          "[Unit]\n"
+          "After=partd.service\n\n"
+          "[Service]\n"
+          "NetworkNamespacePath=/run/netns/web\n");
+    CHECK(below_mark(hold({.service = "web/nginx",
+                           .file = "x",
+                           .group = "partd.slice/partd-web.slice",
+                           .netns = "",
+                           .etc = {}})) ==
+          "# Without its partition the unit does not start; remove the declaration, not this file.\n"
+          "[Unit]\n"
+          "After=partd.service\n"
+          "AssertPathExists=/sys/fs/cgroup/partd.slice/partd-web.slice\n");
+    CHECK(hold_name("nginx.service", "web") == "nginx.service.d/49-partd-web.conf");
+    CHECK(hold_name("a@b.service", "web") < drop_in_name("a@b.service", "web"));
+}
+
+TEST_CASE("A file of a unit tells which file declares it") {
+    for (const char* file : {"/etc/partd/web.toml", "a, declared in b; changes are put back.toml", ""}) {
+        CHECK(declared_in(drop_in(
+                  {.service = "web/nginx", .file = file, .group = "partd.slice", .netns = "", .etc = {}})) ==
+              file);
+    }
+    CHECK(declared_in("[Service]\n") == "");
+    CHECK(declared_in("") == "");
+}
+
+TEST_CASE("A joined unit that goes on under another declaration is told so when the old one goes") {
+    const auto compiled = [](const std::string& text) {
+        const std::vector<TextFile> files = {{"x.toml", text}};
+        auto result = config::compile(files, pure_kinds());
+        REQUIRE(result.problems.empty());
+        return std::move(result.desired);
+    };
+    const State before = compiled("[partition.a.service.x]\nunit = \"nginx\"\n[partition.b]\n");
+    const auto successor = [&](const std::string& after) {
+        const Plan plan = plan::diff(compiled(after), before, {});
+        for (const Change& change : plan.changes) {
+            if (change.action == Action::Remove && change.key.name == "a/x") {
+                return change.successor ? change.successor.as<Service>().partition : std::string("nobody");
+            }
+        }
+        return std::string("stays");
+    };
+    CHECK(successor("[partition.a]\n[partition.b.service.y]\nunit = \"nginx\"\n") == "b");
+    CHECK(successor("[partition.a.service.y]\nunit = \"nginx\"\n[partition.b]\n") == "a");
+    CHECK(successor("[partition.a.service.x]\nunit = \"other\"\n[partition.b]\n") == "a");
+    CHECK(successor("[partition.a.service.y]\nunit = \"other\"\n[partition.b]\n") == "nobody");
+    CHECK(successor("[partition.a.service.x]\nunit = \"nginx\"\n[partition.b]\n") == "stays");
+}
+
 TEST_CASE("A command gets a unit of its own") {
-    const std::string text = unit_file(
-        {.service = "web/app", .file = "a\nb.toml", .slice = "partd-web.slice", .netns = "", .etc = {}},
-        {.description = "app of partition web",
-         .command = {"/bin/app", "$x %n"},
-         .environment = {{"A", "\"b\" c"}},
-         .restart = "always",
-         .user = "www",
-         .relayed = true});
+    const std::string text = unit_file({.service = "web/app",
+                                        .file = "a\nb.toml",
+                                        .group = "partd.slice/partd-web.slice",
+                                        .netns = "",
+                                        .etc = {}},
+                                       {.description = "app of partition web",
+                                        .command = {"/bin/app", "$x %n"},
+                                        .environment = {{"A", "\"b\" c"}},
+                                        .restart = "always",
+                                        .user = "www",
+                                        .relayed = true});
     CHECK(text ==
           "# Made by partd for service web/app, declared in a\\x0ab.toml; changes are put back.\n"
           "[Unit]\n"
