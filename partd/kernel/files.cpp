@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/kernel_file.h"
+#include "kernel/own_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -74,8 +75,6 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
     return text ? std::move(text) : std::unexpected(std::move(text).error().wrap(path));
 }
 
-namespace {
-
 Result<> write_all(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t size = write(fd, text.data(), text.size());
@@ -90,8 +89,6 @@ Result<> write_all(int fd, std::string_view text) {
     return {};
 }
 
-}  // namespace
-
 Result<> write_kernel_file(const std::string& path, std::string_view text) {
     const auto fd = open_kernel_file(path, O_WRONLY);
     PARTD_TRY(fd);
@@ -100,42 +97,6 @@ Result<> write_kernel_file(const std::string& path, std::string_view text) {
         return fail_errno("write \"" + std::string(trim(text)) + "\" to " + path);
     }
     return {};
-}
-
-namespace {
-
-Result<> replace(const std::string& path, std::string_view text, unsigned mode, bool durable) {
-    const std::string draft = path + ".new";
-    Fd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
-    if (!fd) {
-        return fail_errno("create " + draft);
-    }
-    auto written = write_all(fd.get(), text);
-    if (written && durable && fsync(fd.get()) != 0) {
-        written = fail_errno("write " + draft);
-    }
-    fd.reset();
-    if (written && rename(draft.c_str(), path.c_str()) != 0) {
-        written = fail_errno("rename " + draft);
-    }
-    if (!written) {
-        unlink(draft.c_str());
-        return std::unexpected(std::move(written).error().wrap(path));
-    }
-    return {};
-}
-
-}  // namespace
-
-Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode) {
-    return replace(path, text, mode, false);
-}
-
-Result<> write_durably(const std::string& path, std::string_view text, unsigned mode) {
-    PARTD_TRY(replace(path, text, mode, true));
-    auto directory = open_directory(path.substr(0, path.rfind('/')));
-    PARTD_TRY(directory);
-    return fsync(directory->get()) == 0 ? Result<>() : fail_errno("write " + path);
 }
 
 Result<> append_file(const std::string& path, std::string_view text) {
@@ -201,10 +162,28 @@ Result<T> unless_absent(Result<T> read) {
     return !read && read.error().code == ENOENT ? Result<T>(T()) : std::move(read);
 }
 
+Result<std::string> read_own(const std::string& path) {
+    constexpr std::size_t kMost = std::size_t{256} << 20;
+    const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    if (!fd) {
+        return fail_errno("open " + path);
+    }
+    struct stat st{};
+    if (fstat(fd.get(), &st) != 0) {
+        return fail_errno("look at " + path);
+    }
+    const bool of_root = st.st_uid == 0 || st.st_uid == geteuid();
+    if (!S_ISREG(st.st_mode) || !of_root || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return fail(EPERM, "believe " + path + ", which is no file that root alone could have written");
+    }
+    auto text = read_fd(fd.get(), kMost);
+    return text ? std::move(text) : std::unexpected(std::move(text).error().wrap(path));
+}
+
 }  // namespace
 
 Result<std::string> read_if_there(const std::string& path) {
-    return unless_absent(read_file(path));
+    return unless_absent(read_own(path));
 }
 
 Result<std::vector<std::string>> list_if_there(const std::string& path) {
@@ -216,10 +195,12 @@ bool exists(const std::string& path) {
 }
 
 Result<> remove_file(const std::string& path) {
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-        return fail_errno("remove " + path);
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) {
+        return {};
     }
-    return {};
+    auto failed = fail_errno("remove " + path);
+    // A file system that is read-only says so before it looks whether there is such a file.
+    return failed.error().code == EROFS && !exists(path) ? Result<>() : std::move(failed);
 }
 
 void remove_empty_directory(const std::string& path) {

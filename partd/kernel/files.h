@@ -17,12 +17,13 @@ Result<Fd> open_below(int directory, const std::string& name, int flags, unsigne
 // The whole file, at most `most` bytes; more is EFBIG.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
 Result<std::string> read_fd(int fd, std::size_t most);
-// The same of a file of partd's own; "" when there is none.
+// The same of a file of partd's own; "" when there is none. EPERM for one that others than root could have
+// written: its text decides about the host. Follows no link and waits for nothing (FIFOs).
 Result<std::string> read_if_there(const std::string& path);
 // One write(2) to an existing file of procfs, sysfs or cgroupfs.
 Result<> write_kernel_file(const std::string& path, std::string_view text);
-// Replaces the file as a whole: a reader sees the old text or the new one. One writer at a time; what a
-// killed one left is used again.
+// Replaces the file as a whole: a reader sees the old text or the new one, of several writers the last one's.
+// A draft beside it that a killed writer left is used again.
 Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode = 0644);
 // The same, and it survives a loss of power once this has returned.
 Result<> write_durably(const std::string& path, std::string_view text, unsigned mode = 0644);
