@@ -136,6 +136,12 @@ Result<> Remote::subscribe() {
     if (!own_socket_) {
         return fail("events are told to root and group partd alone");
     }
+    // partd sends nothing to a connection that has never asked for anything.
+    const int greeted = sd_bus_call_method(bus_, nullptr, "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                           "AddMatch", nullptr, nullptr, "s", "type='signal'");
+    if (greeted < 0) {
+        return fail_bus(greeted, "listen to partd");
+    }
     const auto hear = [](sd_bus_message* message, void* data, sd_bus_error*) {
         if (auto event = bus::read_event(message)) {
             *static_cast<std::optional<bus::Event>*>(data) = std::move(*event);

@@ -45,6 +45,7 @@ void Server::check_system_bus() {
 }
 
 Server::~Server() {
+    sd_event_source_disable_unref(rejoin_);
     sd_event_source_unref(source_);
     for (Client& client : clients_) {
         sd_event_source_disable_unref(client.rest);
@@ -78,13 +79,60 @@ void Server::join_system_bus() {
                                                    vtable().data(), &client);
     result = result < 0 ? result : match_disconnected(client);
     result = result < 0 ? result
-                        : sd_bus_request_name_async(client.bus, nullptr, bus::kService, 0, nullptr, nullptr);
+                        : sd_bus_request_name_async(client.bus, nullptr, bus::kService, SD_BUS_NAME_QUEUE,
+                                                    on_name, &client);
     result = result < 0 ? result : sd_bus_attach_event(client.bus, event_, SD_EVENT_PRIORITY_NORMAL);
     if (result < 0) {
         log_error(fmt::format("no system bus: {}", errno_text(-result)));
         drop(client);
         sweep();
+        join_later();
     }
+}
+
+// The bus went away, or does not let us be what we are: again in a while, at most a minute. sd-bus itself
+// waits for a bus that is not there.
+void Server::join_later() {
+    constexpr std::uint64_t kMost = 60'000'000;
+    rejoin_ = sd_event_source_disable_unref(rejoin_);
+    if (sd_event_add_time_relative(event_, &rejoin_, CLOCK_BOOTTIME, rejoin_after_, 0, on_time_to_join,
+                                   this) < 0) {
+        log_error("no system bus until the next resync: there is no timer for it");
+    }
+    rejoin_after_ = std::min(rejoin_after_ * 2, kMost);
+}
+
+int Server::on_time_to_join(sd_event_source*, std::uint64_t, void* server) {
+    static_cast<Server*>(server)->check_system_bus();
+    return 0;
+}
+
+void Server::note_name(std::string trouble) {
+    if (trouble != name_trouble_ && !trouble.empty()) {
+        log_error(fmt::format("{} on the system bus is not partd's, callers do not reach it there: {}",
+                              bus::kService, printable(trouble)));
+    }
+    name_trouble_ = std::move(trouble);
+}
+
+// Without this sd-bus closes the connection of whoever does not get the name.
+int Server::on_name(sd_bus_message* reply, void* data, sd_bus_error*) {
+    constexpr std::uint32_t kInQueue = 2;  // DBUS_REQUEST_NAME_REPLY_IN_QUEUE
+    auto& client = *static_cast<Client*>(data);
+    Server& server = *client.server;
+    std::uint32_t result = 0;
+    if (sd_bus_message_is_method_error(reply, nullptr) > 0) {
+        if (!client.dead && sd_bus_is_open(client.bus) > 0) {
+            server.note_name(errno_text(sd_bus_message_get_errno(reply)));
+        }
+        server.drop(client);
+        server.join_later();
+    } else if (sd_bus_message_read_basic(reply, 'u', &result) > 0) {
+        server.rejoin_after_ = kRejoinFirst;
+        server.note_name(result == kInQueue ? "another program has it; partd takes it when that one lets go"
+                                            : "");
+    }
+    return 1;
 }
 
 int Server::on_connection(sd_event_source*, int, std::uint32_t, void* server) {
@@ -136,6 +184,7 @@ int Server::add(Client& client, int connection) {
     result = result < 0 ? result : sd_bus_start(client.bus);
     result = result < 0 ? result : match_disconnected(client);
     result = result < 0 ? result : match_connected(client);
+    result = result < 0 ? result : sd_bus_add_filter(client.bus, nullptr, on_message, &client);
     result = result < 0 ? result
                         : sd_bus_add_object_vtable(client.bus, nullptr, bus::kPath, bus::kInterface,
                                                    vtable().data(), &client);
@@ -155,6 +204,11 @@ int Server::match_disconnected(Client& client) {
 int Server::match_connected(Client& client) {
     return sd_bus_match_signal(client.bus, nullptr, nullptr, "/org/freedesktop/DBus/Local",
                                "org.freedesktop.DBus.Local", "Connected", on_connected, &client);
+}
+
+int Server::on_message(sd_bus_message* message, void* data, sd_bus_error*) {
+    static_cast<Client*>(data)->greeted |= sd_bus_message_is_method_call(message, nullptr, nullptr) > 0;
+    return 0;
 }
 
 int Server::on_connected(sd_bus_message*, void* data, sd_bus_error*) {
@@ -199,7 +253,7 @@ void Server::for_clients(Each each) {
         std::uint64_t unread = 0;
         if (!client.system && sd_bus_get_n_queued_write(client.bus, &unread) >= 0 && unread > kMostUnread) {
             drop(client);
-        } else if (!client.dead && sd_bus_is_ready(client.bus) > 0) {
+        } else if (!client.dead && sd_bus_is_ready(client.bus) > 0 && (client.system || client.greeted)) {
             each(client);
         }
     }
@@ -235,6 +289,9 @@ void Server::properties_changed() {
 
 int Server::on_disconnected(sd_bus_message*, void* data, sd_bus_error*) {
     auto& client = *static_cast<Client*>(data);
+    if (client.system && !client.dead) {
+        client.server->join_later();
+    }
     client.server->drop(client);
     return 0;
 }

@@ -56,14 +56,18 @@ private:
         sd_event_source* rest = nullptr;  // what came along with the handshake
         bool root = false;                // on the own socket: may do all
         bool system = false;
+        bool greeted = false;  // it has asked for something: a client of a bus takes no message before that
         Server* server = nullptr;
         bool dead = false;
     };
-    struct Pending;  // a call that waits for polkit
+    struct Pending;                                         // a call that waits for polkit
+    static constexpr std::uint64_t kRejoinFirst = 100'000;  // microseconds, doubled each time
 
     Server(sd_event* event, Service& service) : event_(event), service_(service) {}
     Result<> listen(const std::string& path);
     void join_system_bus();
+    void join_later();
+    void note_name(std::string trouble);
     void accept();
     int add(Client& client, int connection);
     int match_disconnected(Client& client);
@@ -78,6 +82,9 @@ private:
     static int on_reload(sd_bus_message* message, void* data, sd_bus_error* error);
     static int on_polkit(sd_bus_message* reply, void* data, sd_bus_error* error);
     static int on_disconnected(sd_bus_message* message, void* data, sd_bus_error* error);
+    static int on_name(sd_bus_message* reply, void* data, sd_bus_error* error);
+    static int on_time_to_join(sd_event_source* source, std::uint64_t time, void* server);
+    static int on_message(sd_bus_message* message, void* data, sd_bus_error* error);
     static int on_connected(sd_bus_message* message, void* data, sd_bus_error* error);
     static int on_rest(sd_event_source* source, void* data);
     static int on_bus_method(sd_bus_message* message, void* client, sd_bus_error* error);
@@ -95,6 +102,9 @@ private:
     Fd spare_;
     sd_event_source* source_ = nullptr;
     bool wants_system_bus_ = false;
+    sd_event_source* rejoin_ = nullptr;
+    std::uint64_t rejoin_after_ = kRejoinFirst;
+    std::string name_trouble_;  // why org.partd1 on the system bus is not partd's, as last told
     std::list<Client> clients_;
 };
 
