@@ -111,8 +111,10 @@ _partctl() {
         diff) words+=' --generation' ;;
         apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
         status) words+=' --check --watch --layers' ;;
-        wait) words+=' --timeout' ;;
-        resume) words+=' --check' ;;
+        wait) words+=' --timeout --give-up' ;;
+        rollback) words+=' --allow-delete' ;;
+        pause) words+=' --files' ;;
+        resume) words+=' --check --files' ;;
         purge) words+=' --yes --check' ;;
         schema) words+=' --man' ;;
     esac

@@ -124,6 +124,8 @@ private:
         CLI::App* wait = add("wait", "Wait until a partition is as declared", run_wait);
         add_name(wait, "A partition; all without one");
         add_duration(wait, "--timeout", options_.wait, "At most so long; 90s");
+        add_duration(wait, "--give-up", options_.give_up,
+                     "Only so long while nobody could bring it: no partd runs, or no valid file declares it");
     }
 
     void add_managing() {

@@ -19,15 +19,16 @@ struct Options {
     bool own_process = false;  // without the daemon, even where one runs
     Request request;           // what goes to the verb as it is
 
-    std::vector<std::string> files;                 // check
-    std::string extra;                              // apply -f
-    std::optional<std::chrono::milliseconds> wait;  // apply --wait, wait --timeout
-    bool watch = false;                             // status --watch
-    bool at_terminal = false;                       // somebody is there to be asked
-    bool manual = false;                            // schema --man
-    std::vector<std::string> command;               // exec
-    char** arguments = nullptr;                     // all of them, to start again with
-    unsigned umask = 022;                           // the caller's, for the program that exec becomes
+    std::vector<std::string> files;                    // check
+    std::string extra;                                 // apply -f
+    std::optional<std::chrono::milliseconds> wait;     // apply --wait, wait --timeout
+    std::optional<std::chrono::milliseconds> give_up;  // wait --give-up
+    bool watch = false;                                // status --watch
+    bool at_terminal = false;                          // somebody is there to be asked
+    bool manual = false;                               // schema --man
+    std::vector<std::string> command;                  // exec
+    char** arguments = nullptr;                        // all of them, to start again with
+    unsigned umask = 022;                              // the caller's, for the program that exec becomes
 
     [[nodiscard]] kernel::Paths paths() const { return {.root = root}; }
 };

@@ -2,6 +2,7 @@
 
 #include "bus/names.h"
 #include "kernel/files.h"
+#include "kernel/own_files.h"
 
 #include <cerrno>
 #include <string>
@@ -21,14 +22,31 @@ std::unexpected<Error> fail_bus(int result, std::string_view doing) {
     return fail(-result, doing);
 }
 
-sd_bus* open_socket(const std::string& path) {
+// The connection stands when the first bytes were exchanged, not when it was begun.
+bool becomes_ready(sd_bus* bus, std::chrono::microseconds patience) {
+    using std::chrono::steady_clock;
+    const auto end = steady_clock::now() + patience;
+    while (sd_bus_is_ready(bus) == 0) {
+        int result = sd_bus_process(bus, nullptr);
+        const auto left = std::chrono::duration_cast<std::chrono::microseconds>(end - steady_clock::now());
+        if (result == 0 && left.count() > 0) {
+            result = sd_bus_wait(bus, static_cast<std::uint64_t>(left.count()));
+        } else if (result == 0) {
+            return false;
+        }
+        if (result < 0 && result != -EINTR) {
+            return false;
+        }
+    }
+    return sd_bus_is_ready(bus) > 0;
+}
+
+sd_bus* open_socket(const std::string& path, milliseconds patience) {
     sd_bus* bus = nullptr;
     const std::string address = "unix:path=" + path;
-    const bool connected = kernel::exists(path) && sd_bus_new(&bus) >= 0 &&
-                           sd_bus_set_address(bus, address.c_str()) >= 0 && sd_bus_start(bus) >= 0 &&
-                           sd_bus_get_bus_id(bus, nullptr) != -ENOTCONN;
-    // The connection stands when the first bytes were exchanged, not when it was begun.
-    if (connected && sd_bus_is_ready(bus) >= 0 && sd_bus_flush(bus) >= 0) {
+    const bool begun = kernel::exists(path) && sd_bus_new(&bus) >= 0 &&
+                       sd_bus_set_address(bus, address.c_str()) >= 0 && sd_bus_start(bus) >= 0;
+    if (begun && becomes_ready(bus, patience)) {
         return bus;
     }
     sd_bus_close_unref(bus);
@@ -87,15 +105,20 @@ int wait_for(sd_bus* bus, sd_bus_message* const& reply) {
 
 }  // namespace
 
-std::unique_ptr<Remote> Remote::connect(const Options& options) {
+std::unique_ptr<Remote> Remote::connect(const Options& options, std::optional<milliseconds> patience) {
+    constexpr std::chrono::minutes kLong{15};
     if (options.own_process) {
         return nullptr;
     }
-    if (sd_bus* own = open_socket(options.paths().bus())) {
+    if (sd_bus* own = open_socket(options.paths().bus(), patience.value_or(kLong))) {
         return std::unique_ptr<Remote>(new Remote(own, true));
     }
-    sd_bus* system = options.root.empty() ? open_system_bus() : nullptr;
+    sd_bus* system = options.root.empty() && !patience ? open_system_bus() : nullptr;
     return system == nullptr ? nullptr : std::unique_ptr<Remote>(new Remote(system, false));
+}
+
+bool Remote::runs(const kernel::Paths& paths) {
+    return kernel::is_locked(paths.state() + "/daemon");
 }
 
 Remote::~Remote() {

@@ -13,8 +13,12 @@ namespace partd::ctl {
 // The daemon, as reached over its own socket or the system bus.
 class Remote {
 public:
-    // nullptr where none can be reached.
-    static std::unique_ptr<Remote> connect(const Options& options);
+    // nullptr where none can be reached, or none answers in that time: where the service manager listens for
+    // it, nobody may.
+    static std::unique_ptr<Remote> connect(const Options& options,
+                                           std::optional<std::chrono::milliseconds> patience = {});
+    // Whether it runs, however busy it is.
+    static bool runs(const kernel::Paths& paths);
     ~Remote();
     Remote(const Remote&) = delete;
     Remote& operator=(const Remote&) = delete;

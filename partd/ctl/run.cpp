@@ -37,12 +37,12 @@ class Caller {
 public:
     explicit Caller(const Options& options) : options_(options) {}
 
-    // False after saying why there is nobody; `code` says what to exit with.
-    bool open(const Verb& verb, int& code) {
+    // False after saying why there is nobody; `code` says what to exit with. Again: whoever is there now.
+    bool open(const Verb& verb, int& code, std::optional<milliseconds> patience = {}) {
         if (verb.read != nullptr) {
             return true;
         }
-        remote_ = Remote::connect(options_);
+        remote_ = Remote::connect(options_, patience);
         if (remote_ != nullptr) {
             log_detail("asking partd");
             return true;
@@ -50,6 +50,9 @@ public:
         if (const auto refused = refuse_without_rights(verb.name)) {
             code = *refused;
             return false;
+        }
+        if (engine_ != nullptr) {
+            return true;
         }
         auto engine = Engine::open(options_.paths());
         if (!engine) {
@@ -113,36 +116,104 @@ void read_files(const Options& options, Request& request) {
     }
 }
 
-// Until the partition, or everything, is as declared.
-int wait(Caller& caller, const std::string& name, milliseconds patience) {
-    const Request request{.name = name, .json = true, .check = true};
-    const auto end = steady_clock::now() + patience;
-    if (caller.remote() != nullptr) {
-        if (auto subscribed = caller.remote()->subscribe(); !subscribed) {
-            complain(subscribed.error().message);
-            return kOutOfReach;
-        }
-    }
-    while (true) {
-        const Answer answer = caller.ask(verb("status"), request);
-        if (answer.code == kDone) {
-            return kDone;
-        }
-        const bool passing = answer.code == kDifferences || answer.code == kUsage;
-        const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
-        if (!passing || left.count() <= 0) {
-            fmt::print(stderr, "{}", answer.err);
-            if (passing) {
-                complain(fmt::format("{} is not as declared after {} s: partctl status{}{}",
-                                     name.empty() ? "the host" : name,
-                                     std::chrono::ceil<std::chrono::seconds>(patience).count(),
-                                     name.empty() ? "" : " ", name));
-            }
-            return passing ? kNotConverged : answer.code;
-        }
-        caller.pause(std::min(left, milliseconds(1000)));
-    }
+// Whether it is as declared, or as its file said when it was last good.
+bool stands(const Answer& answer, const std::string& name) {
+    const auto all = answer.code == kDifferences && !name.empty() ? from_json(answer.out) : std::nullopt;
+    const auto members = [&](const char* key) {
+        const Value* list = all ? all->find(key) : nullptr;
+        return list == nullptr ? nullptr : list->get_if<Array>();
+    };
+    const auto* partitions = members("partitions");
+    const Value* state =
+        partitions == nullptr || partitions->empty() ? nullptr : partitions->front().find("state");
+    const auto* word = state == nullptr ? nullptr : state->get_if<std::string>();
+    const auto is_empty = [&](const char* key) { return members(key) != nullptr && members(key)->empty(); };
+    return answer.code == kDone || (word != nullptr && *word == "invalid" && is_empty("changes") &&
+                                    is_empty("conflicts") && is_empty("blocked"));
 }
+
+// Waiting until the partition, or everything, is as declared.
+class Waiting {
+public:
+    Waiting(Caller& caller, const Options& options, milliseconds patience)
+        : caller_(caller), options_(options), name_(options.request.name), patience_(patience) {}
+
+    int run() {
+        const Request request{.name = name_, .json = true, .check = true};
+        const auto end = steady_clock::now() + patience_;
+        if (caller_.remote() != nullptr) {
+            if (auto subscribed = caller_.remote()->subscribe(); !subscribed) {
+                complain(subscribed.error().message);
+                return kOutOfReach;
+            }
+        }
+        while (true) {
+            const Answer answer = caller_.ask(verb("status"), request);
+            if (stands(answer, name_)) {
+                return kDone;
+            }
+            const bool passing = answer.code == kDifferences || answer.code == kUsage ||
+                                 (options_.give_up && answer.code == kOutOfReach);
+            const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+            if (!passing || left.count() <= 0 || is_hopeless(answer)) {
+                fmt::print(stderr, "{}", answer.err);
+                complain_of(passing, left);
+                return passing ? kNotConverged : answer.code;
+            }
+            if (int code = kDone; !look_who_is_there(answer, code)) {
+                return code;
+            }
+            caller_.pause(std::min(left, milliseconds(1000)));
+        }
+    }
+
+private:
+    [[nodiscard]] std::string whose() const { return name_.empty() ? "the host" : name_; }
+
+    // Whether for too long there has been nobody who could bring it about. A daemon that is busy could.
+    bool is_hopeless(const Answer& answer) {
+        if (!options_.give_up) {
+            return false;
+        }
+        runs_ = Remote::runs(options_.paths());
+        const auto now = steady_clock::now();
+        if (runs_ && answer.code != kUsage) {
+            hopeless_since_.reset();
+            return false;
+        }
+        hopeless_since_ = hopeless_since_.value_or(now);
+        return now - *hopeless_since_ >= *options_.give_up;
+    }
+
+    void complain_of(bool passing, milliseconds left) const {
+        if (passing && left.count() <= 0) {
+            complain(fmt::format("{} is not as declared after {} s: partctl status{}{}", whose(),
+                                 std::chrono::ceil<std::chrono::seconds>(patience_).count(),
+                                 name_.empty() ? "" : " ", name_));
+        } else if (passing && !runs_) {
+            complain(
+                fmt::format("partd does not run, and nobody else makes {} as declared: systemctl status "
+                            "partd.service, journalctl -u partd.service",
+                            whose()));
+        } else if (passing) {
+            complain(fmt::format("no file that is valid declares {}: partctl check", whose()));
+        }
+    }
+
+    // One that went may be back, one that was not there may have come.
+    bool look_who_is_there(const Answer& answer, int& code) {
+        constexpr milliseconds kAnswersWithin{1000};
+        const bool alone = caller_.remote() == nullptr || answer.code == kOutOfReach;
+        return !options_.give_up || !alone || caller_.open(verb("status"), code, kAnswersWithin);
+    }
+
+    Caller& caller_;
+    const Options& options_;
+    const std::string& name_;
+    milliseconds patience_;
+    bool runs_ = true;
+    std::optional<steady_clock::time_point> hopeless_since_ = {};
+};
 
 // Again whenever something happens, until the user has seen enough.
 int watch(Caller& caller, const Options& options) {
@@ -264,7 +335,7 @@ int run_verb(const Options& given, const Verb& verb) {
         fmt::print(stderr, "done by partd, generation {}\n", answer.generation);
     }
     return options.wait && (code == kDone || code == kNotConverged)
-               ? wait(caller, request.name, *options.wait)
+               ? Waiting(caller, options, *options.wait).run()
                : code;
 }
 
@@ -272,8 +343,8 @@ int run_wait(const Options& options) {
     constexpr milliseconds kDefaultWait{90'000};
     int code = kDone;
     Caller caller(options);
-    return caller.open(verb("status"), code)
-               ? wait(caller, options.request.name, options.wait.value_or(kDefaultWait))
+    return caller.open(verb("status"), code, options.give_up)
+               ? Waiting(caller, options, options.wait.value_or(kDefaultWait)).run()
                : code;
 }
 

@@ -244,7 +244,7 @@ void Daemon::carry_out(Scope scope) {
                                             .scope = scope,
                                             .before_look =
                                                 [&] {
-                                                    loop_->still_alive();
+                                                    Loop::still_alive();
                                                     hear(scope);
                                                 }},
                                 .origin = "the files"});

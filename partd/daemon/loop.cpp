@@ -108,7 +108,8 @@ Result<> Loop::run() {
 }
 
 void Loop::still_alive() {
-    sd_notify(0, "WATCHDOG=1");
+    // While it starts, also more time for that: no step between two of these takes longer.
+    sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=180000000");
 }
 
 }  // namespace partd::daemon

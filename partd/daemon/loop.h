@@ -41,8 +41,9 @@ public:
 
     // Until a signal ends it.
     Result<> run();
-    // Tells the service manager's watchdog that all is well, in the middle of long work.
-    void still_alive();
+    // Tells the service manager that all is well, in the middle of long work: for its watchdog, and for its
+    // patience with a start.
+    static void still_alive();
     sd_event* event() { return event_; }
 
 private:

@@ -35,6 +35,7 @@ int run(int count, char** arguments) {
         log_error("partd needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN)");
         return kNotPermitted;
     }
+    Loop::still_alive();
     auto daemon = Daemon::make(paths);
     const auto done = daemon ? (*daemon)->run() : std::unexpected(daemon.error());
     if (!done) {

@@ -10,7 +10,7 @@ namespace partd::daemon {
 verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
     repairing_ = false;
     verbs::Answer answer = verb.run(*engine_, request);
-    loop_->still_alive();
+    Loop::still_alive();
     used_much_ = true;
     if (verb.right == verbs::Right::Read) {
         engine_->host().forget_all();
