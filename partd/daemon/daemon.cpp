@@ -62,7 +62,8 @@ Result<std::unique_ptr<Daemon>> Daemon::make(kernel::Paths paths) {
     PARTD_TRY(files);
     auto places = kernel::DirectoryWatch::open();
     PARTD_TRY(places);
-    auto host = kernel::HostWatch::open({paths.netns(), paths.pins()}, kProtocolMark);
+    auto host = kernel::HostWatch::open({paths.netns(), paths.pins()},
+                                        {.protocol = kProtocolMark, .alias = mark_of("")});
     PARTD_TRY(host);
     auto engine = Engine::open(std::move(paths));
     PARTD_TRY(engine);

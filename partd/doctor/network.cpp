@@ -4,8 +4,8 @@
 #include "doctor/let_pass.h"
 #include "doctor/ports.h"
 #include "kernel/files.h"
+#include "kinds/host_switches.h"
 #include "kinds/nat/layout.h"
-#include "kinds/sysctl.h"
 #include "kinds/topology.h"
 
 #include <algorithm>
@@ -89,8 +89,7 @@ Findings forward_firewalls(const Patient& patient) {
 
 bool turned_on_by_us(const Patient& patient, const std::string& path) {
     const Key key = host_sysctl_key(path);
-    const LedgerEntry* entry = patient.ledger.find({key.kind->name, key.name});
-    return entry != nullptr && entry->identity == "was:0";
+    return was_off(patient.ledger.find({key.kind->name, key.name})).value_or(false);
 }
 
 // Docker sets the policy to drop only where it turns forwarding on itself.

@@ -2,12 +2,12 @@
 
 #include "base/text.h"
 #include "kernel/files.h"
-#include "kernel/links.h"
 #include "kernel/mounts.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
+#include <linux/netconf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -123,16 +123,28 @@ std::string sender_of(const Reply& generation) {
     return pid && !name.empty() ? fmt::format("{} (process {})", name, ntohl(*pid)) : std::string();
 }
 
+// A forwarding switch of a namespace or a link that is there already: what a new one begins with is told by
+// one message with all of its parameters, and comes with news of the link.
+bool is_switched(const Attributes& parameters) {
+    return parameters.has(NETCONFA_FORWARDING) && !parameters.has(NETCONFA_PROXY_NEIGH);
+}
+
+bool is_default_route(const Reply& reply) {
+    return (reply.type == RTM_NEWROUTE || reply.type == RTM_DELROUTE) &&
+           reply.head<rtmsg>().rtm_dst_len == 0 && reply.head<rtmsg>().rtm_type == RTN_UNICAST;
+}
+
 bool is_below(const std::string& point, const std::string& place) {
     return point.starts_with(place) && (point.size() == place.size() || point[place.size()] == '/');
 }
 
 }  // namespace
 
-Result<HostWatch> HostWatch::open(std::vector<std::string> places, std::uint8_t mark) {
-    auto links = open_listener(NETLINK_ROUTE,
-                               {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-                                RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NSID});
+Result<HostWatch> HostWatch::open(std::vector<std::string> places, Marks marks) {
+    auto links = open_listener(
+        NETLINK_ROUTE,
+        {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+         RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_NSID});
     PARTD_TRY(links);
     const int on = 1;
     if (setsockopt(links->get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) != 0) {
@@ -147,7 +159,7 @@ Result<HostWatch> HostWatch::open(std::vector<std::string> places, std::uint8_t 
     auto names = NetlinkSocket::open(NETLINK_ROUTE);
     PARTD_TRY(names);
     HostWatch watch(std::move(*links), std::move(*nftables), std::move(mounts), std::move(*names),
-                    std::move(places), mark);
+                    std::move(places), std::move(marks));
     watch.points_ = watch.mounted();
     return watch;
 }
@@ -159,6 +171,9 @@ bool HostWatch::is_news(const Reply& reply) const {
     constexpr std::uint8_t kKernelAddress = 3;  // IFAPROT_KERNEL_LL
     std::uint8_t protocol = 0;
     bool by_kernel = false;
+    if (reply.type == RTM_NEWNETCONF || reply.type == RTM_DELNETCONF) {
+        return reply.type == RTM_NEWNETCONF && is_switched(reply.attributes<netconfmsg>());
+    }
     if (reply.type == RTM_NEWADDR || reply.type == RTM_DELADDR) {
         protocol = reply.attributes<ifaddrmsg>().number<std::uint8_t>(kIfaProto).value_or(0);
         by_kernel = protocol != 0 && protocol <= kKernelAddress;
@@ -167,13 +182,29 @@ bool HostWatch::is_news(const Reply& reply) const {
         by_kernel = protocol == RTPROT_KERNEL;
     }
     const bool comes = reply.type == RTM_NEWADDR || reply.type == RTM_NEWROUTE;
-    return !by_kernel && (!comes || protocol != mark_);
+    return !by_kernel && (!comes || protocol != marks_.protocol);
 }
 
-// An address of the host's tells the interface's index only. Routes and rules of the host's are nobody's.
+// Tells once of each link of others that is up, however often the kernel tells of it.
+void HostWatch::note_stranger(const Link& link, bool gone, Topics& topics) {
+    if (gone || !link.up || link.alias.starts_with(marks_.alias)) {
+        strangers_.erase(link.index);
+    } else if (strangers_.insert(link.index).second) {
+        topics.insert(kStrangerUp);
+    }
+}
+
+// An address of the host's tells the interface's index only. Other routes and the rules of the host's are
+// nobody's.
 void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
     if (reply.type == RTM_NEWLINK || reply.type == RTM_DELLINK) {
-        add_link(parse_link(reply), topics);
+        const Link link = parse_link(reply);
+        add_link(link, topics);
+        note_stranger(link, reply.type == RTM_DELLINK, topics);
+    } else if (reply.type == RTM_NEWNETCONF) {
+        topics.insert(kSwitches);
+    } else if (is_default_route(reply)) {
+        topics.insert(kDefaultRoute);
     } else if (reply.type == RTM_NEWADDR || reply.type == RTM_DELADDR) {
         const auto link = get_link(names_, static_cast<int>(reply.head<ifaddrmsg>().ifa_index));
         if (link && *link) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "kernel/links.h"
 #include "kernel/netlink.h"
 #include "kernel/topics.h"
 
@@ -17,9 +18,13 @@ namespace partd::kernel {
 // below some directories may have changed.
 class HostWatch {
 public:
-    // `places`: directories whose mounts count. `mark`: the protocol number of addresses, routes and rules
-    // that the caller makes: that one of them is there again is no news for it.
-    static Result<HostWatch> open(std::vector<std::string> places, std::uint8_t mark);
+    // By which the caller knows what it made.
+    struct Marks {
+        std::uint8_t protocol = 0;  // of addresses, routes and rules: that one is there again is no news
+        std::string alias = {};     // with which those of its links begin
+    };
+    // `places`: directories whose mounts count.
+    static Result<HostWatch> open(std::vector<std::string> places, Marks marks);
 
     // Descriptors to wait for, with EPOLLIN; that of the mounts with EPOLLPRI, and when it wakes,
     // mounts_changed() has to be called: waiting takes the event.
@@ -35,26 +40,28 @@ public:
 
 private:
     HostWatch(Fd links, Fd nftables, Fd mounts, NetlinkSocket names, std::vector<std::string> places,
-              std::uint8_t mark)
+              Marks marks)
         : links_(std::move(links)),
           nftables_(std::move(nftables)),
           mounts_(std::move(mounts)),
           names_(std::move(names)),
           places_(std::move(places)),
-          mark_(mark) {}
+          marks_(std::move(marks)) {}
 
     void blame(const Topics& heard, const std::string& culprit, Topics& topics);
     void drain_links(Topics& topics);
     void drain_nftables(Topics& topics, std::uint32_t own_port);
     void drain_mounts(Topics& topics);
     [[nodiscard]] bool is_news(const Reply& reply) const;
+    void note_stranger(const Link& link, bool gone, Topics& topics);
     void take_host_event(const Reply& reply, Topics& topics);
     [[nodiscard]] std::set<std::string> mounted() const;
 
     Fd links_, nftables_, mounts_;
     NetlinkSocket names_;  // asks for interfaces' names
     std::vector<std::string> places_;
-    std::uint8_t mark_;
+    Marks marks_;
+    std::set<int> strangers_;       // indexes of links of others that are up, as far as told
     std::set<std::string> points_;  // below the places, as last seen
     bool look_at_mounts_ = false;
     std::map<std::string, std::string> culprits_;  // by topic

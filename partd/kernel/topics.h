@@ -21,6 +21,12 @@ inline std::string alias_topic(std::string_view alias) {
 inline std::string namespace_topic(int id) {
     return "nsid " + std::to_string(id);
 }
+// A forwarding switch of the host's, or of one of its links (RTM_NEWNETCONF).
+inline constexpr char kSwitches[] = "switches";
+// A link of the host's that bears no mark of the caller's came up.
+inline constexpr char kStrangerUp[] = "stranger up";
+// A default route of the host's came or went.
+inline constexpr char kDefaultRoute[] = "default route";
 // An nftables table of the family inet.
 inline std::string table_topic(std::string_view name) {
     return "table " + std::string(name);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kinds/address.h"
+#include "kinds/host_switches.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
 #include "kinds/sysctl_text.h"
@@ -21,6 +22,10 @@ constexpr Field kFields[] = {
     field<&Sysctl::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
     field<&Sysctl::path>("path", "its file below /proc/sys", {.role = Role::Identity, .live = true}),
     field<&Sysctl::value>("value", "its value", {.live = true}),
+    field<&Sysctl::deaf>("deaf",
+                         "links of others that learn nothing from router advertisements because of it",
+                         {.live = true}),
+    field<&Sysctl::stalled>("stalled", "links of partd's that forward nothing all the same", {.live = true}),
 };
 
 // Reads free keys, however deep: net.ipv4.ip_forward = 1.
@@ -281,6 +286,7 @@ constinit const LiveKind kSysctl = {
              .apart = true},
     .observe = observe_sysctls,
     .apply = apply_sysctl,
+    .watch = watch_switch,
 };
 
 }  // namespace partd

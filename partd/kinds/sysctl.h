@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/told.h"
 
 namespace partd {
 
@@ -25,6 +26,8 @@ struct Sysctl {
     std::string restored = {};
     // Of "all" and "default" as found: the interfaces whose own one is on record.
     std::vector<std::string> declared = {};
+    Told deaf = {};     // of IPv6 forwarding: links that it keeps from learning routes
+    Told stalled = {};  // of IPv4 forwarding: partd's links that take no part in it
     bool operator==(const Sysctl&) const = default;
     static const Table table;
 };

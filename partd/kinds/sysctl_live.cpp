@@ -8,18 +8,15 @@
 #include "base/text.h"
 #include "kernel/files.h"
 #include "kernel/kernel_file.h"
+#include "kinds/host_switches.h"
 #include "kinds/netns.h"
 #include "kinds/sysctl.h"
 #include "kinds/sysctl_text.h"
-
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -88,11 +85,6 @@ std::optional<InterfaceSysctl> parse_interface(const std::string& path) {
     return InterfaceSysctl::parse(path == kForwarding4 ? "net/ipv4/conf/all/forwarding" : path);
 }
 
-// Switches of the host's that stay on: others may have come to rely on them.
-bool stays_on(const Sysctl& sysctl) {
-    return sysctl.netns.empty() && (sysctl.path == kForwarding4 || sysctl.path == kForwarding6);
-}
-
 class Observer {
 public:
     Observer(Look& look, Key key, Sysctl sysctl)
@@ -106,8 +98,11 @@ public:
             return std::unexpected(value.error());
         }
         if (value && wanted_ != nullptr) {
-            add_wanted(*value);
-        } else if (value && entry_ != nullptr && !stays_on(sysctl_)) {
+            return add_wanted(*value);
+        }
+        if (value && entry_ != nullptr && stays_on(sysctl_)) {
+            remember(*value);
+        } else if (value && entry_ != nullptr) {
             add_unwanted(*value);
         }
         return {};
@@ -153,17 +148,32 @@ private:
         return {unknown ? untouched(sysctl_).value_or(value) : before(value), asked, value, true};
     }
 
-    void add_wanted(const std::string& value) {
+    // A switch that stays on although nobody needs it any more: it is left alone, and that partd turned it on
+    // stays on record.
+    void remember(const std::string& value) {
+        if (value == "0" || !was_off(entry_).value_or(false)) {
+            return;
+        }
+        Resource found = resource(value, {});
+        found.standing = Standing::Foreign;
+        look_.observed.add(std::move(found));
+    }
+
+    Result<> add_wanted(const std::string& value) {
         const std::string& wanted = wanted_->spec.as<Sysctl>().value;
         const SysctlRecord record = record_of(wanted, value);
         // What the kernel made of a text whose meaning partd does not know is that text.
         const bool made = record.written && record.wanted == wanted && record.made == value &&
                           !is_comparable(wanted, value);
         Resource found = resource(same_sysctl(wanted, value) || made ? wanted : value, record);
+        auto with = with_links(look_.host, found.spec.as<Sysctl>(), record.before != "0");
+        PARTD_TRY(with);
+        found.spec = Spec(std::move(*with));
         found.owner = wanted_->owner;
         found.needs = wanted_->needs;
         found.within = wanted_->within;
         look_.observed.add(std::move(found));
+        return {};
     }
 
     // Without partd's own: what a parameter of the files brings about, else what was there before.
@@ -248,34 +258,6 @@ private:
     const Resource* wanted_ = look_.desired.find(key_);
     const LedgerEntry* entry_ = look_.ledger.find({kSysctl.kind.name, key_.name});
 };
-
-// Routes that the host learns from router advertisements vanish with forwarding, unless their interfaces say
-// that they are wanted anyway (accept_ra = 2, Documentation/networking/ip-sysctl.rst).
-Result<> keep_learnt_routes(Doing& doing) {
-    auto host = doing.host.netns("");
-    PARTD_TRY(host);
-    kernel::Message request(RTM_GETROUTE, NLM_F_DUMP);
-    rtmsg head{};
-    head.rtm_family = AF_INET6;
-    request.head(head);
-    auto routes = (*host)->route().collect(std::move(request));
-    PARTD_TRY(routes);
-    std::set<int> uplinks;
-    for (const auto& reply : *routes) {
-        if (reply.view().head<rtmsg>().rtm_protocol == RTPROT_RA) {
-            uplinks.insert(reply.view().attributes<rtmsg>().number<int>(RTA_OIF).value_or(0));
-        }
-    }
-    auto links = doing.host.links("");
-    PARTD_TRY(links);
-    for (const kernel::Link& link : **links) {
-        const std::string path = "/proc/sys/net/ipv6/conf/" + link.name + "/accept_ra";
-        if (uplinks.contains(link.index) && trim(kernel::read_file(path).value_or("")) == "1") {
-            PARTD_TRY(kernel::write_kernel_file(path, "2"));
-        }
-    }
-    return {};
-}
 
 // What a parameter had that came into being with the plan that sets it; in its namespace.
 std::string before_creation(const Sysctl& sysctl, const std::string& value) {
@@ -380,8 +362,10 @@ Result<> apply_sysctl(Doing& doing, const Change& change, std::size_t) {
     auto netns = doing.host.netns(sysctl.netns);
     PARTD_TRY(netns);
     doing.batch.count_write();
-    if (sysctl.netns.empty() && sysctl.path == kForwarding6) {
-        PARTD_TRY(keep_learnt_routes(doing));
+    PARTD_TRY(bring_links_along(doing, change));
+    // Writing 1 to IPv6 forwarding drops learnt routes, also where it is 1 already.
+    if (change.action == Action::Update && !change.changes("value")) {
+        return {};
     }
     const Writer writer(doing, change);
     return (*netns)->inside([&] { return removal ? writer.restore() : writer.set(); });

@@ -26,7 +26,6 @@ std::vector<FieldChange> compare(const Resource& wanted, const Resource& found) 
 
 namespace {
 
-using Keys = std::unordered_set<Key, KeyHash>;
 using KeyIndex = std::unordered_map<Key, std::size_t, KeyHash>;
 
 // The wanted resources, each behind what it needs.
@@ -289,7 +288,7 @@ private:
 Plan diff(const State& desired, const State& observed, const DiffOptions& options) {
     Plan plan = Differ(desired, observed, options).run();
     if (!options.only.empty()) {
-        plan = restrict_to(std::move(plan), options.only);
+        plan = restrict_to(std::move(plan), options.only, needs_of(desired, options.only));
     }
     return in_waves(std::move(plan));
 }

@@ -98,11 +98,33 @@ Plan in_waves(Plan plan) {
     return picked(std::move(plan), by_wave);
 }
 
-Plan restrict_to(Plan plan, const std::string& owner) {
+Keys needs_of(const State& desired, const std::string& owner) {
+    Keys needed;
+    std::vector<const Resource*> open;
+    for (const Resource& resource : desired.all()) {
+        if (resource.owner == owner) {
+            open.push_back(&resource);
+        }
+    }
+    while (!open.empty()) {
+        const Resource& resource = *open.back();
+        open.pop_back();
+        for (const Key& need : resource.needs) {
+            const Resource* found = desired.find(need);
+            if (found != nullptr && needed.insert(need).second) {
+                open.push_back(found);
+            }
+        }
+    }
+    return needed;
+}
+
+Plan restrict_to(Plan plan, const std::string& owner, const Keys& needed) {
     std::vector<bool> kept(plan.changes.size());
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < plan.changes.size(); ++i) {
-        if (plan.changes[i].owner == owner) {
+        const Change& change = plan.changes[i];
+        if (change.owner == owner || (change.owner.empty() && needed.contains(change.key))) {
             open.push_back(i);
         }
     }

@@ -2,6 +2,7 @@
 
 #include "kernel/processes.h"
 #include "kinds/partition.h"
+#include "plan/order.h"
 #include "reconcile/pause.h"
 
 #include <algorithm>
@@ -116,9 +117,21 @@ private:
         if (!present_.contains(name)) {
             return "missing";
         }
-        const bool degraded =
-            std::ranges::any_of(view_.plan.changes, owns) || std::ranges::any_of(view_.plan.blocked, owns);
+        const bool degraded = std::ranges::any_of(view_.plan.changes, owns) ||
+                              std::ranges::any_of(view_.plan.blocked, owns) || lacks_shared(name);
         return degraded ? "degraded" : frozen_.contains(name) ? "frozen" : "active";
+    }
+
+    // What several share is nobody's: a switch of the host's, say.
+    [[nodiscard]] bool lacks_shared(const std::string& name) const {
+        const auto shared = [](const Change& change) { return change.owner.empty(); };
+        if (std::ranges::none_of(view_.plan.changes, shared)) {
+            return false;
+        }
+        const auto needed = plan::needs_of(desired_, name);
+        return std::ranges::any_of(view_.plan.changes, [&](const Change& change) {
+            return shared(change) && needed.contains(change.key);
+        });
     }
 
     Engine& engine_;

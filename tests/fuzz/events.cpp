@@ -7,7 +7,7 @@
 using namespace partd;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static auto watch = kernel::HostWatch::open({"/run/netns"}, 112);
+    static auto watch = kernel::HostWatch::open({"/run/netns"}, {.protocol = 112, .alias = "partd:"});
     fuzz::require(watch.has_value(), "events can be heard");
     fuzz::tell(fuzz::datagrams_of({data, size}));
     for (const auto& topic : watch->drain(0)) {

@@ -1,0 +1,105 @@
+#include "kinds/uplinks.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/router_solicitation.h"
+#include "kinds/marks.h"
+
+#include <linux/netconf.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace partd {
+
+namespace {
+
+std::string switch_of(const std::string& link, std::string_view name) {
+    return "/proc/sys/net/ipv6/conf/" + link + "/" + std::string(name);
+}
+
+// Absent is success: a link may go any time.
+Result<> write_if_there(const std::string& path, std::string_view value) {
+    auto written = kernel::write_kernel_file(path, value);
+    return written || written.error().code == ENOENT ? Result<>() : std::move(written);
+}
+
+// The indexes of links that do not forward IPv4 (RTM_GETNETCONF).
+Result<std::vector<int>> without_forwarding(kernel::NetlinkSocket& socket) {
+    kernel::Message request(RTM_GETNETCONF, NLM_F_DUMP);
+    request.head(netconfmsg{.ncm_family = AF_INET});
+    std::vector<int> indexes;
+    const auto look = [&](const kernel::Reply& reply) {
+        const auto parameters = reply.attributes<netconfmsg>();
+        const int index = parameters.number<int>(NETCONFA_IFINDEX).value_or(0);
+        if (index > 0 && parameters.number<int>(NETCONFA_FORWARDING) == 0) {
+            indexes.push_back(index);
+        }
+    };
+    auto dumped = socket.dump(std::move(request), [&] { indexes.clear(); }, look);
+    PARTD_TRY(dumped);
+    return indexes;
+}
+
+std::string value_of(const std::string& link, std::string_view name) {
+    return std::string(trim(kernel::read_file(switch_of(link, name)).value_or("")));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> deaf_uplinks(kernel::Host& host, bool forwarding) {
+    auto self = host.netns("");
+    PARTD_TRY(self);
+    // What the host remembers may be a part of them.
+    auto links = kernel::list_links((*self)->route());
+    PARTD_TRY(links);
+    std::vector<std::string> deaf;
+    for (const kernel::Link& link : *links) {
+        const bool ours = parse_link_mark(link.alias).has_value();
+        if (!ours && link.name != "lo" && value_of(link.name, "accept_ra") == "1" &&
+            (forwarding || value_of(link.name, "forwarding") == "0")) {
+            deaf.push_back(link.name);
+        }
+    }
+    std::ranges::sort(deaf);
+    return deaf;
+}
+
+Result<> keep_learning(const std::vector<std::string>& links) {
+    for (const std::string& link : links) {
+        if (value_of(link, "accept_ra") != "1") {
+            continue;
+        }
+        PARTD_TRY(write_if_there(switch_of(link, "accept_ra"), "2"));
+        kernel::solicit_routers(link);
+    }
+    return {};
+}
+
+Result<std::vector<std::string>> stalled_links(kernel::Host& host) {
+    auto self = host.netns("");
+    PARTD_TRY(self);
+    const auto indexes = without_forwarding((*self)->route());
+    PARTD_TRY(indexes);
+    std::vector<std::string> stalled;
+    for (const int index : *indexes) {
+        const auto link = kernel::get_link((*self)->route(), index);
+        PARTD_TRY(link);
+        if (*link && parse_link_mark((*link)->alias)) {
+            stalled.push_back((*link)->name);
+        }
+    }
+    std::ranges::sort(stalled);
+    return stalled;
+}
+
+Result<> let_forward(const std::vector<std::string>& links) {
+    for (const std::string& link : links) {
+        PARTD_TRY(write_if_there("/proc/sys/net/ipv4/conf/" + link + "/forwarding", "1"));
+    }
+    return {};
+}
+
+}  // namespace partd
