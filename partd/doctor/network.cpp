@@ -166,6 +166,23 @@ Findings forwarding(const Patient& patient) {
          .run = by_apply ? "partctl apply" : set_sysctls("forwarding", {{"net.ipv4.ip_forward", "1"}})}};
 }
 
+// Others may have relied on a switch that they found on.
+Findings strangers(const Patient& patient) {
+    auto nftables = patient.host.nftables();
+    const auto guarded =
+        nftables ? (*nftables)->elements(nat::kTableName, nat::kGuarded)
+                 : Result<std::vector<kernel::nft::StoredElement>>(std::vector<kernel::nft::StoredElement>());
+    if (!guarded || guarded->empty()) {
+        return {};
+    }
+    return {{.severity = Severity::Note,
+             .what = "the host forwards for partitions only, for partd turned forwarding on",
+             .why = "new connections that come in from outside, concern no partition and were not translated "
+                    "are dropped: also those of a router, and to virtual machines in a routed network",
+             .mend = "where the host is to be a router: net.ipv4.ip_forward = 1 and "
+                     "net.ipv6.conf.all.forwarding = 1 in a file in /etc/sysctl.d, then partctl apply"}};
+}
+
 // The kernel takes the higher of "all" and the link's own; 2 is loose (ip-sysctl.rst).
 bool filters_strictly(const std::string& link) {
     const auto of = [](const std::string& name) {
@@ -242,6 +259,7 @@ constexpr Check kNetworkChecks[] = {
     {"no iptables-legacy filter table", legacy_firewalls},
     {"no forwarded port is somebody else's, too", ports},
     {"the host forwards, or need not", forwarding},
+    {"the host forwards for others by their own wish", strangers},
     {"rp_filter does not stand between a partition's links", reverse_path},
     {"bridges do not pass their packets to the firewall", bridged},
 };

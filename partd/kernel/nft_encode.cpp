@@ -132,8 +132,8 @@ struct Encoder {
 
 // The data types of nft(8), src/datatype.c: what it prints them as; a concatenation has six bits for each.
 std::uint32_t type_number(const std::vector<Part>& parts) {
-    constexpr std::uint32_t kTypes[] = {7 /* ipv4_addr */, 8 /* ipv6_addr */, 41 /* ifname */,
-                                        12 /* inet_proto */, 13 /* inet_service */};
+    constexpr std::uint32_t kTypes[] = {7 /* ipv4_addr */,   8 /* ipv6_addr */,     41 /* ifname */,
+                                        12 /* inet_proto */, 13 /* inet_service */, 2 /* nf_proto */};
     std::uint32_t type = 0;
     for (const Part part : parts) {
         type = (type << 6) | kTypes[static_cast<std::size_t>(part)];
@@ -156,7 +156,7 @@ constexpr std::uint8_t kCommentType =
 }  // namespace
 
 std::size_t part_size(Part part) {
-    constexpr std::size_t kSizes[] = {4, 16, 16, 1, 2};
+    constexpr std::size_t kSizes[] = {4, 16, 16, 1, 2, 1};
     return kSizes[static_cast<std::size_t>(part)];
 }
 
@@ -205,7 +205,9 @@ std::uint32_t byte_order(const std::vector<Part>& parts) {
     constexpr std::uint32_t kInvalid = 0;
     constexpr std::uint32_t kHost = 1;
     constexpr std::uint32_t kNetwork = 2;
-    return parts.size() != 1 ? kInvalid : parts[0] == Part::IfName ? kHost : kNetwork;
+    return parts.size() != 1                                      ? kInvalid
+           : parts[0] == Part::IfName || parts[0] == Part::Family ? kHost
+                                                                  : kNetwork;
 }
 
 void add_byte_orders(nftnl_set* encoded, const Set& set) {

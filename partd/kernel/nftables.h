@@ -19,7 +19,7 @@ struct mnl_socket;
 namespace partd::kernel::nft {
 
 // A component of a set's key or data; several stand side by side, each on a multiple of four bytes.
-enum class Part : std::uint8_t { Ip4, Ip6, IfName, Protocol, Port };
+enum class Part : std::uint8_t { Ip4, Ip6, IfName, Protocol, Port, Family };
 // Bytes of a component in a key.
 std::size_t part_size(Part part);
 

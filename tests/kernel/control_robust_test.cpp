@@ -212,6 +212,7 @@ TEST_CASE("robust: /run is full for a while", "[control][limits]") {
 
 TEST_CASE("robust: killed at twenty random moments while files change", "[control][crash]") {
     Sandbox sandbox;
+    forward_everything();
     std::mt19937 random(4711);  // NOLINT(cert-msc51-cpp): the same moments each time
     std::uniform_int_distribution<int> moment(1, 120);
     std::uniform_int_distribution<int> which(1, 6);

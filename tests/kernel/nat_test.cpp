@@ -171,6 +171,7 @@ TEST_CASE("routed-nat: reach opens what it names, and only that", "[nat][reach]"
 TEST_CASE("routed-nat: removed to the byte", "[nat][removal]") {
     Sandbox sandbox;
     sandbox.outside();
+    forward_everything();
     const auto before = snapshot(sandbox);
     sandbox.example("routed-nat");
     sandbox.apply();

@@ -28,3 +28,29 @@ TEST_CASE("Elements of a set that somebody else made with another type are shown
     CHECK_FALSE(nat::fits({.set = "masq4_24", .key = {1, 2, 3, 4}, .data = {1}}));
     CHECK(nat::fits({.set = "masq4_24", .key = {1, 2, 3, 4}, .data = {}}));
 }
+
+TEST_CASE("Elements tell which flows they translate") {
+    const auto net = *Ip::parse("10.1.1.0");
+    const kernel::nft::Element masquerade{.set = "masq4_24", .key = Bytes().ip(net).done(), .data = {}};
+    const kernel::nft::Element back{
+        .set = "back4_24", .key = Bytes().ip(net).interface("pv-web").done(), .data = {}};
+    const kernel::nft::Element forward{
+        .set = "fwd4_0",
+        .key = Bytes().ip(Ip::any(false)).protocol(Protocol::Udp).port(53).done(),
+        .data = Bytes().ip(*Ip::parse("10.1.1.1")).port(5353).done()};
+    const kernel::nft::Element gate{.set = "inside", .key = Bytes().interface("pv-web").done(), .data = {}};
+    const std::set<kernel::nft::Element> all = {masquerade, back, forward, gate};
+    CHECK(nat::translations_of({back, gate}, all).empty());
+    const auto source = nat::translations_of({masquerade}, all);
+    REQUIRE(source.size() == 1);
+    CHECK(source.begin()->source == Prefix{net, 24});
+    CHECK(source.begin()->not_out == std::set<std::string>{"pv-web"});
+    CHECK_FALSE(source.begin()->listen);
+    const auto destination = nat::translations_of({forward}, all);
+    REQUIRE(destination.size() == 1);
+    REQUIRE(destination.begin()->listen);
+    CHECK(destination.begin()->listen->port == 53);
+    CHECK(destination.begin()->listen->protocol == Protocol::Udp);
+    CHECK_FALSE(destination.begin()->listen->address);
+    CHECK(destination.begin()->source == Prefix{Ip::any(false), 0});
+}

@@ -209,10 +209,20 @@ Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
             ends = true;
         }
     }
+    std::set<kernel::nft::Element> added;
     for (const auto& element : wanted.all) {
         if (!found.all.contains(element)) {
             doing.batch.nftables().add_element(number, element, comment);
+            added.insert(element);
         }
+    }
+    doing.translations.merge(translations_of(added, wanted.all));
+    if (!doing.translations.empty()) {
+        doing.batch.after_nftables(number, [&doing]() -> Result<> {
+            const auto begun = std::exchange(doing.translations, {});
+            const auto done = begun.empty() ? Result<unsigned>(0) : kernel::end_untranslated(begun);
+            return done ? Result<>() : std::unexpected(done.error());
+        });
     }
     if (ends) {
         // The first of them does it for all.

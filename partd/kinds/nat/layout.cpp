@@ -3,10 +3,12 @@
 #include "base/text.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -72,14 +74,17 @@ std::optional<PrefixSet> PrefixSet::parse(std::string_view name) {
 }
 
 std::vector<std::string> fixed_sets() {
-    return {kInside, kReach, kOutward, kAnyward, kHairpin};
+    return {kInside, kReach, kOutward, kAnyward, kHairpin, kGuarded, kUplinks, kTurned};
 }
 
 std::optional<Set> set_of(std::string_view name) {
-    if (name == kInside || name == kOutward || name == kAnyward) {
+    if (name == kGuarded) {
+        return Set{.name = std::string(name), .key = {Part::Family}, .data = {}};
+    }
+    if (name == kInside || name == kOutward || name == kAnyward || name == kUplinks) {
         return Set{.name = std::string(name), .key = {Part::IfName}, .data = {}};
     }
-    if (name == kReach || name == kHairpin) {
+    if (name == kReach || name == kHairpin || name == kTurned) {
         return Set{.name = std::string(name), .key = {Part::IfName, Part::IfName}, .data = {}};
     }
     const auto prefix = PrefixSet::parse(name);
@@ -168,6 +173,8 @@ std::string part_text(Part part, std::span<const std::uint8_t> bytes) {
                                                                           : std::to_string(bytes[0]);
         case Part::Port:
             return std::to_string(port_of(bytes));
+        case Part::Family:
+            return bytes[0] == NFPROTO_IPV6 ? "ipv6" : bytes[0] == NFPROTO_IPV4 ? "ipv4" : "?";
     }
     return "?";
 }
@@ -200,6 +207,13 @@ std::string element_text(const Element& element) {
                        data.empty() ? "" : " : ", data);
 }
 
+std::string interface_of(const Element& element) {
+    const auto set = set_of(element.set);
+    return set && set->key.front() == Part::IfName && fits(element)
+               ? part_text(Part::IfName, components(element.key, set->key).front())
+               : std::string();
+}
+
 std::optional<ForwardElement> forward_of(const Element& element) {
     const auto prefix = PrefixSet::parse(element.set);
     if (!prefix || (prefix->role != Role::Forward && prefix->role != Role::ForwardTo)) {
@@ -214,6 +228,56 @@ std::optional<ForwardElement> forward_of(const Element& element) {
     return ForwardElement{.protocol = static_cast<Protocol>(key[key.size() - 2][0]),
                           .port = port_of(key.back()),
                           .to = {Ip(data[0]), port_of(data[1])}};
+}
+
+namespace {
+
+// nullopt for elements of sets that translate nothing.
+std::optional<kernel::Translation> translation_of(const Element& element) {
+    const auto prefix = PrefixSet::parse(element.set);
+    const auto key = prefix ? components(element.key, set_of(element.set)->key)
+                            : std::vector<std::span<const std::uint8_t>>();
+    if (key.empty() || prefix->role == Role::Back) {
+        return std::nullopt;
+    }
+    kernel::Translation translation{.source = {Ip(key[0]), prefix->length}};
+    if (prefix->role == Role::Forward || prefix->role == Role::ForwardTo) {
+        translation.listen = {.protocol = static_cast<Protocol>(key[key.size() - 2][0]),
+                              .port = port_of(key.back())};
+        if (prefix->role == Role::ForwardTo) {
+            translation.listen->address = Ip(key[1]);
+        }
+    } else if (key.size() > 1) {
+        translation.out = part_text(Part::IfName, key[1]);
+    }
+    return translation;
+}
+
+}  // namespace
+
+std::set<kernel::Translation> translations_of(const std::set<Element>& added, const std::set<Element>& all) {
+    std::multimap<Prefix, std::string> kept;
+    for (const Element& element : all) {
+        const auto prefix = PrefixSet::parse(element.set);
+        if (prefix && prefix->role == Role::Back && fits(element)) {
+            const auto key = components(element.key, set_of(element.set)->key);
+            kept.emplace(Prefix{Ip(key[0]), prefix->length}, part_text(Part::IfName, key[1]));
+        }
+    }
+    std::set<kernel::Translation> translations;
+    for (const Element& element : added) {
+        auto translation = translation_of(element);
+        if (!translation) {
+            continue;
+        }
+        if (PrefixSet::parse(element.set)->role == Role::Masquerade) {
+            for (auto [back, end] = kept.equal_range(translation->source); back != end; ++back) {
+                translation->not_out.insert(back->second);
+            }
+        }
+        translations.insert(std::move(*translation));
+    }
+    return translations;
 }
 
 }  // namespace partd::nat

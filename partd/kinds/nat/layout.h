@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/values.h"
+#include "kernel/conntrack.h"
 #include "kernel/nftables.h"
 
 #include <optional>
@@ -22,6 +23,9 @@ inline constexpr char kReach[] = "reach";    // pairs: connections from the firs
 inline constexpr char kOutward[] = "outward";  // may open connections to what is no partition
 inline constexpr char kAnyward[] = "anyward";  // may open connections to everything
 inline constexpr char kHairpin[] = "hairpin";  // pairs of an interface with itself
+inline constexpr char kGuarded[] = "guarded";  // families that the host forwards because of partd alone
+inline constexpr char kUplinks[] = "uplinks";  // links of the host's to the outside, besides network cards
+inline constexpr char kTurned[] = "turned";    // pairs of an uplink with itself
 
 // Sets that are there when somebody needs them: one for each family and prefix length, so that a hash of the
 // masked source finds the element.
@@ -86,5 +90,13 @@ struct ForwardElement {
     Endpoint to;
 };
 std::optional<ForwardElement> forward_of(const kernel::nft::Element& element);
+
+// The interface that an element's key begins with; "" for elements of other sets.
+std::string interface_of(const kernel::nft::Element& element);
+
+// What these elements do to flows, by each of `added` among them; the others of `all` tell by which
+// interfaces a source is kept.
+std::set<kernel::Translation> translations_of(const std::set<kernel::nft::Element>& added,
+                                              const std::set<kernel::nft::Element>& all);
 
 }  // namespace partd::nat

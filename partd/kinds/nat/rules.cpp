@@ -25,6 +25,7 @@ constexpr char kPrerouting[] = "prerouting";
 constexpr char kOutput[] = "output";
 constexpr char kPostrouting[] = "postrouting";
 constexpr char kLocalnet[] = "localnet";
+constexpr char kStrangers[] = "strangers";
 
 using Steps = std::vector<Step>;
 
@@ -158,6 +159,32 @@ void add_forward_rules(std::vector<Rule>& rules) {
     rules.push_back({kForward, "out of a partition", in_is_in(kInside) + verdict(NF_DROP)});
 }
 
+// Links to machines on this host, whose managers (docker, libvirt) rely on forwarding, and tunnels that the
+// host itself ends. One that leads to the outside stands among the uplinks.
+constexpr std::string_view kOwnMachines[] = {"bridge", "veth", "tun", "netkit", "wireguard", "ppp"};
+
+std::vector<std::uint8_t> padded(std::string_view name) {
+    std::vector<std::uint8_t> bytes(name.begin(), name.end());
+    bytes.resize(16);  // IFNAMSIZ, which meta iifkind fills as well
+    return bytes;
+}
+
+// Where the host forwards because of partd alone: packets of others, that no partition sent or is to get, and
+// that nobody translated, are dropped when they come from outside. Network cards, VLANs, bonds: what is not
+// one of the kinds above.
+void add_stranger_rules(std::vector<Rule>& rules) {
+    rules.push_back({kForward, "strangers",
+                     Steps{LoadMeta{NFT_META_NFPROTO, 0}, Lookup{kGuarded, 0}} + jump(kStrangers)});
+    rules.push_back({kStrangers, "between ports of a bridge", pair_is_in(kTurned) + verdict(NF_ACCEPT)});
+    rules.push_back({kStrangers, "by an uplink", in_is_in(kUplinks) + verdict(NF_DROP)});
+    for (const std::string_view kind : kOwnMachines) {
+        rules.push_back(
+            {kStrangers, fmt::format("from {} links", kind),
+             Steps{LoadMeta{NFT_META_IIFKIND, 0}, Compare{0, padded(kind)}} + verdict(NF_ACCEPT)});
+    }
+    rules.push_back({kStrangers, "from outside", verdict(NF_DROP)});
+}
+
 // A forward that the host itself uses leaves under an address that the partition can answer; so does one that
 // comes back to where it is from.
 void add_answerable_rules(std::vector<Rule>& rules) {
@@ -173,6 +200,7 @@ void add_answerable_rules(std::vector<Rule>& rules) {
 std::span<const Chain> chains() {
     static const std::vector<Chain> kChains = {
         {.name = kForwards},
+        {.name = kStrangers},
         {.name = kForward, .type = "filter", .hook = NF_INET_FORWARD, .priority = NF_IP_PRI_FILTER},
         {.name = kPrerouting, .type = "nat", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_NAT_DST},
         {.name = kOutput, .type = "nat", .hook = NF_INET_LOCAL_OUT, .priority = NF_IP_PRI_NAT_DST},
@@ -185,6 +213,7 @@ std::span<const Chain> chains() {
 std::vector<Rule> rules(const std::set<std::string>& sets) {
     std::vector<Rule> all;
     add_forward_rules(all);
+    add_stranger_rules(all);
     all.push_back({kPrerouting, "port forwards", jump(kForwards)});
     all.push_back({kOutput, "port forwards", jump(kForwards)});
     for (const PrefixSet& set : in_order(sets, {SetRole::ForwardTo, SetRole::Forward})) {

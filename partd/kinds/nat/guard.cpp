@@ -1,0 +1,249 @@
+#include "kinds/nat/guard.h"
+
+#include "base/text.h"
+#include "kernel/files.h"
+#include "kernel/sysctl_files.h"
+#include "kinds/host.h"
+#include "kinds/host_switches.h"
+#include "kinds/nat/layout.h"
+#include "kinds/nat/table.h"
+
+#include <linux/netfilter.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <array>
+
+namespace partd {
+
+namespace {
+
+using kernel::nft::Element;
+
+constexpr Field kFields[] = {
+    field<&Guard::manual>("manual", "it is nobody's duty", {.role = Role::Identity, .live = true}),
+    field<&Guard::open>("open", "families and uplinks of which others' packets would be forwarded",
+                        {.live = true}),
+    field<&Guard::shut>("shut", "families of which others' packets are dropped for no reason",
+                        {.live = true}),
+};
+
+constexpr char kComment[] = "partd guard";
+constexpr std::string_view kUplink = "uplink ";
+constexpr std::string_view kTurn = "turn ";
+// Whatever is left of it stays with the host, and belongs to no partition.
+constexpr char kHostItself[] = "[host]";
+
+struct Family {
+    std::string_view name;
+    std::uint8_t number;  // NFPROTO_*
+    const char* path;     // of its switch
+    std::span<const std::string_view> all_paths;
+};
+constexpr std::string_view kPaths4[] = {kForwarding4, "net/ipv4/conf/all/forwarding"};
+constexpr std::string_view kPaths6[] = {kForwarding6};
+constexpr std::array kFamilies = {Family{"ipv4", NFPROTO_IPV4, kForwarding4, kPaths4},
+                                  Family{"ipv6", NFPROTO_IPV6, kForwarding6, kPaths6}};
+
+// What an element is called that guards: a family, "uplink br0", "turn br0". The last lets pass what comes
+// back by the link by which it came: packets between the ports of a bridge may pass the firewall too.
+Element element_of(const std::string& name) {
+    if (name.starts_with(kUplink)) {
+        return {.set = nat::kUplinks,
+                .key = nat::Bytes().interface(name.substr(kUplink.size())).done(),
+                .data = {}};
+    }
+    if (name.starts_with(kTurn)) {
+        const std::string link = name.substr(kTurn.size());
+        return {.set = nat::kTurned, .key = nat::Bytes().interface(link).interface(link).done(), .data = {}};
+    }
+    const auto family = std::ranges::find(kFamilies, name, &Family::name);
+    return {.set = nat::kGuarded, .key = {family->number}, .data = {}};
+}
+
+std::string name_of(const Element& element) {
+    if (element.key.empty()) {
+        return {};  // somebody else's, in a set of another type
+    }
+    if (element.set != nat::kGuarded) {
+        return std::string(element.set == nat::kUplinks ? kUplink : kTurn) + nat::interface_of(element);
+    }
+    const auto family = std::ranges::find(kFamilies, element.key.front(), &Family::number);
+    return family == kFamilies.end() ? std::string() : std::string(family->name);
+}
+
+// Stands wherever the table does, and before the host forwards.
+void complete(const Declared& declared, State& desired, Diagnostics&) {
+    const Resource* table = desired.find(table_key());
+    if (table == nullptr) {
+        return;
+    }
+    const auto settings = declared.all<HostSettings>();
+    const bool manual =
+        !settings.empty() && settings.front()->spec.as<HostSettings>().forwarding == Forwarding::Manual;
+    const Source source = table->source;
+    desired.add({.key = guard_key(),
+                 .spec = Spec(Guard{.manual = manual, .open = {}, .shut = {}}),
+                 .source = source,
+                 .needs = {table_key()}});
+    for (const Family& family : kFamilies) {
+        if (Resource* wanted = desired.find(host_sysctl_key(family.path))) {
+            wanted->needs.push_back(guard_key());
+        }
+    }
+}
+
+bool is_on(const Family& family) {
+    const auto value = kernel::read_file(std::string("/proc/sys/") + family.path);
+    return value && trim(*value) != "0";
+}
+
+// Whether the host forwards, or is about to, because of partd alone.
+bool is_duty(Look& look, const Family& family) {
+    const Key key = host_sysctl_key(family.path);
+    const LedgerEntry* made = look.ledger.find({key.kind->name, key.name});
+    const bool on = is_on(family);
+    const Resource* wanted = look.desired.find(key);
+    const bool will_be = wanted != nullptr && wanted->spec.as<Sysctl>().value != "0";
+    const bool by_us = was_off(made).value_or(!on);
+    return by_us && (on || will_be) &&
+           kernel::configured_sysctl(look.host.paths().root, family.all_paths).value_or("0") == "0";
+}
+
+// The link by which the host reaches any address out there. One without a kind is an uplink by its nature.
+Result<std::optional<std::string>> uplink_of(kernel::NetlinkSocket& routes, const char* anywhere) {
+    const Ip address = *Ip::parse(anywhere);
+    kernel::Message request(RTM_GETROUTE, 0);
+    rtmsg head{};
+    head.rtm_family = address.family();
+    head.rtm_dst_len = address.bits();
+    request.head(head).ip(RTA_DST, address);
+    int index = 0;
+    // No route is no error here.
+    (void)routes.request(std::move(request), [&](const kernel::Reply& reply) {
+        index = reply.attributes<rtmsg>().number<int>(RTA_OIF).value_or(0);
+    });
+    if (index == 0) {
+        return std::nullopt;
+    }
+    const auto link = kernel::get_link(routes, index);
+    PARTD_TRY(link);
+    return *link && !(*link)->kind.empty() ? std::optional((*link)->name) : std::nullopt;
+}
+
+// Addresses that are routed as most of the world is.
+Result<std::set<std::string>> uplinks(kernel::Host& host) {
+    auto self = host.netns("");
+    PARTD_TRY(self);
+    std::set<std::string> names;
+    for (const char* anywhere : {"11.0.0.1", "2600::1"}) {
+        const auto found = uplink_of((*self)->route(), anywhere);
+        PARTD_TRY(found);
+        if (*found) {
+            names.insert(std::string(kUplink) + **found);
+            names.insert(std::string(kTurn) + **found);
+        }
+    }
+    return names;
+}
+
+// The names of the elements that are there.
+Result<std::set<std::string>> guarded(Look& look) {
+    std::set<std::string> names;
+    if (!look.nftables) {
+        return names;
+    }
+    auto nftables = look.host.nftables();
+    PARTD_TRY(nftables);
+    for (const char* set : {nat::kGuarded, nat::kUplinks, nat::kTurned}) {
+        if (look.nftables->sets.contains(set)) {
+            auto found = (*nftables)->elements(nat::kTableName, set);
+            PARTD_TRY(found);
+            for (const auto& stored : *found) {
+                names.insert(name_of(stored.element));
+            }
+        }
+    }
+    return names;
+}
+
+// Once nothing is declared any more, the host may forward still, and the guard stays for as long.
+void keep_alone(Look& look, Guard seen) {
+    look.observed.add({.key = guard_key(),
+                       .spec = Spec(std::move(seen)),
+                       .owner = kHostItself,
+                       .needs = {table_key()},
+                       .standing = Standing::Ours,
+                       .kept = true,
+                       .marked = true});
+}
+
+Result<> observe(Look& look) {
+    const Resource* wanted = look.desired.find(guard_key());
+    auto there = guarded(look);
+    PARTD_TRY(there);
+    Guard seen;
+    seen.manual = wanted != nullptr && wanted->spec.as<Guard>().manual;
+    bool any = false;
+    for (const Family& family : kFamilies) {
+        const bool duty = !seen.manual && is_duty(look, family);
+        const std::string name(family.name);
+        any |= duty;
+        if (duty && !there->contains(name)) {
+            seen.open.names.push_back(name);
+        } else if (!duty && there->contains(name) && is_on(family)) {
+            seen.shut.names.push_back(name);
+        }
+    }
+    if (wanted == nullptr) {
+        if (any && look.nftables && !there->empty()) {
+            keep_alone(look, {});
+        }
+        return {};
+    }
+    if (any) {
+        auto missing = uplinks(look.host);
+        PARTD_TRY(missing);
+        std::erase_if(*missing, [&](const std::string& name) { return there->contains(name); });
+        seen.open.names.insert(seen.open.names.end(), missing->begin(), missing->end());
+    }
+    look.observed.add({.key = guard_key(),
+                       .spec = Spec(std::move(seen)),
+                       .needs = wanted->needs,
+                       .standing = Standing::Ours,
+                       .marked = true});
+    return {};
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+    const Guard found = change.found ? change.found.as<Guard>() : Guard();
+    for (const std::string& name : found.open.names) {
+        doing.batch.nftables().add_element(number, element_of(name), kComment);
+    }
+    for (const std::string& name : found.shut.names) {
+        doing.batch.nftables().remove_element(number, element_of(name));
+    }
+    return {};
+}
+
+}  // namespace
+
+constinit const Table Guard::table = {
+    "guard", "Packets of others, which the host would forward because of partd alone, are dropped.", kFields};
+
+Key guard_key() {
+    return {&kGuard.kind, "host"};
+}
+
+constinit const LiveKind kGuard = {
+    .kind = {.name = "guard", .table = &Guard::table, .complete = complete, .channel = "nftables"},
+    .observe = observe,
+    .apply = apply,
+    .watch =
+        [](const Resource&, kernel::Host&, std::vector<std::string>& topics) {
+            topics.emplace_back(kernel::kDefaultRoute);
+            topics.emplace_back(kernel::kSwitches);
+        },
+};
+
+}  // namespace partd
