@@ -14,12 +14,18 @@ struct Error {
     int code = 0;              // errno(3) as the kernel gave it; 0 when partd itself refused
     std::string message = {};  // for people, in the order outermost to innermost
     bool refused = false;      // partd declined on purpose (conflict, delete limit, on_remove = "refuse")
+    Source at = {};            // the line of a file that is at fault, where it is known
 
     // Descriptors or memory were short: it says nothing about what was asked for.
     [[nodiscard]] bool is_shortage() const;
     // The same error with what was being done put in front.
     [[nodiscard]] Error wrap(std::string_view doing) && {
         message = std::string(doing) + ": " + message;
+        return std::move(*this);
+    }
+    // The same error with the place that is at fault, unless it has one.
+    [[nodiscard]] Error placed(const Source& where) && {
+        at = at ? at : where;
         return std::move(*this);
     }
 };

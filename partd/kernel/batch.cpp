@@ -2,6 +2,8 @@
 
 #include "kernel/host.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <set>
@@ -88,12 +90,35 @@ void Batch::flush_nftables(std::vector<Failure>& failures) {
     later_.clear();
 }
 
+void Batch::watch(Child child, std::chrono::milliseconds time, std::size_t change,
+                  std::function<Error(Error)> failed) {
+    watched_.push_back(
+        {std::move(child), std::chrono::steady_clock::now() + time, change, std::move(failed)});
+}
+
+void Batch::flush_watched(std::vector<Failure>& failures) {
+    for (Watched& watched : watched_) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(watched.until - std::chrono::steady_clock::now());
+        pollfd polled{.fd = watched.child.fd(), .events = POLLIN, .revents = 0};
+        if (poll(&polled, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) {
+            continue;
+        }
+        auto report = watched.child.report();
+        if (report && !*report) {
+            failures.push_back({watched.change, watched.failed(std::move(*report).error())});
+        }
+    }
+    watched_.clear();
+}
+
 std::vector<Batch::Failure> Batch::flush() {
     std::vector<Failure> failures;
     flush_endings(failures);
     flush_netlink(failures);
     flush_nftables(failures);
     host_.close_released();
+    flush_watched(failures);
     for (const auto& work : std::exchange(at_end_, {})) {
         work();
     }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "kernel/child.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
 #include "kernel/processes.h"
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <utility>
@@ -28,6 +30,10 @@ public:
     void after_nftables(std::size_t change, std::function<Result<>()> work) {
         later_.emplace_back(change, std::move(work));
     }
+    // Waits at the end, for what is watched together, whether `child` reports (child.h) within that time;
+    // what it reports is the change's failure, as `failed` words it.
+    void watch(Child child, std::chrono::milliseconds time, std::size_t change,
+               std::function<Error(Error)> failed);
     // Runs when everything else was sent.
     void at_end(std::function<void()> work) { at_end_.push_back(std::move(work)); }
     // Ends processes, those of all changes at once and before anything is sent; then runs `afterwards`. Where
@@ -50,6 +56,7 @@ private:
     void flush_endings(std::vector<Failure>& failures);
     void flush_netlink(std::vector<Failure>& failures);
     void flush_nftables(std::vector<Failure>& failures);
+    void flush_watched(std::vector<Failure>& failures);
 
     struct Stream {
         NetlinkSocket* socket;
@@ -68,6 +75,13 @@ private:
         std::string whose;
         std::function<void()> afterwards;
     };
+    struct Watched {
+        Child child;
+        std::chrono::steady_clock::time_point until;
+        std::size_t change;
+        std::function<Error(Error)> failed;
+    };
+    std::vector<Watched> watched_;
     std::vector<Ending> endings_;
     std::vector<Leaving> leaving_;
     std::size_t writes_ = 0;

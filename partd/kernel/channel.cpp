@@ -2,13 +2,34 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <string_view>
 
 namespace partd::kernel {
 
 namespace {
+
+// What stands before the text of a message: its first bytes are the name of the file that is at fault.
+struct Head {
+    int code = 0;
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+    std::uint32_t file_size = 0;
+};
+
+Error read_error(const Head& head, std::string_view text) {
+    const std::size_t name = std::min<std::size_t>(head.file_size, text.size());
+    Error error{.code = head.code, .message = std::string(text.substr(name))};
+    if (name > 0) {
+        error.at = {std::make_shared<const std::string>(text.substr(0, name)), head.line, head.column};
+    }
+    return error;
+}
 
 // Room for one descriptor beside a message (cmsg(3)).
 struct alignas(cmsghdr) Control {
@@ -26,9 +47,15 @@ Result<std::pair<Channel, Channel>> Channel::open() {
 }
 
 void Channel::send(const Result<>& result, int fd) {
-    int code = result ? 0 : result.error().code;
-    std::string text = result ? "" : result.error().message;
-    std::array<iovec, 2> parts = {iovec{&code, sizeof code}, iovec{text.data(), text.size()}};
+    Head head;
+    std::string text;
+    if (!result) {
+        const Error& error = result.error();
+        const std::string file = error.at ? *error.at.file : "";
+        head = {error.code, error.at.line, error.at.column, static_cast<std::uint32_t>(file.size())};
+        text = file + error.message;
+    }
+    std::array<iovec, 2> parts = {iovec{&head, sizeof head}, iovec{text.data(), text.size()}};
     Control control;
     msghdr message{};
     message.msg_iov = parts.data();
@@ -51,9 +78,9 @@ void Channel::set_patience(std::chrono::seconds patience) {
 }
 
 std::optional<Channel::Message> Channel::receive() {
-    int code = 0;
+    Head head;
     std::array<char, 8192> text;
-    std::array<iovec, 2> parts = {iovec{&code, sizeof code}, iovec{text.data(), text.size()}};
+    std::array<iovec, 2> parts = {iovec{&head, sizeof head}, iovec{text.data(), text.size()}};
     Control control;
     msghdr header{};
     header.msg_iov = parts.data();
@@ -64,13 +91,13 @@ std::optional<Channel::Message> Channel::receive() {
     do {
         size = recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC);
     } while (size < 0 && errno == EINTR);
-    if (size < static_cast<ssize_t>(sizeof code)) {
+    if (size < static_cast<ssize_t>(sizeof head)) {
         return std::nullopt;
     }
     Message message;
-    const std::string words(text.data(), static_cast<std::size_t>(size) - sizeof code);
-    if (code != 0 || !words.empty()) {
-        message.result = std::unexpected(Error{.code = code, .message = words});
+    const std::string_view words(text.data(), static_cast<std::size_t>(size) - sizeof head);
+    if (head.code != 0 || !words.empty()) {
+        message.result = std::unexpected(read_error(head, words));
     }
     const cmsghdr* control_header = CMSG_FIRSTHDR(&header);
     if (control_header != nullptr && control_header->cmsg_type == SCM_RIGHTS) {

@@ -1,7 +1,5 @@
 #include "kernel/child.h"
 
-#include "kernel/channel.h"
-
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 namespace partd::kernel {
 
@@ -29,8 +28,7 @@ Result<> run_safely(const std::function<Result<>()>& work) {
 
 }  // namespace
 
-Result<> in_child(const std::function<Result<>()>& work,
-                  const std::function<Result<>(pid_t child)>& meanwhile) {
+Result<Child> Child::start(const Work& work, const Work& report) {
     auto channel = Channel::open();
     PARTD_TRY(channel);
     auto& [ours, theirs] = *channel;
@@ -43,25 +41,49 @@ Result<> in_child(const std::function<Result<>()>& work,
         // A process of the host that enters a partition is nobody's to trace there.
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        theirs.send(run_safely(work));
+        auto done = run_safely(work);
+        theirs.send(done);
+        if (done && report) {
+            theirs.send(run_safely(report));
+        }
         (void)theirs.receive();  // until the parent lets go, or is gone
         _exit(0);
     }
-    theirs.close();
     ours.set_patience(kEnterPatience);
-    Result<> result;
-    if (auto told = ours.expect(); !told) {
-        result = std::unexpected(std::move(told).error());
-    } else if (meanwhile) {
-        result = meanwhile(child);
+    return Child(child, std::move(ours));
+}
+
+Child::Child(Child&& other) noexcept
+    : pid_(std::exchange(other.pid_, 0)), channel_(std::move(other.channel_)) {}
+
+Child::~Child() {
+    if (pid_ == 0) {
+        return;
     }
-    ours.close();
+    channel_.close();
     // It only waits now, or it was stopped by somebody inside.
-    kill(child, SIGKILL);
+    kill(pid_, SIGKILL);
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    return result;
+}
+
+Result<> Child::result() {
+    PARTD_TRY(channel_.expect());
+    return {};
+}
+
+std::optional<Result<>> Child::report() {
+    auto message = channel_.receive();
+    return message ? std::optional(std::move(message->result)) : std::nullopt;
+}
+
+Result<> in_child(const std::function<Result<>()>& work,
+                  const std::function<Result<>(pid_t child)>& meanwhile) {
+    auto child = Child::start(work);
+    PARTD_TRY(child);
+    PARTD_TRY(child->result());
+    return meanwhile ? meanwhile(child->pid()) : Result<>();
 }
 
 void end_astray(const char* kind) {

@@ -1,17 +1,46 @@
 #pragma once
 
 #include "base/error.h"
+#include "kernel/channel.h"
 
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 
 namespace partd::kernel {
 
-// Runs `work` in a child process: for what cannot be undone in this one, such as entering a user namespace.
-// While the child waits, `meanwhile` may look at it from outside; then it ends. Returns the first error of
-// the two, the child's as it was there. A child that takes more than a minute, or whose parent dies, is
-// killed.
+// A process for what cannot be undone in this one, such as entering a user namespace. It is killed when this
+// object goes, and when its parent dies.
+class Child {
+public:
+    using Work = std::function<Result<>()>;
+    // Runs `work` there; and then `report`, if there is one, for as long as the child lives.
+    static Result<Child> start(const Work& work, const Work& report = {});
+    Child(Child&& other) noexcept;
+    Child& operator=(Child&&) = delete;
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    ~Child();
+
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    // Waits for what `work` came to; an error when it takes more than a minute.
+    Result<> result();
+    // Waits for what `report` came to; nullopt when it takes more than a minute, or the child is gone.
+    std::optional<Result<>> report();
+    // Becomes readable when report() has its answer (poll(2)).
+    [[nodiscard]] int fd() const { return channel_.fd(); }
+
+private:
+    Child(pid_t pid, Channel channel) : pid_(pid), channel_(std::move(channel)) {}
+
+    pid_t pid_;
+    Channel channel_;
+};
+
+// Runs `work` in a child process. While the child waits, `meanwhile` may look at it from outside; then it
+// ends. Returns the first error of the two, the child's as it was there. A child that takes more than a
+// minute, or whose parent dies, is killed.
 Result<> in_child(const std::function<Result<>()>& work,
                   const std::function<Result<>(pid_t child)>& meanwhile = {});
 

@@ -111,7 +111,7 @@ Error become(const std::vector<std::string>& command, const Surroundings& surrou
     }
     if (!surroundings.directory.empty()) {
         if (auto gone = go_to(surroundings.directory); !gone) {
-            return gone.error();
+            return std::move(gone).error().placed(surroundings.directory_at);
         }
     }
     // Descriptors of ours close by themselves; those that the caller left open are the caller's mistake, and
@@ -124,7 +124,11 @@ Error become(const std::vector<std::string>& command, const Surroundings& surrou
     } else {
         execvp(arguments[0], arguments.data());
     }
-    return fail_errno(command[0]).error();
+    auto error = fail_errno(command[0]).error();
+    if (error.code == ENOENT && command[0].contains('/') && access(arguments[0], F_OK) == 0) {
+        error.message += ": the file is there, but not the interpreter or dynamic loader that it names";
+    }
+    return std::move(error).placed(surroundings.command_at);
 }
 
 Result<> become_unwritable(char** arguments) {

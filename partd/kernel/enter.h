@@ -27,7 +27,9 @@ struct Entry {
 struct Surroundings {
     std::optional<std::map<std::string, std::string>> environment = {};  // nullopt: this process'
     std::string directory = {};                                          // "": where this process is
-    int program = -1;  // a descriptor to run instead of what the command names
+    int program = -1;          // a descriptor to run instead of what the command names
+    Source directory_at = {};  // where a file says so, for an error
+    Source command_at = {};
     unsigned file_mode_mask = 022;
 };
 

@@ -128,8 +128,10 @@ Result<Fd> open_plain(const std::string& path) {
                : std::unexpected(Error{opened.error().code, path + ": " + errno_text(opened.error().code)});
 }
 
-Result<Fd> open_target(int root, const std::string& path, bool directory) {
+Result<Fd> open_target(int root, const std::string& path, bool directory,
+                       const std::function<void(std::string_view)>& made) {
     Fd at(fcntl(root, F_DUPFD_CLOEXEC, 0));
+    std::string way;
     const auto parts = split(path, '/');
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const std::string name(parts[i]);
@@ -139,10 +141,13 @@ Result<Fd> open_target(int root, const std::string& path, bool directory) {
         const bool is_directory = directory || i + 1 < parts.size();
         auto next = open_below(at.get(), name, O_PATH | (is_directory ? O_DIRECTORY : 0));
         if (!next && next.error().code == ENOENT) {
-            const int made = is_directory ? mkdirat(at.get(), name.c_str(), 0755)
-                                          : mknodat(at.get(), name.c_str(), S_IFREG | 0644, 0);
-            if (made != 0) {
+            const int result = is_directory ? mkdirat(at.get(), name.c_str(), 0755)
+                                            : mknodat(at.get(), name.c_str(), S_IFREG | 0644, 0);
+            if (result != 0) {
                 return fail_errno("make a place for " + path);
+            }
+            if (made) {
+                made(way + name);
             }
             next = open_below(at.get(), name, O_PATH | (is_directory ? O_DIRECTORY : 0));
         }
@@ -150,6 +155,7 @@ Result<Fd> open_target(int root, const std::string& path, bool directory) {
             return std::unexpected(std::move(next).error().wrap(path));
         }
         at = std::move(*next);
+        way += name + "/";
     }
     return at;
 }

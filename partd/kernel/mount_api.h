@@ -4,8 +4,10 @@
 #include "base/fd.h"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace partd::kernel {
@@ -36,7 +38,8 @@ Result<> map_ids(int tree, int user);
 // Opens an absolute path from the root, following no symbolic link (openat2(2)); O_PATH.
 Result<Fd> open_plain(const std::string& path);
 // Opens what is at the path below the root, following no link and leaving it nowhere. What is missing is
-// made: directories, and a directory or an empty file at its end.
-Result<Fd> open_target(int root, const std::string& path, bool directory);
+// made: directories, and a directory or an empty file at its end; `made` is told the path of each.
+Result<Fd> open_target(int root, const std::string& path, bool directory,
+                       const std::function<void(std::string_view)>& made = {});
 
 }  // namespace partd::kernel

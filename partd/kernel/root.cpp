@@ -28,9 +28,13 @@ Result<> pivot(int root) {
 
 Result<> build(const RootPlan& plan, const RootView& view) {
     auto root = assemble_root(plan, view);
-    PARTD_TRY(root);
+    if (!root) {
+        return std::unexpected(std::move(root).error().placed(plan.at));
+    }
     const RootPlace place(std::move(*root), plan, view);
-    PARTD_TRY(mount_system(place));
+    if (auto mounted = mount_system(place); !mounted) {
+        return std::unexpected(std::move(mounted).error().placed(plan.at));
+    }
     PARTD_TRY(mount_extras(place));
     if (plan.read_only) {
         PARTD_TRY(set_attributes(place.root(), MOUNT_ATTR_RDONLY, false));

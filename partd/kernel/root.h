@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernel/namespaces.h"
+#include "kernel/root_rehearsal.h"
 
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ struct ExtraMount {
     std::string type;                  // "bind", "tmpfs", …
     std::vector<std::string> options;  // nosuid, noexec, noatime, dev, idmap; else the file system's own
     bool read_only = false;
+    Source at = {};  // where a file says so, for an error
 };
 
 // What a partition sees as its file system.
@@ -27,6 +29,8 @@ struct RootPlan {
     std::vector<ExtraMount> mounts = {};
     std::string etc = {};   // "/etc/netns/NAME": its files stand over those of /etc
     std::string pins = {};  // the directory of pins, which is nothing for a partition to see
+    Source at = {};         // where a file names the path, for an error
+    const RootRehearsal* rehearsal = nullptr;  // it is put together for a look alone
 
     [[nodiscard]] bool layered() const { return temporary || !layer.empty(); }
 };

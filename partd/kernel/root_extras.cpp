@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -31,9 +33,26 @@ Result<Fd> in_place_of_link(const RootPlace& place, const std::string& name) {
     return open_target(place.root(), "etc/" + name, false);
 }
 
+std::vector<std::string> etc_files(const RootPlan& plan) {
+    auto names = list_directory(plan.etc).value_or(std::vector<std::string>());
+    if (plan.rehearsal != nullptr) {
+        std::ranges::copy_if(plan.rehearsal->etc, std::back_inserter(names), [&](const std::string& name) {
+            return std::ranges::find(names, name) == names.end();
+        });
+    }
+    return names;
+}
+
+// A file that is yet to be written has a stand-in while the root is only rehearsed.
+Result<Fd> open_etc(const RootPlan& plan, const std::string& name) {
+    auto source = open_plain(plan.etc + "/" + name);
+    return !source && source.error().code == ENOENT && plan.rehearsal != nullptr ? open_plain("/dev/null")
+                                                                                 : std::move(source);
+}
+
 Result<> mount_etc(const RootPlace& place) {
-    for (const std::string& name : list_directory(place.plan().etc).value_or(std::vector<std::string>())) {
-        auto source = open_plain(place.plan().etc + "/" + name);
+    for (const std::string& name : etc_files(place.plan())) {
+        auto source = open_etc(place.plan(), name);
         PARTD_TRY(source);
         auto tree = clone_tree(source->get(), false);
         PARTD_TRY(tree);
@@ -104,7 +123,8 @@ Result<> mount_extras(const RootPlace& place) {
     PARTD_TRY(mount_etc(place));
     for (const ExtraMount& mount : place.plan().mounts) {
         if (auto mounted = mount_extra(place, mount); !mounted) {
-            return std::unexpected(std::move(mounted).error().wrap("mount on " + mount.target));
+            return std::unexpected(
+                std::move(mounted).error().wrap("mount on " + mount.target).placed(mount.at));
         }
     }
     return {};

@@ -19,7 +19,12 @@ AsPartitionRoot::~AsPartitionRoot() {
 
 Result<Fd> RootPlace::target(const std::string& path, bool directory) const {
     const AsPartitionRoot rights(view_.maps);
-    return open_target(root_.get(), path, directory);
+    // What is written to a layer goes with it.
+    if (plan_.rehearsal == nullptr || plan_.layered()) {
+        return open_target(root_.get(), path, directory);
+    }
+    return open_target(root_.get(), path, directory,
+                       [this](std::string_view made) { plan_.rehearsal->made.add(made); });
 }
 
 Result<> RootPlace::mount_at(const std::string& path, const std::string& type, const MountOptions& options,

@@ -52,7 +52,7 @@ private:
         auto tree = new_mount("tmpfs", MountOptions{{"mode", "0711"}}, kQuiet);
         PARTD_TRY(tree);
         PARTD_TRY(attach(tree->get(), place->get()));
-        for (const char* name : {"lower", "layer", "root"}) {
+        for (const char* name : {"lower", "used", "layer", "root"}) {
             if (mkdirat(tree->get(), name, 0755) != 0) {
                 return fail_errno(std::string("make the directory ") + name);
             }
@@ -121,6 +121,9 @@ private:
         PARTD_TRY(layer);
         PARTD_TRY(put_on_stage(*lower, "lower"));
         PARTD_TRY(put_on_stage(*layer, "layer"));
+        if (plan_.rehearsal != nullptr && !plan_.temporary && exists(plan_.layer)) {
+            PARTD_TRY(show_layer_in_use());
+        }
         // Names without a comma or colon, whatever the real ones are.
         if (fchdir(stage_.get()) != 0) {
             return fail_errno("go to the stage");
@@ -131,7 +134,8 @@ private:
     }
 
     Result<Fd> kept_layer() {
-        auto layer = open_plain(plan_.layer);
+        const std::string& path = plan_.rehearsal != nullptr ? plan_.rehearsal->layer : plan_.layer;
+        auto layer = open_plain(path);
         PARTD_TRY(layer);
         // What the root itself looks like comes from the upper one.
         auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
@@ -140,7 +144,7 @@ private:
         PARTD_TRY(work);
         auto prepared = prepare_layer(upper->get(), work->get(), lower_, shifted_, view_.maps);
         if (!prepared) {
-            return std::unexpected(std::move(prepared).error().wrap(plan_.layer));
+            return std::unexpected(std::move(prepared).error().wrap(path));
         }
         return tree_of(*layer, false);
     }
@@ -164,6 +168,17 @@ private:
         return layer;
     }
 
+    // Nothing may write to a layer beside the partition that has it: another one is below and only read.
+    Result<> show_layer_in_use() {
+        auto layer = open_plain(plan_.layer);
+        PARTD_TRY(layer);
+        auto tree = tree_of(*layer, false);
+        PARTD_TRY(tree);
+        PARTD_TRY(put_on_stage(*tree, "used"));
+        lower_names_ = "used/upper:lower";
+        return {};
+    }
+
     Result<Fd> mount_overlay() {
         std::optional<AsPartitionRoot> owner;
         if (shifted_) {
@@ -171,7 +186,7 @@ private:
             PARTD_TRY(regain_file_rights());
         }
         return new_mount("overlay",
-                         MountOptions{{"lowerdir", "lower"},
+                         MountOptions{{"lowerdir", lower_names_},
                                       {"upperdir", "layer/upper"},
                                       {"workdir", "layer/work"},
                                       // Whatever the module's defaults: what is written is whole in itself,
@@ -185,6 +200,7 @@ private:
     const RootView& view_;
     struct stat lower_{};
     bool shifted_ = false;
+    std::string lower_names_ = "lower";
     Fd stage_;
 };
 

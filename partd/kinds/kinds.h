@@ -86,6 +86,8 @@ struct Doing {
     std::optional<std::multimap<ino_t, pid_t>> listed = {};
 };
 
+struct Stage;
+
 // A kind with what it does to the live host.
 struct LiveKind {
     Kind kind;
@@ -93,6 +95,11 @@ struct LiveKind {
     Result<> (*observe)(Look& look) = nullptr;
     // Carries out one change at once, or adds it to the batch under that number.
     Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
+    // The processes that carrying out this removal would end, as things are.
+    Result<std::set<pid_t>> (*ends)(Doing& doing, const Change& removal) = nullptr;
+    // Makes what this creation will make, as it will make it, on a stage that nobody sees (for what cannot be
+    // had back once the one before is gone), and nothing else on the host.
+    Result<> (*rehearse)(Stage& stage, const Change& creation) = nullptr;
     // Told of all changes of a wave before the first of them is carried out.
     void (*begin)(Doing& doing, std::span<const Change> wave) = nullptr;
     // Adds the topics of events (kernel/topics.h) that may be about this resource.

@@ -267,6 +267,21 @@ constinit const LiveKind kNetns = {
     .kind = {.name = "netns", .table = &NetworkNamespace::table, .expand = expand, .apart = true},
     .observe = observe,
     .apply = apply,
+    .ends =
+        [](Doing& doing, const Change& removal) {
+            const auto& netns = removal.found.as<NetworkNamespace>();
+            return netns.owner == "host" ? Result<std::set<pid_t>>()
+                                         : residents_to_end(doing, netns.name, NamespaceKind::Net);
+        },
+    .rehearse = [](Stage& stage, const Change& creation) -> Result<> {
+        const auto& wanted = creation.wanted.as<NetworkNamespace>();
+        auto user = stage.open_user(wanted.name, wanted.owner == wanted.name);
+        PARTD_TRY(user);
+        auto made = kernel::make_namespace(NamespaceKind::Net, *user ? &**user : nullptr);
+        PARTD_TRY(made);
+        stage.keep(wanted.name, std::move(*made));
+        return {};
+    },
     .begin = begin,
     .watch =
         [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {

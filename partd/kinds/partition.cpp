@@ -252,31 +252,54 @@ std::optional<HostName> HostName::parse(std::string_view text) {
     return HostName(std::string(text).c_str());
 }
 
-Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
+namespace {
+
+struct Residents {
+    std::string group = {};
+    Partition partition = {};
+    std::set<pid_t> pids = {};
+};
+
+// Those of the partition's cgroup that live in that namespace of it.
+Result<Residents> find_residents(Doing& doing, const std::string& name, NamespaceKind type) {
     const auto where = open_namespace(doing.host, name, type);
     if (!where && where.error().is_shortage()) {
         return std::unexpected(where.error());
     }
     const std::string group = doing.host.group_of(name);
-    const auto partition = decode(name, group, policy_mark(doing.host, group));
+    auto partition = decode(name, group, policy_mark(doing.host, group));
     if (!where || group.empty() || !partition) {
-        return {};
+        return Residents();
     }
     auto found = doing.host.cgroups().processes(group);
     PARTD_TRY(found);
-    auto& pids = *found;
-    std::erase_if(pids, [&](pid_t pid) {
+    std::erase_if(*found, [&](pid_t pid) {
         const auto its = kernel::Namespace::of_process(pid, type);
         return its ? its->inode() != where->inode() : !its.error().is_shortage();
     });
-    PARTD_TRY(may_end(doing, *partition, pids));
+    return Residents{group, std::move(*partition), std::move(*found)};
+}
+
+}  // namespace
+
+Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type) {
+    auto found = find_residents(doing, name, type);
+    PARTD_TRY(found);
+    return may_end(doing, found->partition, found->pids) ? std::move(found->pids) : std::set<pid_t>();
+}
+
+Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
+    const auto found = find_residents(doing, name, type);
+    PARTD_TRY(found);
+    const auto& [group, partition, pids] = *found;
+    PARTD_TRY(may_end(doing, partition, pids));
     if (pids.empty()) {
         return {};
     }
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(group, false);
     const std::array endings = {
-        kernel::Ending{pids, kernel::inhabitants(type, where->inode()), partition->stop_timeout}};
+        kernel::Ending{pids, kernel::inhabitants(type, where->inode()), partition.stop_timeout}};
     const auto left = kernel::end_processes(endings).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
 }
@@ -306,6 +329,12 @@ constinit const LiveKind kPartition = {
              .counts = true},
     .observe = observe,
     .apply = apply,
+    .ends = [](Doing& doing, const Change& removal) -> Result<std::set<pid_t>> {
+        const auto& partition = removal.found.as<Partition>();
+        auto pids = residents(doing, partition);
+        PARTD_TRY(pids);
+        return may_end(doing, partition, *pids) ? std::move(*pids) : std::set<pid_t>();
+    },
 };
 
 }  // namespace partd

@@ -83,5 +83,7 @@ bool has_netns(const Declared& declared, std::string_view name);
 // Ends those that live in that namespace of a partition's, if it is there, which is to be replaced, as its
 // on_remove says: "refuse" and "keep" are an error while there are some.
 Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type);
+// Whom that would end; nobody where on_remove forbids it.
+Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type);
 
 }  // namespace partd

@@ -102,6 +102,12 @@ struct Sourced {
     bool operator==(const Sourced& o) const { return value == o.value; }
 };
 
+// The place where something was written, beside a value: two places are no difference.
+struct Place {
+    Source at = {};
+    bool operator==(const Place&) const { return true; }
+};
+
 template <class T>
 struct Codec<Sourced<T>> {
     static bool read(const Value& value, Sourced<T>& out, Diagnostics& problems) {

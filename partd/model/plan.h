@@ -32,6 +32,7 @@ struct Change {
     std::vector<std::size_t> after = {};   // changes that must have succeeded before, by index in the plan
     bool implied = false;                  // the kernel does it when the last change of `after` is done
     std::size_t wave = 0;  // changes of one wave do not depend on each other, but for one transaction's
+    std::size_t ends = 0;  // processes of those that lived when it was planned; 0 where nobody looked
 
     // Whether that field is among those that differ.
     [[nodiscard]] bool changes(std::string_view field) const;

@@ -63,6 +63,7 @@ public:
         }
         connect_removals();
         connect_creations();
+        prepare_before_ending();
         return std::move(plan_);
     }
 
@@ -270,6 +271,41 @@ private:
         if (!removal.successor && removal.key.kind == successor.key.kind) {
             removal.successor = successor.spec;
         }
+    }
+
+    // What is made anew goes when all that its successor needs is there, as far as that can be had before:
+    // where a need fails the old one stays.
+    void prepare_before_ending() {
+        for (const auto& [key, removal] : taken_) {
+            const auto made = made_.find(key);
+            if (made == made_.end() || plan_.changes[removal].implied) {
+                continue;
+            }
+            for (const Key& need : desired_.find(key)->needs) {
+                const auto needed = made_.find(need);
+                if (needed != made_.end() && !comes_after(needed->second, removal)) {
+                    plan_.changes[removal].after.push_back(needed->second);
+                }
+            }
+        }
+    }
+
+    // Whether one change waits for the other, directly or not.
+    bool comes_after(std::size_t change, std::size_t other) const {
+        std::unordered_set<std::size_t> seen;
+        std::vector<std::size_t> open = {change};
+        while (!open.empty()) {
+            const std::size_t next = open.back();
+            open.pop_back();
+            if (next == other) {
+                return true;
+            }
+            if (seen.insert(next).second) {
+                const auto& after = plan_.changes[next].after;
+                open.insert(open.end(), after.begin(), after.end());
+            }
+        }
+        return false;
     }
 
     const State& desired_;

@@ -32,6 +32,15 @@ std::string field_texts(const Change& change) {
     return join(texts, ", ");
 }
 
+std::string processes_text(std::size_t count) {
+    return fmt::format("{} {}", count, count == 1 ? "process" : "processes");
+}
+
+// What it means for those who use the object.
+std::string cost_text(const Change& change) {
+    return change.ends == 0 ? "" : fmt::format(" (ends {})", processes_text(change.ends));
+}
+
 std::string details(const Change& change) {
     if (change.action == Action::Update) {
         return ": " + field_texts(change);
@@ -54,7 +63,7 @@ std::string render_change(const Change& change, bool color) {
         {Action::Remove, {"-", Color::Red}}};
     const auto& [sign, hue] = kSigns.at(change.action);
     return painted(fmt::format("{} {}", sign, change.key.text()), hue, color) + details(change) +
-           place(change.source, color) + "\n";
+           cost_text(change) + place(change.source, color) + "\n";
 }
 
 }  // namespace
@@ -94,6 +103,13 @@ std::string summary(const Plan& plan) {
     add(count(Action::Create), "to create");
     add(count(Action::Update), "to change");
     add(count(Action::Remove), "to remove");
+    std::size_t ended = 0;
+    for (const Change& change : plan.changes) {
+        ended += change.ends;
+    }
+    if (ended > 0) {
+        parts.push_back("ends " + processes_text(ended));
+    }
     add(plan.conflicts.size(), "in conflict");
     add(plan.blocked.size(), "waiting");
     return parts.empty() ? "nothing to do" : join(parts, ", ");
@@ -125,6 +141,7 @@ Value to_value(const Plan& plan) {
             entry.set("from", field.from);
             entry.set("to", field.to);
         }
+        value.set("ends_processes", change.ends);
         changes.push(std::move(value));
     }
     Value conflicts = Array();

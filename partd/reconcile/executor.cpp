@@ -91,10 +91,7 @@ private:
             result_.postponed.push_back(change);
             return;
         }
-        Error wrapped =
-            std::move(error).wrap(fmt::format("{} {}", action_text(change.action), change.key.text()));
-        result_.failed.push_back(
-            {change, change.owner.empty() ? std::move(wrapped) : std::move(wrapped).wrap(change.owner)});
+        result_.failed.push_back(failed_change(change, std::move(error)));
     }
 
     // In order, so that what follows a failure in the same wave is told as its consequence.
@@ -121,6 +118,15 @@ private:
 };
 
 }  // namespace
+
+Execution::Failed failed_change(const Change& change, Error error) {
+    Error wrapped =
+        std::move(error).wrap(fmt::format("{} {}", action_text(change.action), change.key.text()));
+    Execution::Failed failed{
+        change, change.owner.empty() ? std::move(wrapped) : std::move(wrapped).wrap(change.owner)};
+    failed.change.source = failed.error.at ? failed.error.at : change.source;
+    return failed;
+}
 
 Execution execute(kernel::Host& host, const Plan& plan) {
     return Executor(host, plan).run();

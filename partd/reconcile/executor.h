@@ -19,7 +19,8 @@ struct Execution {
     };
     struct Skipped {
         Change change;
-        Key because;  // the change that failed
+        Key because;            // the change that failed
+        bool together = false;  // not that it needs that one: their partition is made anew as a whole, or not
     };
     std::size_t done = 0;
     std::size_t writes = 0;  // requests that changed the host
@@ -36,6 +37,9 @@ struct Execution {
                std::ranges::find(postponed, key, &Change::key) == postponed.end();
     }
 };
+
+// The error with what was being done in front, and the place that is at fault.
+Execution::Failed failed_change(const Change& change, Error error);
 
 // Carries out a plan, wave by wave. What fails holds back only what comes after it.
 Execution execute(kernel::Host& host, const Plan& plan);

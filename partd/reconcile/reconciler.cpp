@@ -5,6 +5,7 @@
 #include "kinds/kinds.h"
 #include "plan/diff.h"
 #include "reconcile/records.h"
+#include "reconcile/rehearsal.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -101,30 +102,6 @@ bool is_passing(const Execution::Failed& failed) {
            error.code == EHOSTUNREACH;
 }
 
-// Takes out what failed for good in an earlier round or belongs to whom nothing is done, and what comes after
-// it.
-Plan without(Plan plan, const std::set<std::string>& given_up, const std::set<std::string>& paused) {
-    std::vector<bool> out(plan.changes.size());
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const auto& after = plan.changes[i].after;
-        out[i] = paused.contains(plan.changes[i].owner) || given_up.contains(plan.changes[i].key.text()) ||
-                 std::ranges::any_of(after, [&](std::size_t before) { return out[before]; });
-    }
-    std::vector<std::size_t> position(out.size());
-    std::vector<Change> kept;
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        position[i] = kept.size();
-        if (!out[i]) {
-            kept.push_back(std::move(plan.changes[i]));
-            for (std::size_t& before : kept.back().after) {
-                before = position[before];
-            }
-        }
-    }
-    plan.changes = std::move(kept);
-    return plan;
-}
-
 // Adds what a round did to the whole; of what was tried twice, the later word counts.
 void merge(Execution& all, Execution round) {
     const auto add = [](auto& into, auto& from) {
@@ -163,6 +140,7 @@ public:
             auto view = observe_and_plan();
             PARTD_TRY(view);
             if (round == 0) {
+                foretell(host_, view->plan);
                 PARTD_TRY(begin(*view));
             }
             outcome_.plan.conflicts = view->plan.conflicts;
@@ -174,6 +152,7 @@ public:
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
                 break;
             }
+            plan = only_possible(std::move(plan));
             PARTD_TRY(carry_out(plan));
             ++outcome_.rounds;
         }
@@ -210,6 +189,28 @@ private:
         PARTD_TRY(ledger_.commit());
         view.plan = plan::diff(desired_, view.observed, {.only = options_.only, .removals = !view.hidden});
         return view;
+    }
+
+    // Prepare, then end: where what replaces something running cannot be made, nothing of its partition is
+    // touched.
+    Plan only_possible(Plan plan) {
+        Execution refused{.failed = rehearse(host_, plan)};
+        if (refused.failed.empty()) {
+            return plan;
+        }
+        for (const auto& failed : refused.failed) {
+            given_up_.insert(failed.change.key.text());
+        }
+        Plan rest = without(plan, given_up_, options_.paused);
+        for (Change& change : plan.changes) {
+            const bool stays =
+                std::ranges::find(rest.changes, change.key, &Change::key) != rest.changes.end();
+            if (!stays && change.action != Action::Remove && refused.did(change.key)) {
+                refused.skipped.push_back({std::move(change), refused.failed.front().change.key, true});
+            }
+        }
+        merge(outcome_.execution, std::move(refused));
+        return rest;
     }
 
     Result<> carry_out(const Plan& plan) {
@@ -261,6 +262,7 @@ Result<View> Reconciler::look(const State& desired, const std::string& only) {
     PARTD_TRY(check_host(host_, ledger));
     PARTD_TRY(observe(host_, desired, {}, ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
+    foretell(host_, view.plan);
     return view;
 }
 

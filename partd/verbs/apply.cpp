@@ -49,8 +49,8 @@ void tell(Work& work, const Outcome& outcome) {
                              printable(failed.error.message)));
     }
     for (const auto& skipped : outcome.execution.skipped) {
-        work.say(
-            fmt::format("skipped {}, which needs {}", skipped.change.key.text(), skipped.because.text()));
+        work.say(fmt::format("skipped {}, which {} {}", skipped.change.key.text(),
+                             skipped.together ? "comes with" : "needs", skipped.because.text()));
     }
     for (const Change& postponed : outcome.execution.postponed) {
         work.say(

@@ -107,3 +107,39 @@ TEST_CASE("What is foreign is a conflict, and what needs it waits") {
         CHECK(change.key.kind->name != "veth");
     }
 }
+
+TEST_CASE("What a change ends is said with it") {
+    Plan plan = plan::diff(State(), compile(kCases / "lightvm-init", "before.toml"));
+    const auto find = [&](std::string_view kind) -> Change& {
+        return *std::ranges::find_if(plan.changes,
+                                     [&](const Change& change) { return change.key.kind->name == kind; });
+    };
+    CHECK(plan::render(plan, false).find("ends") == std::string::npos);
+    find("partition").ends = 12;
+    find("init").ends = 1;
+    const std::string text = plan::render(plan, false);
+    CHECK(text.find("- partition vm (ends 12 processes)\n") != std::string::npos);
+    CHECK(text.find("- init vm partd-init in /srv/machines/vm (ends 1 process)\n") != std::string::npos);
+    CHECK(plan::summary(plan).ends_with(", ends 13 processes"));
+    const std::string json = to_json(plan::to_value(plan));
+    CHECK(json.find(R"("ends_processes":12)") != std::string::npos);
+    CHECK(json.find(R"("ends_processes":1})") != std::string::npos);
+}
+
+TEST_CASE("PID 1 ends when all that its successor needs is there") {
+    const Plan plan = plan::diff(compile(kCases / "lightvm-init-needs", "after.toml"),
+                                 compile(kCases / "lightvm-init-needs", "before.toml"));
+    const auto at = [&](std::string_view kind, Action action) {
+        return std::ranges::find_if(plan.changes,
+                                    [&](const Change& change) {
+                                        return change.key.kind->name == kind && change.action == action;
+                                    }) -
+               plan.changes.begin();
+    };
+    const auto ends = at("init", Action::Remove);
+    REQUIRE(ends < std::ssize(plan.changes));
+    CHECK(at("file", Action::Create) < ends);
+    CHECK(at("address", Action::Create) < ends);
+    CHECK(at("limit", Action::Update) < ends);
+    CHECK(ends < at("init", Action::Create));
+}

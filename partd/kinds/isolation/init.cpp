@@ -93,6 +93,8 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
     const auto command = declared.all<InitCommand>(name);
     if (!command.empty()) {
         wanted.started = command.front()->spec.as<InitCommand>();
+        wanted.command_at = {command.front()->place("command")};
+        wanted.directory_at = {command.front()->place("working_directory")};
     }
     wanted.command = command_text(wanted.started);
     wanted.in_user = membership.has(NamespaceKind::User);
@@ -156,13 +158,6 @@ void complete(const Declared&, State& desired, Diagnostics&) {
     }
 }
 
-std::string pid_pin(const std::string& partition) {
-    return pin_name(partition, NamespaceKind::Pid);
-}
-std::string mnt_pin(const std::string& partition) {
-    return pin_name(partition, NamespaceKind::Mnt);
-}
-
 // Those that are wanted, those that partd made, and without a ledger those that a note tells of.
 std::set<std::string> names_to_look_at(const Look& look) {
     auto names = look.names_of(kInit.kind);
@@ -174,12 +169,6 @@ std::set<std::string> names_to_look_at(const Look& look) {
         }
     }
     return names;
-}
-
-// Where most likely its PID 1 is; all others are looked through, too.
-std::set<pid_t> processes_of(kernel::Host& host, const std::string& partition) {
-    const std::string group = host.group_of(partition);
-    return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group).value_or(std::set<pid_t>());
 }
 
 // Everything of the partition's that a PID 1 stands on.
@@ -196,7 +185,8 @@ Result<> observe_one(Look& look, const std::string& name) {
     using Entry = kernel::PinDirectory::Entry;
     auto& pins = look.host.pins();
     const LedgerEntry* known = look.ledger.find({kInit.kind.name, name});
-    const Entry entry = pins.look(pid_pin(name), kernel::namespace_flag(NamespaceKind::Pid));
+    const Entry entry =
+        pins.look(pin_name(name, NamespaceKind::Pid), kernel::namespace_flag(NamespaceKind::Pid));
     std::optional<Namespace> pid;
     Init found{.partition = name, .pinned = entry == Entry::Namespace};
     if (found.pinned) {
@@ -209,13 +199,13 @@ Result<> observe_one(Look& look, const std::string& name) {
         PARTD_TRY(lost);
         pid = std::move(*lost);
     }
-    const bool remainder =
-        entry == Entry::Stale || kernel::PinDirectory::Entry::Absent != pins.look(mnt_pin(name), 0);
+    const bool remainder = entry == Entry::Stale || kernel::PinDirectory::Entry::Absent !=
+                                                        pins.look(pin_name(name, NamespaceKind::Mnt), 0);
     if (!pid && (known == nullptr || !remainder)) {
         return {};
     }
     if (pid) {
-        const auto process = kernel::find_init(processes_of(look.host, name), *pid);
+        const auto process = kernel::find_init(likely_processes(look.host, name), *pid);
         PARTD_TRY(process);
         found.running = process->has_value();
     }
@@ -227,16 +217,16 @@ Result<> observe_one(Look& look, const std::string& name) {
     }
     found.root = note_of(look.host, name, kRootNote);
     if (!found.root.empty()) {
-        const bool mounted =
-            pins.look(mnt_pin(name), kernel::namespace_flag(NamespaceKind::Mnt)) == Entry::Namespace;
+        const bool mounted = pins.look(pin_name(name, NamespaceKind::Mnt),
+                                       kernel::namespace_flag(NamespaceKind::Mnt)) == Entry::Namespace;
         found.pinned = found.pinned && mounted;
     }
-    Resource resource{
-        .key = init_key(name),
-        .owner = name,
-        .marked = true,
-        .holder = fmt::format("{} is a namespace that partd did not make", pins.path_of(pid_pin(name))),
-        .identity = pid ? pid->identity() : ""};
+    Resource resource{.key = init_key(name),
+                      .owner = name,
+                      .marked = true,
+                      .holder = fmt::format("{} is a namespace that partd did not make",
+                                            pins.path_of(pin_name(name, NamespaceKind::Pid))),
+                      .identity = pid ? pid->identity() : ""};
     add_found_needs(look, resource);
     resource.claims = claims_of(found);
     resource.spec = Spec(std::move(found));
@@ -260,129 +250,6 @@ Result<> observe(Look& look) {
     return {};
 }
 
-Result<> unpin(kernel::Host& host, const std::string& partition, bool mnt) {
-    if (mnt) {
-        PARTD_TRY(host.pins().unpin(mnt_pin(partition)));
-    }
-    return host.pins().unpin(pid_pin(partition));
-}
-
-Result<> pin(kernel::Host& host, const Init& wanted, const kernel::Booted& booted) {
-    auto& pins = host.pins();
-    PARTD_TRY(set_note(host, wanted.partition, kRootNote, wanted.root));
-    PARTD_TRY(set_note(host, wanted.partition, kInitNote, wanted.command));
-    if (booted.mnt) {
-        PARTD_TRY(pins.pin(mnt_pin(wanted.partition), booted.mnt->fd(), true));
-    }
-    return pins.pin(pid_pin(wanted.partition), booted.pid.fd());
-}
-
-// The namespaces of the partition that its PID 1 is to live in.
-Result<std::vector<Namespace>> open_joined(kernel::Host& host, const Init& wanted) {
-    std::vector<Namespace> all;
-    for (const NamespaceKind type : wanted.joined) {
-        auto opened = open_namespace(host, wanted.partition, type);
-        PARTD_TRY(opened);
-        all.push_back(std::move(*opened));
-    }
-    return all;
-}
-
-Result<> create(Doing& doing, const Init& wanted) {
-    auto& host = doing.host;
-    auto joined = open_joined(host, wanted);
-    PARTD_TRY(joined);
-    auto user = open_user(host, wanted.partition, wanted.in_user);
-    PARTD_TRY(user);
-    kernel::BootPlan plan{.group = host.group_of(wanted.partition),
-                          .user = *user ? &**user : nullptr,
-                          .command = wanted.started.command,
-                          .environment = wanted.started.environment,
-                          .working_directory = wanted.started.working_directory.value_or(AbsolutePath())};
-    for (const Namespace& each : *joined) {
-        if (each.type() == NamespaceKind::Mnt) {
-            plan.mnt = &each;
-        } else {
-            plan.namespaces.push_back(&each);
-        }
-    }
-    plan.etc = host.paths().etc_netns() + "/" + wanted.partition;
-    OpenedRoot root;
-    if (!wanted.root.empty()) {
-        auto prepared = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
-        PARTD_TRY(prepared);
-        root = std::move(*prepared);
-        plan.root = root.plan;
-        plan.view = root.view();
-        plan.view.pid = true;
-    }
-    auto booted = kernel::boot(host.cgroups(), plan,
-                               [&](const kernel::Booted& made) { return pin(host, wanted, made); });
-    if (!booted) {
-        (void)unpin(host, wanted.partition, !wanted.root.empty());
-    }
-    return booted;
-}
-
-// The last process of the namespace that is still there tells where its names have to lead.
-Result<> pin_again(Doing& doing, const Change& change) {
-    const Init& wanted = change.wanted.as<Init>();
-    auto& host = doing.host;
-    const auto pid = find_lost(host, wanted.partition, NamespaceKind::Pid, change.identity);
-    PARTD_TRY(pid);
-    const auto found = *pid ? kernel::find_init(processes_of(host, wanted.partition), **pid)
-                            : Result<std::optional<pid_t>>();
-    PARTD_TRY(found);
-    const auto& process = *found;
-    if (!process) {
-        return fail("its PID 1 has ended meanwhile");
-    }
-    auto its = Namespace::of_process(*process, NamespaceKind::Pid);
-    PARTD_TRY(its);
-    kernel::Booted booted{.pid = std::move(*its), .mnt = {}};
-    if (!wanted.root.empty()) {
-        auto mnt = Namespace::of_process(*process, NamespaceKind::Mnt);
-        PARTD_TRY(mnt);
-        booted.mnt = std::move(*mnt);
-    }
-    PARTD_TRY(unpin(host, wanted.partition, !wanted.root.empty()));
-    return pin(host, wanted, booted);
-}
-
-Result<> remove(Doing& doing, const Init& found) {
-    if (const auto pid = open_namespace(doing.host, found.partition, NamespaceKind::Pid)) {
-        PARTD_TRY(end_residents(doing, found.partition, NamespaceKind::Pid));
-        // One that somebody moved to another group takes the rest of its namespace along.
-        const auto process = kernel::find_init({}, *pid);
-        PARTD_TRY(process);
-        if (*process) {
-            const std::array endings = {kernel::Ending{{**process},
-                                                       kernel::inhabitants(NamespaceKind::Pid, pid->inode()),
-                                                       std::chrono::milliseconds(0)}};
-            if (!kernel::end_processes(endings).front().empty()) {
-                return fail(fmt::format("its PID 1, process {}, does not end", **process));
-            }
-        }
-    }
-    PARTD_TRY(unpin(doing.host, found.partition, true));
-    (void)set_note(doing.host, found.partition, kInitNote, "");  // the group may be gone already
-    doing.batch.at_end([&host = doing.host] { host.pins().retire(); });
-    return {};
-}
-
-Result<> apply(Doing& doing, const Change& change, std::size_t) {
-    doing.batch.count_write();
-    switch (change.action) {
-        case Action::Create:
-            return create(doing, change.wanted.as<Init>());
-        case Action::Update:
-            return pin_again(doing, change);
-        case Action::Remove:
-            return remove(doing, change.found.as<Init>());
-    }
-    return {};
-}
-
 std::string summary(const Spec& spec) {
     const Init& init = spec.as<Init>();
     const std::string where = init.wanted_root.rootfs ? " in " + init.wanted_root.rootfs->path : "";
@@ -395,6 +262,11 @@ Key init_key(const std::string& partition) {
     return {&kInit.kind, partition};
 }
 
+std::set<pid_t> likely_processes(kernel::Host& host, const std::string& partition) {
+    const std::string group = host.group_of(partition);
+    return group.empty() ? std::set<pid_t>() : host.cgroups().processes(group).value_or(std::set<pid_t>());
+}
+
 Result<std::optional<pid_t>> find_holder(kernel::Host& host, const std::string& partition) {
     if (note_of(host, partition, kInitNote) != kHolder) {
         return std::nullopt;
@@ -403,7 +275,7 @@ Result<std::optional<pid_t>> find_holder(kernel::Host& host, const std::string& 
     if (!pid) {
         return pid.error().is_shortage() ? std::unexpected(pid.error()) : Result<std::optional<pid_t>>();
     }
-    return kernel::find_init(processes_of(host, partition), *pid);
+    return kernel::find_init(likely_processes(host, partition), *pid);
 }
 
 constinit const Table InitCommand::table = {
@@ -422,10 +294,16 @@ constinit const LiveKind kInit = {
              .summary = summary,
              .apart = true},
     .observe = observe,
-    .apply = apply,
+    .apply = apply_init,
+    .ends =
+        [](Doing& doing, const Change& removal) {
+            return residents_to_end(doing, removal.key.name, NamespaceKind::Pid);
+        },
+    .rehearse = rehearse_init,
     .watch =
         [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
-            for (const std::string& name : {pid_pin(wanted.key.name), mnt_pin(wanted.key.name)}) {
+            for (const std::string& name : {pin_name(wanted.key.name, NamespaceKind::Pid),
+                                            pin_name(wanted.key.name, NamespaceKind::Mnt)}) {
                 topics.push_back(kernel::mount_topic(host.pins().path_of(name)));
             }
         },

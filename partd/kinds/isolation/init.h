@@ -33,9 +33,15 @@ struct Init {
         {};  // the namespaces that it lives in, but for user, pid and its own mnt
     bool in_user = false;
     std::vector<NamespaceKind> shown = {};
+    Place command_at = {};
+    Place directory_at = {};
 };
 
 extern const LiveKind kInit;
+Result<> apply_init(Doing& doing, const Change& change, std::size_t number);
+Result<> rehearse_init(Stage& stage, const Change& creation);
+// Where most likely its PID 1 is.
+std::set<pid_t> likely_processes(kernel::Host& host, const std::string& partition);
 
 Key init_key(const std::string& partition);
 // On the directory of a partition's pins: what its PID 1 was started with.

@@ -1,6 +1,7 @@
 #include "kinds/isolation/membership.h"
 
 #include "kernel/files.h"
+#include "kernel/root_rehearsal.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/namespace.h"
 #include "kinds/isolation/rootfs.h"
@@ -81,12 +82,26 @@ Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& 
 
 Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std::string& partition,
                                                    bool wanted) {
+    return Stage{host}.open_user(partition, wanted);
+}
+
+Result<kernel::Namespace> Stage::open(const std::string& partition, NamespaceKind type) {
+    const auto own = made.find(pin_name(partition, type));
+    return own == made.end() ? open_namespace(host, partition, type) : kernel::open_again(own->second);
+}
+
+Result<std::optional<kernel::Namespace>> Stage::open_user(const std::string& partition, bool wanted) {
     if (!wanted) {
         return std::nullopt;
     }
-    auto user = open_namespace(host, partition, NamespaceKind::User);
+    auto user = open(partition, NamespaceKind::User);
     PARTD_TRY(user);
     return std::optional(std::move(*user));
+}
+
+void Stage::keep(const std::string& partition, kernel::Namespace ns) {
+    std::string name = pin_name(partition, ns.type());
+    made.insert_or_assign(std::move(name), std::move(ns));
 }
 
 namespace {

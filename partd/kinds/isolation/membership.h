@@ -34,6 +34,21 @@ Result<kernel::Namespace> open_namespace(kernel::Host& host, const std::string& 
 Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std::string& partition,
                                                    bool wanted);
 
+// Where namespaces of partitions are found while something is made from them: below their names; in a
+// rehearsal first among those that were made for it, which nobody sees and which end with it.
+struct Stage {
+    kernel::Host& host;
+    bool rehearsal = false;
+    std::map<std::string, kernel::Namespace> made = {};  // by pin_name()
+
+    [[nodiscard]] bool has_made(const std::string& partition, NamespaceKind type) const {
+        return made.contains(pin_name(partition, type));
+    }
+    Result<kernel::Namespace> open(const std::string& partition, NamespaceKind type);
+    Result<std::optional<kernel::Namespace>> open_user(const std::string& partition, bool wanted);
+    void keep(const std::string& partition, kernel::Namespace ns);
+};
+
 // The maps of a partition's user namespace, as noted when it was made.
 Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
                                  const kernel::Namespace& user);

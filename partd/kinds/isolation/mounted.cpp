@@ -1,5 +1,6 @@
 #include "kinds/isolation/mounted.h"
 
+#include "kernel/files.h"
 #include "kinds/dns.h"
 
 #include <algorithm>
@@ -48,23 +49,75 @@ kernel::RootView OpenedRoot::view() const {
             .cgroup = shows(NamespaceKind::Cgroup)};
 }
 
-Result<OpenedRoot> prepare_root(kernel::Host& host, const std::string& partition, const WantedRoot& wanted,
+namespace {
+
+// Beside the layers, since a file system that can hold one is not given everywhere.
+std::string rehearsals(const kernel::Paths& paths) {
+    return paths.layers() + "/.rehearsal";
+}
+
+Result<std::unique_ptr<kernel::RootRehearsal>> prepare_rehearsal(const kernel::Paths& paths,
+                                                                 const std::string& partition,
+                                                                 const WantedRoot& wanted, bool layered) {
+    auto made = kernel::SharedPaths::make();
+    PARTD_TRY(made);
+    auto rehearsal = std::make_unique<kernel::RootRehearsal>(std::move(*made));
+    rehearsal->etc = wanted.etc;
+    if (layered) {
+        rehearsal->layer = rehearsals(paths) + "/" + partition;
+        PARTD_TRY(kernel::make_directories(paths.library(), 0711));
+        PARTD_TRY(kernel::make_directories(paths.layers(), 0700));
+        PARTD_TRY(kernel::make_directories(rehearsal->layer + "/work", 0700));
+        PARTD_TRY(kernel::make_directories(rehearsal->layer + "/upper", 0755));
+    }
+    return rehearsal;
+}
+
+}  // namespace
+
+void remove_rehearsals(const kernel::Paths& paths) {
+    if (kernel::exists(rehearsals(paths))) {
+        (void)kernel::remove_tree(rehearsals(paths));
+        kernel::remove_empty_directory(paths.layers());
+        kernel::remove_empty_directory(paths.library());
+    }
+}
+
+void OpenedRoot::clean_up(const kernel::Paths& paths) const {
+    if (rehearsal == nullptr) {
+        return;
+    }
+    if (!rehearsal->layer.empty()) {
+        remove_rehearsals(paths);
+    } else if (!plan.path.empty()) {
+        kernel::remove_made(plan.path, rehearsal->made);
+    }
+}
+
+Result<OpenedRoot> prepare_root(Stage& stage, const std::string& partition, const WantedRoot& wanted,
                                 const std::vector<NamespaceKind>& shown) {
     OpenedRoot root;
     for (const NamespaceKind type : shown) {
-        auto opened = open_namespace(host, partition, type);
+        auto opened = stage.open(partition, type);
         PARTD_TRY(opened);
         if (type != NamespaceKind::User) {
             root.shown.push_back(std::move(*opened));
             continue;
         }
-        auto maps = maps_of(host, partition, *opened);
+        auto maps = stage.has_made(partition, type) ? kernel::read_maps(*opened)
+                                                    : maps_of(stage.host, partition, *opened);
         PARTD_TRY(maps);
         root.maps = std::move(*maps);
         root.user = std::move(*opened);
     }
-    PARTD_TRY(host.pins().make_ready());
-    root.plan = root_plan(host, partition, wanted);
+    PARTD_TRY(stage.host.pins().make_ready());
+    root.plan = root_plan(stage.host, partition, wanted);
+    if (stage.rehearsal) {
+        auto rehearsal = prepare_rehearsal(stage.host.paths(), partition, wanted, !root.plan.layer.empty());
+        PARTD_TRY(rehearsal);
+        root.rehearsal = std::move(*rehearsal);
+        root.plan.rehearsal = root.rehearsal.get();
+    }
     return root;
 }
 

@@ -4,6 +4,7 @@
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/rootfs.h"
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -21,11 +22,16 @@ struct OpenedRoot {
     std::optional<kernel::Namespace> user;
     kernel::UserMaps maps;
     kernel::RootPlan plan;
+    std::unique_ptr<kernel::RootRehearsal> rehearsal = {};
 
+    // Takes away what a rehearsal left in the file system.
+    void clean_up(const kernel::Paths& paths) const;
     [[nodiscard]] std::vector<const kernel::Namespace*> joined() const;
     [[nodiscard]] kernel::RootView view() const;
 };
-Result<OpenedRoot> prepare_root(kernel::Host& host, const std::string& partition, const WantedRoot& wanted,
+Result<OpenedRoot> prepare_root(Stage& stage, const std::string& partition, const WantedRoot& wanted,
                                 const std::vector<NamespaceKind>& shown);
+// Takes away what a killed rehearsal left.
+void remove_rehearsals(const kernel::Paths& paths);
 
 }  // namespace partd

@@ -67,6 +67,8 @@ void add_own(const Declared& declared, const Membership& membership, Resource& r
     } else if (wanted.type == NamespaceKind::Time) {
         const auto found = declared.all<ClockSettings>(name);
         const ClockSettings clock = found.empty() ? ClockSettings() : found.front()->spec.as<ClockSettings>();
+        wanted.clocks = {found.empty() ? Source()
+                                       : found.front()->place(clock.boottime ? "boottime" : "monotonic")};
         wanted.boottime = clock.boottime.value_or(milliseconds(0));
         wanted.monotonic = clock.monotonic.value_or(milliseconds(0));
     } else if (wanted.type == NamespaceKind::Mnt) {
@@ -166,6 +168,12 @@ constinit const LiveKind kNamespace = {
                          const Resource& other) { return has_ids(one) && has_ids(other); }},
     .observe = observe_namespaces,
     .apply = apply_namespace,
+    .ends =
+        [](Doing& doing, const Change& removal) {
+            const auto& ns = removal.found.as<PinnedNamespace>();
+            return residents_to_end(doing, ns.partition, ns.type);
+        },
+    .rehearse = rehearse_namespace,
     .watch =
         [](const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) {
             topics.push_back(kernel::mount_topic(host.pins().path_of(wanted.key.name)));

@@ -35,11 +35,13 @@ struct PinnedNamespace {
     WantedMaps maps = {};
     WantedRoot wanted_root = {};
     std::vector<NamespaceKind> shown = {};  // that a mount namespace's file systems show
+    Place clocks = {};
 };
 
 extern const LiveKind kNamespace;
 Result<> observe_namespaces(Look& look);
 Result<> apply_namespace(Doing& doing, const Change& change, std::size_t number);
+Result<> rehearse_namespace(Stage& stage, const Change& creation);
 
 // Where a process of the partition's is that still lives in a namespace whose name was lost; nullopt when
 // none does.

@@ -214,33 +214,55 @@ Result<> observe_namespaces(Look& look) {
 
 namespace {
 
-Result<Namespace> make(Doing& doing, const PinnedNamespace& wanted) {
-    auto& host = doing.host;
-    if (!wanted.from.empty()) {
-        return open_namespace(host, wanted.from, wanted.type);
+Result<Namespace> make_user(Stage& stage, const PinnedNamespace& wanted) {
+    const auto maps = assign_maps(stage.host.paths(), wanted.partition, wanted.maps, !stage.rehearsal);
+    auto made = maps ? kernel::make_user_namespace(*maps) : std::unexpected(maps.error());
+    return made ? std::move(made) : std::unexpected(std::move(made).error().placed(wanted.maps.at.at));
+}
+
+Result<Namespace> make_time(const Namespace* owner, const PinnedNamespace& wanted) {
+    auto made = kernel::make_time_namespace(
+        owner, {wanted.monotonic.value_or(milliseconds(0)), wanted.boottime.value_or(milliseconds(0))});
+    return made ? std::move(made) : std::unexpected(std::move(made).error().placed(wanted.clocks.at));
+}
+
+Result<Namespace> make_mnt(Stage& stage, const PinnedNamespace& wanted) {
+    auto root = prepare_root(stage, wanted.partition, wanted.wanted_root, wanted.shown);
+    PARTD_TRY(root);
+    auto made = kernel::make_mount_namespace(root->joined(), root->plan, root->view());
+    root->clean_up(stage.host.paths());
+    return made;
+}
+
+Result<Namespace> make_plain(Stage& stage, const PinnedNamespace& wanted, const Namespace* owner) {
+    // The group of a rehearsal may be one that is yet to be made; its namespace is like any other.
+    const bool in_group = wanted.type == NamespaceKind::Cgroup && !stage.rehearsal;
+    auto& host = stage.host;
+    const auto enter = [&] { return host.cgroups().touch(host.group_of(wanted.partition)); };
+    auto made = in_group ? kernel::make_namespace(wanted.type, owner, enter)
+                         : kernel::make_namespace(wanted.type, owner);
+    if (made && wanted.type == NamespaceKind::Uts) {
+        PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
     }
-    auto user = open_user(host, wanted.partition, wanted.owner == wanted.partition);
+    return made;
+}
+
+Result<Namespace> make(Stage& stage, const PinnedNamespace& wanted) {
+    if (!wanted.from.empty()) {
+        return stage.open(wanted.from, wanted.type);
+    }
+    auto user = stage.open_user(wanted.partition, wanted.owner == wanted.partition);
     PARTD_TRY(user);
     const Namespace* owner = *user ? &**user : nullptr;
     switch (wanted.type) {
-        case NamespaceKind::User: {
-            const auto maps = assign_maps(host.paths(), wanted.partition, wanted.maps);
-            PARTD_TRY(maps);
-            return kernel::make_user_namespace(*maps);
-        }
+        case NamespaceKind::User:
+            return make_user(stage, wanted);
         case NamespaceKind::Time:
-            return kernel::make_time_namespace(owner, {wanted.monotonic.value_or(milliseconds(0)),
-                                                       wanted.boottime.value_or(milliseconds(0))});
-        case NamespaceKind::Cgroup:
-            return kernel::make_namespace(
-                wanted.type, owner, [&] { return host.cgroups().touch(host.group_of(wanted.partition)); });
-        case NamespaceKind::Mnt: {
-            auto root = prepare_root(host, wanted.partition, wanted.wanted_root, wanted.shown);
-            PARTD_TRY(root);
-            return kernel::make_mount_namespace(root->joined(), root->plan, root->view());
-        }
+            return make_time(owner, wanted);
+        case NamespaceKind::Mnt:
+            return make_mnt(stage, wanted);
         default:
-            return kernel::make_namespace(wanted.type, owner);
+            return make_plain(stage, wanted, owner);
     }
 }
 
@@ -262,14 +284,12 @@ Result<> write_notes(kernel::Host& host, const PinnedNamespace& wanted, const Na
 }
 
 Result<> create(Doing& doing, const PinnedNamespace& wanted) {
-    auto made = make(doing, wanted);
+    Stage stage{doing.host};
+    auto made = make(stage, wanted);
     PARTD_TRY(made);
-    auto& pins = doing.host.pins();
-    if (wanted.type == NamespaceKind::Uts && wanted.from.empty()) {
-        PARTD_TRY(kernel::set_names(*made, wanted.hostname, wanted.domainname));
-    }
     PARTD_TRY(write_notes(doing.host, wanted, *made));
-    return pins.pin(pin_name(wanted.partition, wanted.type), made->fd(), wanted.type == NamespaceKind::Mnt);
+    return doing.host.pins().pin(pin_name(wanted.partition, wanted.type), made->fd(),
+                                 wanted.type == NamespaceKind::Mnt);
 }
 
 Result<> update(Doing& doing, const Change& change) {
@@ -312,6 +332,14 @@ Result<> apply_namespace(Doing& doing, const Change& change, std::size_t) {
         case Action::Remove:
             return remove(doing, change.found.as<PinnedNamespace>(), change.key.name);
     }
+    return {};
+}
+
+Result<> rehearse_namespace(Stage& stage, const Change& creation) {
+    const auto& wanted = creation.wanted.as<PinnedNamespace>();
+    auto made = make(stage, wanted);
+    PARTD_TRY(made);
+    stage.keep(wanted.partition, std::move(*made));
     return {};
 }
 

@@ -237,13 +237,14 @@ WantedRoot wanted_root(const Declared& declared, const std::string& partition) {
     WantedRoot wanted;
     if (const DeclaredObject* object = find_rootfs(declared, partition); object != nullptr) {
         wanted.rootfs = object->spec.as<Rootfs>();
+        wanted.path = {object->place("path")};
         wanted.text = to_json(Codec<Rootfs>::json(*wanted.rootfs));
     } else {
         wanted.text = kHostTree;
     }
     // Its files of /etc are mounted when it is made; their text may change afterwards.
-    const auto names = dns_files(declared, partition);
-    wanted.text += names.empty() ? "" : "; /etc: " + join(names, ", ");
+    wanted.etc = dns_files(declared, partition);
+    wanted.text += wanted.etc.empty() ? "" : "; /etc: " + join(wanted.etc, ", ");
     return wanted;
 }
 
@@ -253,13 +254,14 @@ kernel::RootPlan root_plan(kernel::Host& host, const std::string& partition, con
         return plan;
     }
     plan.path = wanted.rootfs->path;
+    plan.at = wanted.path.at;
     plan.read_only = wanted.rootfs->read_only;
     plan.layer = wanted.rootfs->overlay == Overlay::Kept ? layers_of(host).path_of(partition) : "";
     plan.temporary = wanted.rootfs->overlay == Overlay::Temporary;
     for (const auto& entry : wanted.rootfs->mounts) {
         const MountEntry& mount = entry.value;
         plan.mounts.push_back(
-            {mount.source.value_or(""), mount.target, mount.type, mount.options, mount.read_only});
+            {mount.source.value_or(""), mount.target, mount.type, mount.options, mount.read_only, entry.at});
     }
     return plan;
 }

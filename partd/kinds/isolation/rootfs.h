@@ -72,6 +72,8 @@ Key layer_key(const std::string& partition);
 struct WantedRoot {
     std::string text = {};  // all of it, to compare
     std::optional<Rootfs> rootfs = {};
+    std::vector<std::string> etc = {};  // files that stand over those of its /etc
+    Place path = {};
     bool operator==(const WantedRoot&) const = default;
 };
 WantedRoot wanted_root(const Declared& declared, const std::string& partition);

@@ -114,6 +114,7 @@ void check_users(const Declared& declared, Diagnostics& problems) {
 WantedMaps wanted_maps(const Declared& declared, const std::string& partition) {
     WantedMaps wanted;
     if (const User* user = user_of(declared, partition); user != nullptr) {
+        wanted.at = {declared.all<User>(partition).front()->place("uid_map")};
         wanted.uids = plain(user->uid_map);
         wanted.gids = user->gid_map.empty() ? wanted.uids : plain(user->gid_map);
     }
@@ -245,7 +246,7 @@ Result<> keep_apart(const std::vector<Assigned>& assigned, const std::string& pa
 }  // namespace
 
 Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::string& partition,
-                                     const WantedMaps& wanted) {
+                                     const WantedMaps& wanted, bool keep) {
     const auto to_map = [](const std::vector<IdMapping>& mappings) {
         kernel::IdMap map;
         std::ranges::transform(mappings, std::back_inserter(map), [](const IdMapping& each) {
@@ -276,7 +277,9 @@ Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::stri
         PARTD_TRY(gid);
         assigned.push_back({partition, *uid, *gid});
         own = std::prev(assigned.end());
-        PARTD_TRY(write_assigned(paths, assigned));
+        if (keep) {
+            PARTD_TRY(write_assigned(paths, assigned));
+        }
     }
     return kernel::UserMaps{to_map({{0, own->uid, kRange}}), to_map({{0, own->gid, kRange}})};
 }

@@ -27,6 +27,7 @@ struct WantedMaps {
     std::vector<IdMapping> uids = {};
     std::vector<IdMapping> gids = {};
     std::vector<IdMapping> taken = {};  // by other partitions' maps
+    Place at = {};                      // of the written ones
     bool operator==(const WantedMaps&) const = default;
 };
 WantedMaps wanted_maps(const Declared& declared, const std::string& partition);
@@ -36,9 +37,10 @@ std::vector<IdMapping> to_mappings(const kernel::IdMap& map);
 
 // The maps for a partition's user namespace: the wanted ones, or a range of its own out of /etc/subuid and
 // /etc/subgid (subuid(5), those of the user "partd", else of root), kept in /var/lib/partd/subids until
-// free_range(): what a partition wrote belongs to the same users after a reboot.
+// free_range(): what a partition wrote belongs to the same users after a reboot. `keep`: false to ask which
+// they would be.
 Result<kernel::UserMaps> assign_maps(const kernel::Paths& paths, const std::string& partition,
-                                     const WantedMaps& wanted);
+                                     const WantedMaps& wanted, bool keep = true);
 Result<> free_range(const kernel::Paths& paths, const std::string& partition);
 
 // How many users and groups a map of partd's choice has.
