@@ -40,6 +40,17 @@ bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point n
     return true;
 }
 
+Scope Backoff::forget() {
+    Scope scope = Scope::nothing();
+    for (const auto& [name, object] : objects_) {
+        if (object.waits) {
+            scope.add(object.scope);
+        }
+    }
+    objects_.clear();
+    return scope;
+}
+
 std::set<std::string> Backoff::held(Clock::time_point now) const {
     std::set<std::string> all;
     for (const auto& [name, object] : objects_) {

@@ -21,7 +21,8 @@ public:
     // It was mended at that time. True when that happens so often that it is contested.
     bool repaired(const std::string& name, Scope scope, Clock::time_point now);
     // The files changed: everything has a new chance.
-    void forget() { objects_.clear(); }
+    // Holds nothing any more; returns where what was waited for is.
+    Scope forget();
 
     // Those that are left alone now.
     [[nodiscard]] std::set<std::string> held(Clock::time_point now) const;

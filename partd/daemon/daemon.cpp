@@ -221,7 +221,7 @@ bool Daemon::read_files() {
     if (engine_->files() != before) {
         drift_ = false;  // what is done now is what the files say anew
         refused_.clear();
-        backoff_.forget();
+        pending_.add(backoff_.forget());  // also where what changed in the files is nothing to it
     }
     pending_.add(*changed);
     std::vector<std::string> complaints = desired.notes;

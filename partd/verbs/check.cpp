@@ -1,9 +1,35 @@
 #include "base/text.h"
+#include "kernel/rights.h"
+#include "kinds/isolation/inspect.h"
 #include "verbs/work.h"
 
 namespace partd::verbs {
 
-Answer check(const kernel::Paths& paths, const Request& request) {
+namespace {
+
+Value to_value(const std::vector<Problem>& problems) {
+    Value all = Array();
+    for (const Problem& problem : problems) {
+        Value entry;
+        entry.set("file", problem.at ? Value(*problem.at.file) : Value());
+        entry.set("line", problem.at.line);
+        entry.set("column", problem.at.column);
+        entry.set("message", problem.message);
+        all.push(std::move(entry));
+    }
+    return all;
+}
+
+// What the files are right about and this host has not, now: no mistake in them, and apply would say it.
+std::vector<Problem> missing_here(const kernel::Paths& paths, const Desired& desired) {
+    Diagnostics found;
+    if (desired.good() && kernel::may_manage()) {
+        inspect_roots(paths, desired.compiled.desired, found);
+    }
+    return found.problems();
+}
+
+Answer check_with(const kernel::Paths& paths, const Request& request, bool look) {
     Work work(paths, request);
     auto desired = request.files.empty() && request.unreadable.empty() ? load_desired(paths, {})
                                                                        : load_files(request.files);
@@ -15,22 +41,18 @@ Answer check(const kernel::Paths& paths, const Request& request) {
     for (const std::string& path : desired->overlooked) {
         work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));
     }
+    const auto missing = look ? missing_here(paths, *desired) : std::vector<Problem>();
+    for (const Problem& problem : missing) {
+        work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
+    }
     if (request.json) {
-        Value problems = Array();
-        for (const Problem& problem : desired->problems) {
-            Value entry;
-            entry.set("file", problem.at ? Value(*problem.at.file) : Value());
-            entry.set("line", problem.at.line);
-            entry.set("column", problem.at.column);
-            entry.set("message", problem.message);
-            problems.push(std::move(entry));
-        }
         Value overlooked = Array();
         for (const std::string& path : desired->overlooked) {
             overlooked.push(path);
         }
         Value all;
-        all.set("problems", std::move(problems));
+        all.set("problems", to_value(desired->problems));
+        all.set("warnings", to_value(missing));
         all.set("overlooked", std::move(overlooked));
         work.print_json(std::move(all));
     } else if (desired->good()) {
@@ -39,6 +61,16 @@ Answer check(const kernel::Paths& paths, const Request& request) {
                    desired->compiled.desired.all().size());
     }
     return work.done(desired->good() ? kDone : kInvalid);
+}
+
+}  // namespace
+
+Answer check(const kernel::Paths& paths, const Request& request) {
+    return check_with(paths, request, false);
+}
+
+Answer check_here(const kernel::Paths& paths, const Request& request) {
+    return check_with(paths, request, true);
 }
 
 }  // namespace partd::verbs

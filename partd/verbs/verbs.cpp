@@ -14,7 +14,7 @@ Answer with_engine(Engine& engine, const Request& request) {
 }
 
 constexpr std::array kAll = {
-    Verb{"check", "Check", Right::Read, with_engine<check>, check},
+    Verb{"check", "Check", Right::Read, with_engine<check>, check_here},
     Verb{"diff", "Diff", Right::Read, diff},
     Verb{"status", "Status", Right::Read, status},
     Verb{"list", "List", Right::Read, with_engine<list>, list},

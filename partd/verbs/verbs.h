@@ -72,6 +72,9 @@ const Verb& verb(std::string_view name);
 
 // The verbs, one a file.
 Answer check(const kernel::Paths& paths, const Request& request);
+// The same for one who has the rights of the process anyway: it also tells what of the files is not on this
+// host. The daemon does not say that to others.
+Answer check_here(const kernel::Paths& paths, const Request& request);
 Answer diff(Engine& engine, const Request& request);
 Answer apply(Engine& engine, const Request& request);
 Answer confirm(Engine& engine, const Request& request);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/error.h"
+
+#include <string>
+#include <vector>
+
+namespace partd::kernel {
+
+// What can be said about a root before it is put together, without changing anything.
+
+// An absolute path of the host's: an error when nothing is there, or a symbolic link is on the way.
+Result<> look_at_path(const std::string& path);
+// A place for a mount in that root: an error when a symbolic link or a file is on the way. What is missing
+// would be made.
+Result<> look_at_target(const std::string& root, const std::string& path);
+// A program in a root, links followed inside of it; the first of these directories that has it counts, an
+// upper layer before what is below. An error when none has it, or when it is not executable.
+Result<> look_at_program(const std::vector<std::string>& roots, const std::string& path);
+
+}  // namespace partd::kernel
