@@ -255,10 +255,11 @@ std::optional<HostName> HostName::parse(std::string_view text) {
 namespace {
 
 struct Residents {
-    std::string group = {};
-    Partition partition = {};
-    std::set<pid_t> pids = {};
+    std::string group = {ino_t inode = 0;  // of the namespace
 };
+Partition partition = {};
+std::set<pid_t> pids = {};
+};  // namespace
 
 // Those of the partition's cgroup that live in that namespace of it.
 Result<Residents> find_residents(Doing& doing, const std::string& name, NamespaceKind type) {
@@ -277,10 +278,10 @@ Result<Residents> find_residents(Doing& doing, const std::string& name, Namespac
         const auto its = kernel::Namespace::of_process(pid, type);
         return its ? its->inode() != where->inode() : !its.error().is_shortage();
     });
-    return Residents{group, std::move(*partition), std::move(*found)};
+    return Residents{group, std::move(*partition), std::move(*found), where->inode()};
 }
 
-}  // namespace
+}  // namespace partd
 
 Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type) {
     auto found = find_residents(doing, name, type);
@@ -291,7 +292,7 @@ Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, 
 Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
     const auto found = find_residents(doing, name, type);
     PARTD_TRY(found);
-    const auto& [group, partition, pids] = *found;
+    const auto& [group, partition, pids, inode] = *found;
     PARTD_TRY(may_end(doing, partition, pids));
     if (pids.empty()) {
         return {};
@@ -299,7 +300,7 @@ Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type
     doing.batch.count_write();
     (void)doing.host.cgroups().freeze(group, false);
     const std::array endings = {
-        kernel::Ending{pids, kernel::inhabitants(type, where->inode()), partition.stop_timeout}};
+        kernel::Ending{pids, kernel::inhabitants(type, inode), partition.stop_timeout}};
     const auto left = kernel::end_processes(endings).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
 }
