@@ -224,7 +224,7 @@ private:
                 .spec = Spec(Sysctl{.netns = sysctl_.netns,
                                     .path = sysctl_.path,
                                     .value = value,
-                                    .restored = {},
+                                    .restored = record.before.value_or(value),
                                     .declared = declared_interfaces()}),
                 .standing = Standing::Ours,
                 .marked = true,

@@ -111,6 +111,17 @@ Deed rule_deleted(const Target& target) {
 Deed foreign_route(const Target& target) {
     return inside(target, {"route", "add", "198.18.64.0/24", "dev", "lo", "proto", "static"});
 }
+/// One of the partition's, replaced by hand.
+Deed route_replaced(const Target& target) {
+    if (target.partition.routes.empty()) {
+        return {};
+    }
+    const auto& all = target.partition.routes;
+    const Route& route = all[target.detail % all.size()];
+    return inside(target, {route.v6 ? "-6" : "-4", "route", "replace", "unreachable", route.to, "metric",
+                           std::to_string(route.metric.value_or(route.v6 ? 1024 : 0)), "table",
+                           std::to_string(route.table), "proto", "static"});
+}
 Deed foreign_address(const Target& target) {
     return target.link == nullptr
                ? Deed()
@@ -254,11 +265,11 @@ Deed accepted_removed(const Target&) {
 }
 
 constexpr std::array kDeeds = {
-    link_down,        link_deleted,    link_resized,     link_renamed,      link_readdressed, mark_lost,
-    host_end_deleted, host_end_down,   address_deleted,  addresses_flushed, routes_flushed,   rule_deleted,
-    foreign_route,    foreign_address, foreign_link,     ruleset_reloaded,  table_deleted,    table_changed,
-    netns_deleted,    pin_unmounted,   processes_killed, cgroup_removed,    limit_changed,    sysctl_changed,
-    names_edited,     ledger_cut,      ledger_removed,   accepted_removed,
+    link_down,        link_deleted,   link_resized,    link_renamed,      link_readdressed, mark_lost,
+    host_end_deleted, host_end_down,  address_deleted, addresses_flushed, routes_flushed,   rule_deleted,
+    foreign_route,    route_replaced, foreign_address, foreign_link,      ruleset_reloaded, table_deleted,
+    table_changed,    netns_deleted,  pin_unmounted,   processes_killed,  cgroup_removed,   limit_changed,
+    sysctl_changed,   names_edited,   ledger_cut,      ledger_removed,    accepted_removed,
 };
 
 }  // namespace
