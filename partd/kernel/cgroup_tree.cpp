@@ -295,7 +295,7 @@ std::optional<Obstacle> find_obstacle(const std::string& directory) {
         return Obstacle{"", std::move(*what)};
     }
     std::optional<Obstacle> found;
-    constexpr int kMost = 10'000;
+    constexpr int kMost = 1000;
     int count = 0;
     (void)for_groups_below(directory, [&](const InnerGroup& group) {
         if (auto what = obstacle_in(group.directory)) {

@@ -158,6 +158,7 @@ TEST_CASE("A process outside that makes groups in one that goes", "[cgroup][inne
     Background storm(std::function<int()>([place]() -> int {
         for (unsigned i = 0;; ++i) {
             (void)::mkdir((place + "/g" + std::to_string(i)).c_str(), 0755);
+            ::usleep(200);
         }
     }));
     REQUIRE(eventually([&] { return fs::exists(place + "/g100"); }));
