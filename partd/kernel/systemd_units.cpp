@@ -150,15 +150,16 @@ bool Systemd::is_ordered_before(const std::string& first, const std::string& sec
         const std::string unit = std::move(open.back());
         open.pop_back();
         for (std::string& before : list(unit, kUnitInterface, "After")) {
-            if (before == first) {
-                return true;
-            }
             if (seen.insert(before).second) {
                 open.push_back(std::move(before));
             }
         }
     }
-    return false;
+    // systemd forgets a unit that nobody uses, and with it what others' lists say of it; its own list does
+    // not.
+    const auto orders = list(first, kUnitInterface, "Before");
+    return seen.contains(first) ||
+           std::ranges::any_of(orders, [&](const std::string& after) { return seen.contains(after); });
 }
 
 }  // namespace partd::kernel

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # A unit that exists joins a partition and leaves it again; a command becomes a unit of the partition's own.
-# timeout: 300
+# timeout: 600
 
 cat >/etc/systemd/system/greeter.service <<'END'
 [Service]
@@ -57,7 +57,10 @@ printf '[Unit]\nBefore=network-pre.target\nWants=network-pre.target\n[Service]\n
 systemctl daemon-reload
 systemctl start talker.socket
 refused talker.service "talker.socket \(Stream [^)]*7005\) listens for talker.service.*disable --now talker.socket"
+# What is masked is ordered behind nothing.
+systemctl unmask --runtime --quiet partd.service
 refused early.service "early.service is started before partd.service"
+systemctl mask --runtime --quiet partd.service
 refused nowhere.service "systemd has no unit nowhere.service"
 systemctl stop talker.socket
 printf '[Socket]\nListenStream=/run/talker\n' >/etc/systemd/system/talker.socket

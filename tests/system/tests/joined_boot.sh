@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # Joined means joined, over boots: with partd, without it, and with a file that is wrong the units never run on the host.
 # boots: 3
-# timeout: 240
+# timeout: 500
 
 log=/var/lib/bench/where
 state() { systemctl show --property=ActiveState --value "$1"; }

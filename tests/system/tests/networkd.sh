@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # systemd-networkd beside partd: it leaves partd's links, addresses, routes and rules alone, also as it starts anew.
-# timeout: 240
+# timeout: 500
 
 cat >/etc/systemd/network/50-everything.network <<'END'
 # As careless hosts have it: whatever Ethernet there is.

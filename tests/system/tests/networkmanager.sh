@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # NetworkManager beside partd, with a profile for whatever Ethernet there is: no address comes from inside a partition.
-# timeout: 240
+# timeout: 500
 
 at_end 'systemctl stop NetworkManager.service; rm -f /etc/NetworkManager/system-connections/any.nmconnection'
 cat >/etc/NetworkManager/system-connections/any.nmconnection <<'END'

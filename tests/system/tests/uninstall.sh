@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # The manual's steps, as they stand there, on a machine with a joined unit and partd running: nothing is left but what it names.
-# timeout: 240
+# timeout: 500
 
 at_end 'systemctl stop joiner.service; rm -f /etc/systemd/system/joiner.service; systemctl daemon-reload'
 printf '[Service]\nExecStart=/bin/sleep infinity\n' >/etc/systemd/system/joiner.service
