@@ -311,6 +311,25 @@ TEST_CASE("prepare: a command that ends at once is told, with its status and lin
     CHECK(init_of("p"));
 }
 
+TEST_CASE("prepare: killed while it prepares, nothing is left of it", "[prepare][crash]") {
+    File file;
+    file.rootfs = "overlay = true";
+    Machine machine(file);
+    const auto before = machine.names();
+    machine.file.command = R"(command = ["/sbin/nothing"])";
+    machine.sandbox.write_config("p.toml", machine.file.text());
+    for (int delay = 10; delay <= 120; delay += 10) {
+        INFO(delay << " ms");
+        (void)run({"timeout", "-s", "KILL",
+                   "0." + std::string(delay < 100 ? "0" : "") + std::to_string(delay), PARTCTL, "apply"});
+        CHECK(machine.guest->running());
+        CHECK(init_of("p") == machine.init);
+        CHECK(eventually([&] { return orphans() == machine.left; }, 1s));
+    }
+    CHECK(machine.sandbox.partctl({"apply"}).code == 6);
+    machine.check_untouched(before);
+}
+
 TEST_CASE("prepare: partd does not end a machine for a mistake either", "[prepare][daemon]") {
     Machine machine;
     const auto before = machine.names();
