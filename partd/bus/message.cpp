@@ -98,6 +98,7 @@ constexpr Option kOptions[] = {
     flag<&Request::check, false>("check"),
     flag<&Request::layers, false>("layers"),
     flag<&Request::yes, false>("yes"),
+    flag<&Request::hold, false>("hold"),
     flag<&Request::keep_going, false>("keep_going"),
     flag<&Request::allow_delete, false>("allow_delete"),
     {"generation", "t",

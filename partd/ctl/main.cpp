@@ -119,8 +119,10 @@ private:
                      "Go back after this time, unless partctl confirm comes first");
         add_duration(apply, "--wait", options_.wait, "Wait so long until everything is as declared");
         add("confirm", "Keep what apply --confirm did");
-        add("rollback", "Go back to the generation before, or to that one")
-            ->add_option("generation", options_.request.generation, "See partctl history");
+        CLI::App* rollback = add("rollback", "Go back to the generation before, or to that one");
+        rollback->add_option("generation", options_.request.generation, "See partctl history");
+        rollback->add_flag("--allow-delete", options_.request.allow_delete,
+                           "Remove however many partitions that one does not declare");
         CLI::App* wait = add("wait", "Wait until a partition is as declared", run_wait);
         add_name(wait, "A partition; all without one");
         add_duration(wait, "--timeout", options_.wait, "At most so long; 90s");
@@ -129,10 +131,13 @@ private:
     }
 
     void add_managing() {
-        add_name(add("pause", "Leave a partition as it is, to work on it by hand"), "A partition or slice")
-            ->required();
+        CLI::App* pause = add("pause", "Leave a partition, or the files, to be worked on by hand");
+        add_name(pause, "A partition or slice");
+        pause->add_flag("--files", options_.request.hold,
+                        "Take up no file that changes, until resume or apply");
         CLI::App* resume = add("resume", "Show what differs in a paused partition, and have it put back");
-        add_name(resume, "A partition or slice")->required();
+        add_name(resume, "A partition or slice");
+        resume->add_flag("--files", options_.request.hold, "Take up all files at once");
         resume->add_flag("--check", options_.request.check, "Only show");
         CLI::App* kill = add("kill", "Send a signal to the processes of a partition");
         add_name(kill, "A partition")->required();

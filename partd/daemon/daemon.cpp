@@ -1,6 +1,7 @@
 #include "daemon/daemon.h"
 
 #include "base/text.h"
+#include "kernel/clock.h"
 #include "kernel/files.h"
 #include "kinds/marks.h"
 
@@ -90,6 +91,10 @@ Result<> Daemon::start() {
     PARTD_TRY(loop_->on_ready(host_.nftables(), EPOLLIN, host_changed));
     PARTD_TRY(loop_->on_ready(host_.mounts(), EPOLLPRI, [this] {
         host_.mounts_changed();
+        if (engine_->desired().silent) {
+            stale_files_ = true;  // what a wrong file said before may be on what was mounted
+            settle_->arm_once(engine_->settings().settle);
+        }
         this->host_changed();
     }));
     PARTD_TRY(loop_->on_signal(SIGHUP, [this] { reload(); }));
@@ -105,6 +110,7 @@ Result<> Daemon::start() {
     PARTD_TRY(add(resync_, &Daemon::resync));
     PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
     PARTD_TRY(add(tidy_, &Daemon::tidy_up));
+    PARTD_TRY(add(removal_, &Daemon::removal_settled));
     const auto directories = engine_->paths().config();
     files_.follow({directories.begin(), directories.end()});
     engine_->host().set_patience(kPatience);
@@ -121,6 +127,11 @@ void Daemon::files_changed() {
         stale_files_ = true;
         settle_->arm(engine_->settings().settle);  // again with every change: a burst is read once
     }
+}
+
+void Daemon::removal_settled() {
+    stale_files_ = true;
+    converge();
 }
 
 void Daemon::hear(const Scope& looked_at) {
@@ -209,7 +220,7 @@ bool Daemon::host_goes_down() {
 
 bool Daemon::read_files() {
     const std::uint64_t before = engine_->files();
-    auto changed = engine_->load({.keep_going = true});
+    auto changed = engine_->follow_files();
     if (!changed) {
         complain({changed.error().message});
         return false;
@@ -298,6 +309,11 @@ void Daemon::plan_next(Clock::time_point now) {
         again_->disarm();
     }
     resync_->arm(engine_->settings().resync);
+    if (const auto due = engine_->next_removal()) {
+        removal_->arm(std::max(*due - kernel::since_boot(), milliseconds(0)) + milliseconds(1));
+    } else {
+        removal_->disarm();
+    }
     await_confirmation();
     tidy_->arm_once(tidy_after_);
 }

@@ -41,6 +41,7 @@ private:
     Result<> start();
 
     void files_changed();
+    void removal_settled();
     void host_changed();
     void look_soon();
     void resync();
@@ -57,6 +58,7 @@ private:
     void hear(const Scope& looked_at);
     void applied(const Applied& done);
     void note_states(const Applied& done);
+    void tell_not_kept(const Applied& done);
     void say(const Happening& happening);
     void tell_change(const Change& change, bool repair, Clock::time_point now);
     void tell_failures(const Execution& execution, Clock::time_point now);
@@ -83,12 +85,14 @@ private:
     Loop::Timer* again_ = nullptr;    // something gets another chance
     Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
     Loop::Timer* confirm_ = nullptr;  // nobody confirmed
+    Loop::Timer* removal_ = nullptr;  // files have been gone for long enough
     Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
     Concerns concerns_;
     Backoff backoff_;
     Scope pending_ = {};        // who has to be looked at
     bool stale_files_ = true;   // they have to be read again
+    bool applied_ = false;      // something was, since a caller asked
     bool loaded_ = false;       // they were read, once at least
     bool used_much_ = false;    // memory, for a look at everything or for files
     bool drift_ = false;        // what is done next puts back what somebody else changed
@@ -102,6 +106,7 @@ private:
     std::uint64_t generation_ = 0;
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
     std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
+    std::vector<std::string> not_kept_;          // what could not be written, as last told
     std::string refused_;                        // the last plan that was refused, so as not to repeat it
     Clock::time_point looked_ = {};
     std::chrono::milliseconds last_look_{0};

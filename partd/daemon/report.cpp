@@ -44,7 +44,9 @@ void Daemon::applied(const Applied& done) {
         refused_ = outcome.refused;
         return;
     }
+    applied_ = true;
     generation_ = done.generation;
+    tell_not_kept(done);
     if (done.scope.all) {
         refused_.clear();
     }
@@ -62,6 +64,21 @@ void Daemon::applied(const Applied& done) {
     }
     tell_failures(outcome.execution, now);
     note_states(done);
+}
+
+// Each once, until it is something else: a disk stays full for a while.
+void Daemon::tell_not_kept(const Applied& done) {
+    const bool tried = !done.not_kept.empty() || done.generation != 0;
+    for (const std::string& why : done.not_kept) {
+        if (std::ranges::find(not_kept_, why) == not_kept_.end()) {
+            say({.what = "failed",
+                 .message = "not kept for later, the host is made as declared all the same: " + why,
+                 .bad = true});
+        }
+    }
+    if (tried) {
+        not_kept_ = done.not_kept;
+    }
 }
 
 // What a partial look did not see is as it was.

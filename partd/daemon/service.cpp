@@ -9,6 +9,7 @@ namespace partd::daemon {
 
 verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
     repairing_ = false;
+    applied_ = false;
     verbs::Answer answer = verb.run(*engine_, request);
     Loop::still_alive();
     used_much_ = true;
@@ -17,7 +18,7 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
         tidy_->arm_once(tidy_after_);
         return answer;
     }
-    if (answer.generation > 0 && engine_->desired().good()) {
+    if (applied_ && engine_->desired().good()) {
         stale_files_ = false;  // it has just read them
         loaded_ = true;
         settle_->disarm();
@@ -25,7 +26,10 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
     // Whatever it did: everything may be different now.
     settle_in({});
     plan_next(Clock::now());
-    if (verb.name == "resume" || verb.name == "pause") {
+    if (verb.name == "resume" && request.hold) {
+        stale_files_ = true;
+        settle_->arm(std::chrono::milliseconds(0));
+    } else if (verb.name == "resume" || verb.name == "pause") {
         pending_.all = true;  // files may have stopped to declare it meanwhile: no part of them is its own
         look_soon();
     }

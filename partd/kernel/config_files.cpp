@@ -161,6 +161,9 @@ private:
         const auto fd = open_below(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (!fd) {
             const int code = fd.error().code;
+            if (code == ENOENT) {
+                return;  // it went since the directory was listed
+            }
             refuse(path, code == ELOOP   ? "is a symbolic link; only one to /dev/null means something"
                          : code == ENXIO ? "is a socket, not a regular file"
                                          : errno_text(code));

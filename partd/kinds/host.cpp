@@ -55,6 +55,11 @@ constexpr Field kDaemonFields[] = {
     field<&DaemonSettings::settle>("settle",
                                    "how long the files must have been left alone before they are read",
                                    {.role = Role::Declared, .fallback = "50ms"}),
+    field<&DaemonSettings::settle_removal>("settle_removal",
+                                           "how long a file must have been gone, and what it declared have "
+                                           "come back in no other file, before that "
+                                           "is removed; partctl apply does not wait",
+                                           {.role = Role::Declared, .fallback = "2s"}),
     field<&DaemonSettings::log_level>("log_level", "the least that is logged",
                                       {.role = Role::Declared, .fallback = "info"}),
     field<&DaemonSettings::metrics>(

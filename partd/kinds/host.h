@@ -33,6 +33,7 @@ struct DaemonSettings {
     std::int64_t delete_limit = 50;  // percent
     std::chrono::milliseconds resync{600'000};
     std::chrono::milliseconds settle{50};
+    std::chrono::milliseconds settle_removal{2000};
     LogLevel log_level = LogLevel::Info;
     std::optional<std::string> metrics = {};  // path of the file
     std::int64_t history = 20;                // generations

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "config/toml.h"
+#include "kernel/clock.h"
 #include "kernel/files.h"
 #include "kinds/kinds.h"
 #include "reconcile/history.h"
@@ -72,6 +73,31 @@ bool fall_back(const std::string& path, const std::vector<TextFile>& accepted, D
     return true;
 }
 
+// Compiles with what is leaving; a file of that which is in the way of what is there gives way.
+void compile_leaving(Leaving& leaving, Desired& desired) {
+    std::set<std::string> kept = leaving.keep(desired.files, kernel::since_boot());
+    desired.compiled = config::compile(desired.files, pure_kinds());
+    while (!kept.empty() && !desired.compiled.problems.empty()) {
+        std::set<std::string> in_the_way;
+        for (const Problem& problem : desired.compiled.problems.problems()) {
+            for (const Source& at : {problem.at, problem.other}) {
+                if (at.file != nullptr && kept.contains(*at.file)) {
+                    in_the_way.insert(*at.file);
+                }
+            }
+        }
+        if (in_the_way.empty()) {
+            return;
+        }
+        for (const std::string& path : in_the_way) {
+            leaving.give_up(path);
+            kept.erase(path);
+        }
+        std::erase_if(desired.files, [&](const TextFile& file) { return in_the_way.contains(file.path); });
+        desired.compiled = config::compile(desired.files, pure_kinds());
+    }
+}
+
 std::set<std::string> files_at_fault(const Diagnostics& problems) {
     std::set<std::string> paths;
     for (const Problem& problem : problems.problems()) {
@@ -98,13 +124,18 @@ void add_problems(const Diagnostics& from, Desired& desired) {
     desired.problems.insert(desired.problems.end(), from.problems().begin(), from.problems().end());
 }
 
-void read_files(const kernel::Paths& paths, const std::vector<TextFile>& accepted,
-                const DesiredOptions& options, Desired& desired) {
+void read_files(const kernel::Paths& paths, const LastGood& good, const DesiredOptions& options,
+                Desired& desired) {
+    const std::vector<TextFile>& accepted = good.files;
     auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize, options.memory);
     desired.written = hash_of(found.files);
     desired.files = std::move(found.files);
     desired.overlooked = std::move(found.overlooked);
     add_problems(found.problems, desired);
+    if (!good.of_this_boot) {
+        // One that was taken away before the host was booted has nothing here that could stay.
+        std::erase_if(found.missing, [&](const std::string& path) { return !found.bad.contains(path); });
+    }
     keep_missing(found.missing, accepted, desired);
     for (const std::string& path : found.unread) {
         fall_back(path, accepted, desired);
@@ -122,16 +153,24 @@ Result<std::vector<TextFile>> files_of_generation(const kernel::Paths& paths, st
     if (number == 0) {
         return std::vector<TextFile>();
     }
-    auto found = History(paths.history()).find(number);
+    const History history(paths.history());
+    auto found = history.find(number);
     PARTD_TRY(found);
-    if (!*found) {
-        return fail(fmt::format("there is no generation {}: see partctl history", number));
+    if (*found) {
+        return std::move((*found)->files);
     }
-    return std::move((*found)->files);
+    const auto numbers = history.numbers();
+    PARTD_TRY(numbers);
+    return std::ranges::find(*numbers, number) == numbers->end()
+               ? fail(fmt::format("there is no generation {}: see partctl history", number))
+               : fail(fmt::format("generation {} is damaged, and nobody can tell what it declared: see "
+                                  "partctl history",
+                                  number));
 }
 
 // Files that were rolled back and have not been touched since say nothing.
-Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& options, Desired& desired) {
+Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& options, const LastGood& good,
+                          Desired& desired) {
     if (options.as_written) {
         return {};
     }
@@ -145,31 +184,53 @@ Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& opti
         return {};
     }
     auto files = files_of_generation(paths, rolled_back->generation);
-    PARTD_TRY(files);
-    desired.files = std::move(*files);
+    if (!files && good.files.empty()) {
+        return std::unexpected(std::move(files).error().wrap("the files as they are were rolled back"));
+    }
+    desired.notes = {fmt::format(
+        "the files as they are were rolled back: {} is in force until they change, or until partctl apply",
+        files ? fmt::format("generation {}", rolled_back->generation)
+              : fmt::format("what was last good, for {},", files.error().message))};
+    desired.files = files ? std::move(*files) : good.files;
     desired.rolled_back = true;
     desired.problems.clear();
     desired.stale.clear();
-    desired.notes = {
-        fmt::format("the files as they are were rolled back: generation {} is in force until they "
-                    "change, or until partctl apply",
-                    rolled_back->generation)};
     return {};
+}
+
+// Says of files that are wrong and nowhere kept what that means.
+void note_silent(const LastGood& good, Desired& desired) {
+    std::set<std::string> told;
+    std::set<std::string> in_force;  // files, and directories that they are in
+    for (const TextFile& file : desired.files) {
+        in_force.insert(file.path);
+        in_force.insert(directory_of(file.path));
+    }
+    for (const Problem& problem : desired.problems) {
+        const std::string path = problem.at.file == nullptr ? "" : *problem.at.file;
+        if (!path.empty() && !in_force.contains(path) && told.insert(path).second) {
+            desired.silent = true;
+            desired.notes.push_back(
+                fmt::format("{} says nothing: it is wrong, and what it said when it was last good {}", path,
+                            good.trouble.empty() ? "is not known" : "cannot be read: " + good.trouble));
+        }
+    }
 }
 
 }  // namespace
 
 Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options) {
-    const auto accepted = accepted_files(paths);
-    PARTD_TRY(accepted);
+    const auto read = last_good(paths);
+    PARTD_TRY(read);
+    const LastGood& good = *read;
     Desired desired;
     if (options.generation) {
         auto files = files_of_generation(paths, *options.generation);
         PARTD_TRY(files);
         desired.files = std::move(*files);
     } else {
-        read_files(paths, *accepted, options, desired);
-        PARTD_TRY(stay_rolled_back(paths, options, desired));
+        read_files(paths, good, options, desired);
+        PARTD_TRY(stay_rolled_back(paths, options, good, desired));
     }
     if (options.extra) {
         std::erase_if(desired.files, [&](const TextFile& file) {
@@ -177,10 +238,15 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
         });
         desired.files.push_back(*options.extra);
     }
-    desired.compiled = config::compile(desired.files, pure_kinds());
+    if (options.leaving != nullptr && !desired.rolled_back) {
+        compile_leaving(*options.leaving, desired);
+    } else {
+        desired.compiled = config::compile(desired.files, pure_kinds());
+    }
     add_problems(desired.compiled.problems, desired);
     if (options.keep_going) {
-        keep_going(*accepted, desired);
+        keep_going(good.files, desired);
+        note_silent(good, desired);
     }
     desired.compiled.desired.left_out = desired.left_out;
     return desired;
@@ -194,23 +260,60 @@ Result<Desired> load_files(std::vector<TextFile> files) {
     return desired;
 }
 
+namespace {
+
+constexpr std::string_view kAccepted = "partd-files 1 ";
+
+std::string encode_accepted(const std::vector<TextFile>& files) {
+    const std::string body = encode_files(files);
+    return fmt::format("{}{:016x}\n{}", kAccepted, fnv1a(body), body);
+}
+
+// nullopt when there are none, or what is there is damaged.
+std::optional<std::vector<TextFile>> decode_accepted(std::string_view text) {
+    if (text.starts_with(kAccepted)) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        return line == fmt::format("{}{:016x}", kAccepted, fnv1a(text)) ? decode_files(text) : std::nullopt;
+    }
+    // As a partd before wrote it, which may have been at work since the host was booted.
+    return text.empty() ? std::nullopt : decode_files(text);
+}
+
+}  // namespace
+
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) {
-    const std::string all = encode_files(files);
+    const std::string all = encode_accepted(files);
     if (kernel::read_file(paths.accepted()).value_or("") == all) {
         return {};
     }
-    auto lock = kernel::lock_file(paths.lock());
-    PARTD_TRY(lock);
-    return kernel::write_atomically(paths.accepted(), all, 0600);
+    auto written = kernel::write_atomically(paths.accepted(), all, 0600);
+    if (!written) {
+        (void)kernel::remove_file(paths.accepted());  // it would be taken for newer than the history
+    }
+    return written;
 }
 
-Result<std::vector<TextFile>> accepted_files(const kernel::Paths& paths) {
+Result<LastGood> last_good(const kernel::Paths& paths) {
     const auto text = kernel::read_if_there(paths.accepted());
-    if (!text && text.error().code == EACCES) {
-        return std::vector<TextFile>();  // a user checks files
+    if (auto files = text ? decode_accepted(*text) : std::nullopt) {
+        return LastGood{.files = std::move(*files), .of_this_boot = true};
     }
-    PARTD_TRY(text);
-    return decode_files(*text);
+    if (!text && text.error().code == EACCES) {
+        return LastGood();  // a user checks files
+    }
+    if (!text && text.error().is_shortage()) {
+        return std::unexpected(text.error());
+    }
+    auto last = History(paths.history()).last();
+    if (!last && last.error().is_shortage()) {
+        return std::unexpected(std::move(last).error());
+    }
+    if (!last) {
+        return LastGood{.trouble = last.error().message};
+    }
+    return LastGood{.files = *last ? std::move((*last)->files) : std::vector<TextFile>(),
+                    .trouble = text ? "" : text.error().message};
 }
 
 }  // namespace partd

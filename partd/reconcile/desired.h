@@ -3,6 +3,7 @@
 #include "config/compile.h"
 #include "kernel/config_files.h"
 #include "kernel/host.h"
+#include "reconcile/leaving.h"
 
 #include <cstdint>
 #include <optional>
@@ -18,6 +19,7 @@ struct DesiredOptions {
     bool as_written = false;             // also files that were rolled back
     std::optional<std::uint64_t> generation = {};  // that one instead of the files; 0: nothing at all
     kernel::ConfigMemory* memory = nullptr;        // of files that were read before
+    Leaving* leaving = nullptr;  // whose files still count; without it they say nothing at once
 };
 
 // What the files say. A file that is wrong, or whose directory is gone, goes on saying what it said when it
@@ -28,6 +30,7 @@ struct Desired {
     std::uint64_t written = 0;              // a hash of the files as they stand in the directories
     bool rolled_back = false;               // they say nothing until they change
     std::vector<Problem> problems;          // everything that is wrong
+    bool silent = false;                    // a file is wrong, and what it said when last good is not known
     std::set<std::string> stale;            // files that are taken as they were when last good
     std::set<std::string> left_out;         // wrong, and nobody knows them as good (State::left_out)
     std::vector<std::string> notes;         // what a reader should know
@@ -39,8 +42,17 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
 // The same of just these files.
 Result<Desired> load_files(std::vector<TextFile> files);
 
-// Remembers the files as good: from now on they are what a broken one falls back to.
+// Remembers the files as good: until the host boots they are what a broken one falls back to. When they
+// cannot be written down, neither are the ones before them remembered.
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);
-Result<std::vector<TextFile>> accepted_files(const kernel::Paths& paths);
+// What a broken file falls back to: the files that were accepted since the host was booted, else those of the
+// newest generation that can be read.
+struct LastGood {
+    std::vector<TextFile> files = {};
+    bool of_this_boot = false;
+    std::string trouble = {};  // why there are none, when there may have been
+};
+// An error only where memory or descriptors are short.
+Result<LastGood> last_good(const kernel::Paths& paths);
 
 }  // namespace partd

@@ -6,6 +6,8 @@
 #include "reconcile/pause.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -34,6 +36,7 @@ Result<std::unique_ptr<Engine>> Engine::open(kernel::Paths paths) {
 Scope Engine::adopt(Desired desired) {
     const Scope changed = changed_scope(desired_.compiled.desired, desired.compiled.desired);
     desired_ = std::move(desired);
+    leaving_ = {};
     settings_ = daemon_settings(desired_.compiled.declared);
     desired_.compiled.declared = Declared();
     files_ = hash_of(desired_.files);
@@ -57,6 +60,9 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
         std::ranges::any_of(desired_.files, is_missed)) {
         return std::nullopt;
     }
+    if (options.leaving != nullptr) {
+        (void)options.leaving->keep(found.files, kernel::since_boot());
+    }
     auto changed = take_edit(desired_, parts_, std::move(found.files));
     files_ = changed ? desired_.written : files_;
     return changed;
@@ -69,15 +75,54 @@ Result<Scope> Engine::load(DesiredOptions options) {
     options.memory = &memory_;
     auto desired = load_desired(paths(), options);
     PARTD_TRY(desired);
-    return adopt(std::move(*desired));
+    Leaving leaving = options.leaving == nullptr ? Leaving() : std::move(*options.leaving);
+    const Scope changed = adopt(std::move(*desired));
+    leaving_ = std::move(leaving);
+    return changed;
 }
 
+Result<Scope> Engine::follow_files() {
+    std::vector<TextFile> before = desired_.rolled_back ? std::vector<TextFile>() : desired_.files;
+    if (!followed_) {
+        // A removal may have been on its way when whoever followed the files before was ended.
+        auto good = last_good(paths());
+        PARTD_TRY(good);
+        before = good->of_this_boot ? std::move(good->files) : std::vector<TextFile>();
+    }
+    if (files_held(paths()) && (followed_ || !before.empty())) {
+        if (followed_) {
+            return Scope::nothing();
+        }
+        auto held = load_files(std::move(before));
+        PARTD_TRY(held);
+        followed_ = true;
+        return adopt(std::move(*held));
+    }
+    leaving_.expect(std::move(before), paths().config(), settings_.settle_removal);
+    auto loaded = load({.keep_going = true, .leaving = &leaving_});
+    followed_ |= loaded.has_value();
+    return loaded;
+}
+
+// What is written for later, and is no condition of what is done now.
+void Engine::keep(const Result<>& written) {
+    if (!written) {
+        not_kept_.push_back(written.error().message);
+    }
+}
+
+// The way back is what an apply promises that is to be confirmed. Any other one goes on without it.
 Result<> Engine::note_way_back(const View& view, const EngineApply& request) {
     const auto last = history().last();
+    if (!last && !request.confirm) {
+        not_kept_.push_back(last.error().message);
+        return {};
+    }
     PARTD_TRY(last);
     auto way = partd::way_back(view, request.options.scope, *last ? (*last)->number : 0, {});
     if (!request.confirm) {
-        return write_way_back(paths(), way);
+        keep(write_way_back(paths(), way));
+        return {};
     }
     way.deadline = kernel::since_boot() + *request.confirm;
     return write_confirmation(paths(), way);
@@ -150,6 +195,7 @@ void Engine::count(const Outcome& outcome, std::chrono::duration<double> took) {
 Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
     Applied applied{.outcome = std::move(outcome), .scope = request.options.scope};
     if (!applied.outcome.refused.empty()) {
+        not_kept_.clear();
         if (on_applied) {
             on_applied(applied);
         }
@@ -161,15 +207,24 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
     // A look at a part says nothing about how the whole went.
     const bool tells = request.options.scope.all && request.options.only.empty();
     if (generation_ == 0 || files_ != recorded_ || (tells && outcome_text(applied.outcome) != outcome_)) {
-        PARTD_TRY(accept(paths(), desired_.files));
-        auto number = record(applied.outcome, request.origin);
-        PARTD_TRY(number);
+        const auto number = record(applied.outcome, request.origin);
+        keep(number ? Result<>() : std::unexpected(number.error()));
+        // What a silent file said may still be found in a history that is not mounted yet.
+        if (!number || !desired_.silent || last_good_is_known()) {
+            keep(accept(paths(), desired_.files));
+        }
     }
     applied.generation = generation_;
+    applied.not_kept = std::exchange(not_kept_, {});
     if (on_applied) {
         on_applied(applied);
     }
     return applied;
+}
+
+bool Engine::last_good_is_known() const {
+    const auto good = last_good(paths());
+    return good && good->of_this_boot;
 }
 
 Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& origin) {
@@ -194,7 +249,7 @@ Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& 
     return generation_;
 }
 
-Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& request) {
+Result<WentBack> Engine::make_as(const Confirmation& way, const EngineApply& request) {
     auto as_written = load_desired(paths(), {.keep_going = true, .as_written = true});
     PARTD_TRY(as_written);
     auto desired = load_desired(paths(), {.keep_going = true, .generation = way.generation});
@@ -202,12 +257,16 @@ Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& req
     desired->rolled_back = true;
     want_former(way, desired->compiled.desired);
     (void)adopt(std::move(*desired));
-    EngineApply back = request;
-    back.options.allow_delete = true;  // what was made since has to go, however much it is
     WentBack result;
-    auto applied = apply(back);
+    auto applied = apply(request);
     PARTD_TRY(applied);
     result.applied = std::move(*applied);
+    if (!result.applied.outcome.refused.empty()) {
+        auto in_force = load_desired(paths(), {.keep_going = true});
+        PARTD_TRY(in_force);
+        (void)adopt(std::move(*in_force));
+        return result;
+    }
     auto view = look(desired_);
     PARTD_TRY(view);
     result.differing = differences(way, view->observed);
@@ -215,14 +274,27 @@ Result<WentBack> Engine::go_back(const Confirmation& way, const EngineApply& req
         // The one that it became: the earlier one may be dropped from the history any time.
         const std::uint64_t in_force =
             result.applied.generation == 0 ? way.generation : result.applied.generation;
-        PARTD_TRY(write_rolled_back(paths(), {.files = as_written->written, .generation = in_force}));
+        keep(write_rolled_back(paths(), {.files = as_written->written, .generation = in_force}));
+        std::ranges::move(std::exchange(not_kept_, {}), std::back_inserter(result.applied.not_kept));
     }
     PARTD_TRY(remove_confirmation(paths()));
     return result;
 }
 
+Result<WentBack> Engine::go_back(const Confirmation& way, EngineApply request) {
+    request.options.allow_delete = true;  // what was made since has to go: that was said when it was made
+    return make_as(way, request);
+}
+
 Result<WentBack> Engine::roll_back(std::uint64_t generation, const EngineApply& request) {
-    return go_back({.generation = generation}, request);
+    const auto wanted = load_desired(paths(), {.generation = generation});
+    PARTD_TRY(wanted);
+    if (!wanted->good()) {
+        const Problem& first = wanted->problems.front();
+        return fail(fmt::format("generation {} is not valid any more, and nothing was changed: {}{}",
+                                generation, first.at.prefix(), first.message));
+    }
+    return make_as({.generation = generation}, request);
 }
 
 bool Engine::knows(const State& desired, const std::string& name) {

@@ -29,6 +29,8 @@ struct Applied {
     Outcome outcome;
     std::uint64_t generation = 0;  // that this became part of; 0 when nothing was done
     Scope scope = {};              // that was looked at
+    // What could not be written down beside it, a sentence each: the host is as declared all the same.
+    std::vector<std::string> not_kept = {};
 };
 
 // What came of going back.
@@ -64,6 +66,11 @@ public:
 
     // Reads the files; returns what is wanted differently now.
     Result<Scope> load(DesiredOptions options);
+    // The same for somebody who goes on with it: files that vanished count until their removal has settled,
+    // and files that are held are not read.
+    Result<Scope> follow_files();
+    // When a removal has settled, since the boot: then follow_files() again. nullopt when none is on its way.
+    [[nodiscard]] std::optional<std::chrono::milliseconds> next_removal() const { return leaving_.due(); }
     // Has the next load() read all files, also those that seem to be the same.
     void forget_files() { memory_ = {}; }
     // The same with files that were read already.
@@ -84,9 +91,10 @@ public:
     // Has what was applied within the last minutes wait to be confirmed after all. False when it is longer
     // ago, or the way back is not known.
     Result<bool> wait_for_confirmation(std::chrono::milliseconds patience);
-    // Makes the host as it was before the apply that waits, or as a generation said. The files stay as they
-    // are, and say nothing until they change.
-    Result<WentBack> go_back(const Confirmation& way, const EngineApply& request);
+    // Makes the host as it was before the apply that waits, however much of what was made since has to go, or
+    // as a generation said: nothing is done when that cannot be read as a whole, or when it is refused. The
+    // files stay as they are, and say nothing until they change.
+    Result<WentBack> go_back(const Confirmation& way, EngineApply request);
     Result<WentBack> roll_back(std::uint64_t generation, const EngineApply& request);
 
     // Whether that partition or slice is wanted, or partd made it; "" is known to everybody.
@@ -104,6 +112,9 @@ private:
     std::optional<Scope> load_edit(const DesiredOptions& options);
     explicit Engine(kernel::Host host) : host_(std::move(host)), reconciler_(host_) {}
     Result<> note_way_back(const View& view, const EngineApply& request);
+    Result<WentBack> make_as(const Confirmation& way, const EngineApply& request);
+    void keep(const Result<>& written);
+    [[nodiscard]] bool last_good_is_known() const;
     void count(const Outcome& outcome, std::chrono::duration<double> took);
     Result<Applied> finish(Outcome outcome, const EngineApply& request);
     Result<std::uint64_t> record(const Outcome& outcome, const std::string& origin);
@@ -111,6 +122,8 @@ private:
     kernel::Host host_;
     Reconciler reconciler_;
     kernel::ConfigMemory memory_;
+    Leaving leaving_;
+    bool followed_ = false;  // the files were read by follow_files()
     Desired desired_;
     DaemonSettings settings_;
     Parts parts_;
@@ -118,6 +131,7 @@ private:
     std::uint64_t recorded_ = 0;         // a hash of the files that the generation below was recorded with
     std::uint64_t generation_ = 0;
     std::string outcome_;
+    std::vector<std::string> not_kept_;
     std::set<std::string> contested_;
     Counters counters_;
 };

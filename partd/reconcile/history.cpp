@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kernel/clock.h"
 #include "kernel/files.h"
+#include "kernel/own_files.h"
 
 #include <algorithm>
 #include <ranges>
@@ -21,6 +22,32 @@ std::string one_line(std::string text) {
     return text;
 }
 
+// A path without an end of a line in it. As sha256sum(1) prints names: one that needs it begins with a
+// backslash, and "\\n" and "\\\\" stand for the two.
+std::string in_a_line(const std::string& path) {
+    if (!path.contains('\n') && !path.starts_with('\\')) {
+        return path;
+    }
+    std::string line = "\\";
+    for (const char c : path) {
+        line += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
+    }
+    return line;
+}
+
+std::string from_a_line(std::string_view line) {
+    if (!line.starts_with('\\')) {
+        return std::string(line);
+    }
+    std::string path;
+    for (std::size_t i = 1; i < line.size(); ++i) {
+        const bool escaped = line[i] == '\\' && i + 1 < line.size();
+        i += escaped ? 1 : 0;
+        path += escaped && line[i] == 'n' ? '\n' : line[i];
+    }
+    return path;
+}
+
 // Takes a line off the text.
 std::string_view take_line(std::string_view& text) {
     const std::size_t end = text.find('\n');
@@ -35,22 +62,22 @@ std::string_view take_line(std::string_view& text) {
 std::string encode_files(const std::vector<TextFile>& files) {
     std::string all;
     for (const TextFile& file : files) {
-        all += fmt::format("{} {}\n{}", file.text.size(), file.path, file.text);
+        all += fmt::format("{} {}\n{}", file.text.size(), in_a_line(file.path), file.text);
     }
     return all;
 }
 
-std::vector<TextFile> decode_files(std::string_view text) {
+std::optional<std::vector<TextFile>> decode_files(std::string_view text) {
     std::vector<TextFile> files;
     while (!text.empty()) {
         const std::size_t end = text.find('\n');
         const std::size_t blank = text.find(' ');
         const auto size = parse_number(text.substr(0, blank));
         if (!size || end == std::string_view::npos || blank > end || *size > text.size() - end - 1) {
-            break;  // cut off: what came before is whole
+            return std::nullopt;
         }
         files.push_back(
-            {std::string(text.substr(blank + 1, end - blank - 1)), std::string(text.substr(end + 1, *size))});
+            {from_a_line(text.substr(blank + 1, end - blank - 1)), std::string(text.substr(end + 1, *size))});
         text.remove_prefix(end + 1 + *size);
     }
     return files;
@@ -78,7 +105,11 @@ std::optional<Generation> decode_generation(std::string_view text) {
     Generation generation{.number = *number, .time = *time};
     generation.origin = take_line(text);
     generation.outcome = take_line(text);
-    generation.files = decode_files(text);
+    auto files = decode_files(text);
+    if (!files) {
+        return std::nullopt;  // the checksum says that this is what was written: it lacks files all the same
+    }
+    generation.files = std::move(*files);
     return generation;
 }
 
@@ -108,24 +139,44 @@ Result<std::optional<Generation>> History::find(std::uint64_t number) const {
 Result<std::optional<Generation>> History::last() const {
     const auto all = numbers();
     PARTD_TRY(all);
+    Result<std::optional<Generation>> last = std::nullopt;
     for (const std::uint64_t number : std::views::reverse(*all)) {
-        if (auto found = find(number); !found || *found) {
+        auto found = find(number);
+        if (found && *found) {
             return found;
         }
+        last = found ? std::move(last) : std::move(found);
     }
-    return std::nullopt;
+    return last;
+}
+
+Result<std::uint64_t> History::write_new(Generation generation) const {
+    const auto all = numbers();
+    PARTD_TRY(all);
+    generation.number = all->empty() ? 0 : all->back();
+    while (true) {
+        ++generation.number;
+        const auto written =
+            kernel::write_new_durably(path_of(generation.number), encode_generation(generation), 0600);
+        PARTD_TRY(written);
+        if (*written) {
+            return generation.number;  // else somebody else has just taken it
+        }
+    }
 }
 
 Result<std::uint64_t> History::record(Generation generation, std::size_t most) const {
     PARTD_TRY(kernel::make_directories(directory_.substr(0, directory_.rfind('/')), 0711));
     PARTD_TRY(kernel::make_directories(directory_, 0700));
-    auto all = numbers();
-    PARTD_TRY(all);
     if (generation.number == 0) {
-        generation.number = all->empty() ? 1 : all->back() + 1;
-        all->push_back(generation.number);
+        auto number = write_new(generation);
+        PARTD_TRY(number);
+        generation.number = *number;
+    } else {
+        PARTD_TRY(kernel::write_durably(path_of(generation.number), encode_generation(generation), 0600));
     }
-    PARTD_TRY(kernel::write_durably(path_of(generation.number), encode_generation(generation), 0600));
+    const auto all = numbers();
+    PARTD_TRY(all);
     for (std::size_t i = 0; i + most < all->size(); ++i) {
         PARTD_TRY(kernel::remove_file(path_of(all->at(i))));
     }

@@ -21,9 +21,9 @@ struct Generation {
     std::vector<TextFile> files = {};
 };
 
-// Files as one text, and back; what is behind a damage is left out.
+// Files as one text, and back; nullopt for a text that is damaged or cut off anywhere.
 std::string encode_files(const std::vector<TextFile>& files);
-std::vector<TextFile> decode_files(std::string_view text);
+std::optional<std::vector<TextFile>> decode_files(std::string_view text);
 
 // A generation as text, with a checksum; nullopt for a text that is damaged.
 std::string encode_generation(const Generation& generation);
@@ -38,13 +38,15 @@ public:
     [[nodiscard]] Result<std::vector<std::uint64_t>> numbers() const;
     // nullopt: there is none, or it is damaged.
     [[nodiscard]] Result<std::optional<Generation>> find(std::uint64_t number) const;
+    // The newest that can be read.
     [[nodiscard]] Result<std::optional<Generation>> last() const;
-    // Writes it under its number, or under the next one when that is 0; returns the number. Keeps the last
-    // `most`.
+    // Writes it under its number, or under the next free one when that is 0; returns the number. Keeps the
+    // last `most`. Several may record at a time.
     Result<std::uint64_t> record(Generation generation, std::size_t most) const;
 
 private:
     [[nodiscard]] std::string path_of(std::uint64_t number) const;
+    Result<std::uint64_t> write_new(Generation generation) const;
 
     std::string directory_;
 };

@@ -1,6 +1,7 @@
 #include "reconcile/pause.h"
 
 #include "kernel/files.h"
+#include "kernel/own_files.h"
 
 namespace partd {
 
@@ -12,11 +13,32 @@ Result<std::set<std::string>> paused(const kernel::Paths& paths) {
 
 Result<> pause(const kernel::Paths& paths, const std::string& name) {
     PARTD_TRY(kernel::make_directories(paths.paused()));
-    return kernel::write_atomically(paths.paused() + "/" + name, "");
+    return kernel::make_file(paths.paused() + "/" + name);
 }
 
 Result<> resume(const kernel::Paths& paths, const std::string& name) {
     return kernel::remove_file(paths.paused() + "/" + name);
+}
+
+namespace {
+
+std::string hold_of(const kernel::Paths& paths) {
+    return paths.state() + "/held";
+}
+
+}  // namespace
+
+Result<> hold_files(const kernel::Paths& paths) {
+    PARTD_TRY(kernel::make_directories(paths.state()));
+    return kernel::make_file(hold_of(paths));
+}
+
+Result<> release_files(const kernel::Paths& paths) {
+    return kernel::remove_file(hold_of(paths));
+}
+
+bool files_held(const kernel::Paths& paths) {
+    return kernel::exists(hold_of(paths));
 }
 
 }  // namespace partd

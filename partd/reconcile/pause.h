@@ -15,4 +15,10 @@ Result<> pause(const kernel::Paths& paths, const std::string& name);
 // One that is not paused is success.
 Result<> resume(const kernel::Paths& paths, const std::string& name);
 
+// The files are being worked on: what partd keeps is what they said before, until they are released or the
+// host boots. Not being held is success.
+Result<> hold_files(const kernel::Paths& paths);
+Result<> release_files(const kernel::Paths& paths);
+bool files_held(const kernel::Paths& paths);
+
 }  // namespace partd

@@ -223,14 +223,33 @@ std::uint64_t hash_of(const std::vector<TextFile>& files) {
     return fnv1a(encode_files(files));
 }
 
+namespace {
+
+// Where it stands when the disk cannot take it: until the next boot.
+std::string rolled_back_now(const kernel::Paths& paths) {
+    return paths.state() + "/rolled-back";
+}
+
+}  // namespace
+
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back) {
-    PARTD_TRY(kernel::make_directories(paths.library(), 0711));
-    return kernel::write_durably(
-        paths.rolled_back(), fmt::format("{:016x} {}\n", rolled_back.files, rolled_back.generation), 0600);
+    const std::string text = fmt::format("{:016x} {}\n", rolled_back.files, rolled_back.generation);
+    auto kept = kernel::make_directories(paths.library(), 0711);
+    kept = kept ? kernel::write_durably(paths.rolled_back(), text, 0600) : std::move(kept);
+    if (kept) {
+        return kernel::remove_file(rolled_back_now(paths));
+    }
+    const auto now = kernel::write_atomically(rolled_back_now(paths), text, 0600);
+    return now ? Result<>(std::unexpected(std::move(kept).error().wrap(
+                     "the files say nothing until they change, but only until the next boot")))
+               : std::move(kept);
 }
 
 Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths) {
-    const auto text = kernel::read_if_there(paths.rolled_back());
+    auto text = kernel::read_if_there(rolled_back_now(paths));
+    if (text && text->empty()) {
+        text = kernel::read_if_there(paths.rolled_back());
+    }
     PARTD_TRY(text);
     const auto parts = words(trim(*text));
     const auto files = parts.size() == 2 ? parse_number(parts[0], 16) : std::nullopt;
@@ -239,6 +258,7 @@ Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths) {
 }
 
 Result<> forget_rolled_back(const kernel::Paths& paths) {
+    PARTD_TRY(kernel::remove_file(rolled_back_now(paths)));
     return kernel::remove_file(paths.rolled_back());
 }
 

@@ -61,6 +61,7 @@ struct RolledBack {
     std::uint64_t generation = 0;  // in force; 0: nothing is declared
 };
 std::uint64_t hash_of(const std::vector<TextFile>& files);
+// An error also when it could be written for this boot only.
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back);
 Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths);
 Result<> forget_rolled_back(const kernel::Paths& paths);

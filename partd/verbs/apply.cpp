@@ -86,6 +86,9 @@ void report(Work& work, const Applied& applied, const std::vector<TakenPort>& ta
     if (!applied.outcome.refused.empty()) {
         work.complain(applied.outcome.refused);
     }
+    for (const std::string& why : applied.not_kept) {
+        work.complain("not kept for later: " + printable(why));
+    }
 }
 
 int exit_code(const Outcome& outcome) {
@@ -156,6 +159,10 @@ Answer apply(Engine& engine, const Request& request) {
         return work.failed(applied.error());
     }
     report(work, *applied, taken.value_or(std::vector<TakenPort>()));
+    if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
+        !released) {
+        work.complain(released.error().message);
+    }
     if (request.confirm) {
         const auto waits = engine.wait_for_confirmation(*request.confirm);
         if (!waits) {
@@ -208,6 +215,10 @@ Answer rollback(Engine& engine, const Request& request) {
         return work.failed(back.error());
     }
     report(work, back->applied);
+    if (!back->applied.outcome.refused.empty()) {
+        work.say("partctl rollback --allow-delete goes back all the same; the files count as before");
+        return work.done(kRefused);
+    }
     for (const std::string& line : back->differing) {
         work.complain("not as it stood before: " + printable(line));
     }

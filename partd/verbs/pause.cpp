@@ -5,13 +5,23 @@
 
 namespace partd::verbs {
 
+namespace {
+
+constexpr char kOneOfTwo[] = "it is either the files or a partition or slice";
+
+}  // namespace
+
 Answer pause(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
+    if (request.hold) {
+        const auto done = request.name.empty() ? hold_files(engine.paths()) : fail(kOneOfTwo);
+        return done ? work.done() : work.failed(done.error(), done.error().code == 0 ? kUsage : kSomeFailed);
+    }
     if (!work.load(true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }
-    if (request.name.empty()) {  // partctl does not ask so, but others on the bus may
-        work.complain("pause needs the name of a partition or slice");
+    if (request.name.empty()) {
+        work.complain("pause needs the name of a partition or slice, or --files");
         return work.done(kUsage);
     }
     if (auto done = partd::pause(engine.paths(), request.name); !done) {
@@ -20,11 +30,39 @@ Answer pause(Engine& engine, const Request& request) {
     return work.done();
 }
 
+namespace {
+
+// What the files say meanwhile is about to be made.
+Answer resume_files(Engine& engine, Work& work) {
+    if (!files_held(engine.paths())) {
+        work.complain("the files are not paused");
+        return work.done(kUsage);
+    }
+    auto view = engine.look(work.desired);
+    if (!view) {
+        return work.failed(view.error());
+    }
+    work.print_plan(view->plan);
+    if (work.request.check) {
+        return work.done(view->plan.empty() ? kDone : kDifferences);
+    }
+    const auto done = release_files(engine.paths());
+    return done ? work.done() : work.failed(done.error());
+}
+
+}  // namespace
+
 // What is different now comes first: it is about to be put back.
 Answer resume(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
-    if (!work.load(true)) {
+    if (request.hold && !request.name.empty()) {
+        return work.failed({.message = kOneOfTwo}, kUsage);
+    }
+    if (!work.load(true, request.hold)) {
         return std::move(work.answer);
+    }
+    if (request.hold) {
+        return resume_files(engine, work);
     }
     const auto resting = paused(engine.paths());
     if (!resting) {

@@ -38,6 +38,7 @@ struct Request {
     bool check = false;   // status --check
     bool layers = false;  // status --layers
     bool yes = false;     // purge: it is meant
+    bool hold = false;    // pause, resume: the files, and no partition
     bool keep_going = false;
     bool allow_delete = false;
     std::string signal = "TERM";                            // kill

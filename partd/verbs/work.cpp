@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "plan/render.h"
+#include "reconcile/pause.h"
 
 namespace partd::verbs {
 
@@ -49,14 +50,17 @@ Answer Work::done(int code) {
 }
 
 Answer Work::failed(const Error& error, int code) {
-    complain(error.message);
+    complain(printable(error.message));
     return done(code);
 }
 
 bool Work::judge(const Desired& loaded, bool tolerant) {
     complain(loaded.problems);
+    if (files_held(paths)) {
+        complain("the files are paused: partd takes them up at partctl resume --files or partctl apply");
+    }
     for (const std::string& note : loaded.notes) {
-        complain(note);
+        complain(printable(note));
     }
     if (!loaded.good() && !tolerant && !request.keep_going) {
         answer.code = kInvalid;

@@ -168,6 +168,7 @@ TEST_CASE("files: partitions with NAT come and go among others", "[control][file
 
 TEST_CASE("files: what of a partition that is kept is in the table stays", "[control][files][nat]") {
     Sandbox sandbox;
+    sandbox.write_config("daemon.toml", "[daemon]\nsettle_removal = \"0ms\"\n");
     sandbox.write_config("p1.toml", translated(1));
     sandbox.write_config("p2.toml", translated(2) + "[partition.p2]\non_remove = \"keep\"\n");
     const Daemon daemon;

@@ -73,6 +73,7 @@ TEST_CASE("robust: a process that ignores SIGTERM holds up nobody else", "[contr
 TEST_CASE("robust: a partition that is wanted again while its processes end", "[control][removal]") {
     Sandbox sandbox;
     const std::string old = "[partition.old]\nstop_timeout = \"2s\"\n";
+    sandbox.write_config("daemon.toml", "[daemon]\nsettle_removal = \"0ms\"\n");
     sandbox.write_config("old.toml", old);
     Daemon daemon;
     REQUIRE(eventually([&] { return exists("old") && converged(sandbox); }));

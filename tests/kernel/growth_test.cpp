@@ -83,8 +83,9 @@ struct Has {
 class Host {
 public:
     Host() {
-        sandbox.write_config("daemon.toml",
-                             "[daemon]\nsettle = \"0ms\"\nhistory = 5\nlog_level = \"error\"\n");
+        sandbox.write_config(
+            "daemon.toml",
+            "[daemon]\nsettle = \"0ms\"\nsettle_removal = \"0ms\"\nhistory = 5\nlog_level = \"error\"\n");
         sandbox.write_config("still.toml", numbered_partition(3, "mtu = 1500\n") +
                                                "[partition.p3.nat]\nmasquerade = true\n"
                                                "[partition.p3.cgroup]\npids.max = 50\n");

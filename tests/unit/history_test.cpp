@@ -1,8 +1,20 @@
 #include "reconcile/history.h"
 
+#include "base/fd.h"
 #include "base/value.h"
+#include "kernel/files.h"
+#include "kernel/own_files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -57,13 +69,33 @@ TEST_CASE("No line of a generation can end in its origin") {
     CHECK(read->outcome == "converged");
 }
 
-TEST_CASE("Of files that are cut off, those before are whole") {
+TEST_CASE("Files that are cut off anywhere are none, and not fewer") {
     const std::string text = encode_files(sample().files);
     const std::size_t first = encode_files({sample().files[0]}).size();
-    for (std::size_t size = 0; size < text.size(); ++size) {
+    for (std::size_t size = 1; size < text.size(); ++size) {
         INFO(size);
-        CHECK(decode_files(text.substr(0, size)).size() == (size >= first ? 1 : 0));
+        CHECK(decode_files(text.substr(0, size)).has_value() == (size == first));
     }
+}
+
+TEST_CASE("Any name of a file comes back as it was") {
+    Generation generation = sample();
+    generation.files.clear();
+    for (const char* name :
+         {"a\nb", "\\", "\\n", "\\\n\\\\n", "a b", "-f", "..", "\xff\xfe", "a\\nb", "\n", " 7 x"}) {
+        generation.files.push_back({std::string("/etc/partd/") + name + ".toml", "[partition.a]\n"});
+        generation.files.push_back({name, ""});
+    }
+    const auto read = decode_generation(encode_generation(generation));
+    REQUIRE(read);
+    CHECK(same(read->files, generation.files));
+}
+
+TEST_CASE("A name without an end of a line is written as before") {
+    CHECK(encode_files({{"/etc/partd/a\\b.toml", "x"}}) == "1 /etc/partd/a\\b.toml\nx");
+    // of a partd before this: the name ended in its middle
+    const std::string old = "2 /etc/partd/a\nb.toml\nx\n";
+    CHECK_FALSE(decode_files(old));
 }
 
 TEST_CASE("JSON is read as it is written") {
@@ -78,4 +110,72 @@ TEST_CASE("JSON is read as it is written") {
     CHECK(to_json(*read) == to_json(value));
     CHECK_FALSE(from_json("{ half a"));
     CHECK_FALSE(from_json(""));
+}
+
+TEST_CASE("Several record at a time, and each has a number of its own") {
+    const std::string directory = "/tmp/partd-history-" + std::to_string(getpid());
+    std::vector<std::thread> writers;
+    constexpr std::size_t kWriters = 4;
+    constexpr std::size_t kEach = 25;
+    std::atomic<int> failed = 0;
+    for (std::size_t writer = 0; writer < kWriters; ++writer) {
+        writers.emplace_back([&, writer] {
+            for (std::size_t i = 0; i < kEach; ++i) {
+                Generation generation = sample();
+                generation.number = 0;
+                generation.origin = std::to_string(writer);
+                generation.files[0].text.assign(1000 * writer + i, 'x');
+                failed += History(directory).record(generation, 1000) ? 0 : 1;
+            }
+        });
+    }
+    std::ranges::for_each(writers, [](std::thread& writer) { writer.join(); });
+    CHECK(failed == 0);
+    const History history(directory);
+    const auto numbers = history.numbers();
+    REQUIRE(numbers);
+    CHECK(numbers->size() == kWriters * kEach);
+    for (const auto number : *numbers) {
+        const auto found = history.find(number);
+        REQUIRE(found);
+        REQUIRE(*found);
+        CHECK((*found)->files[0].text.size() / 1000 == std::stoul((*found)->origin));
+    }
+    CHECK(std::distance(std::filesystem::directory_iterator(directory),
+                        std::filesystem::directory_iterator()) == kWriters * kEach);
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("A draft that was left, or that is being written, is in nobody's way") {
+    const std::string directory = "/tmp/partd-draft-" + std::to_string(getpid());
+    std::filesystem::create_directories(directory);
+    const std::string file = directory + "/file";
+    const auto names = [&] {
+        return std::distance(std::filesystem::directory_iterator(directory),
+                             std::filesystem::directory_iterator());
+    };
+    {
+        const Fd left(open((file + ".new").c_str(), O_WRONLY | O_CREAT, 0666));
+        REQUIRE(left);
+        REQUIRE(write(left.get(), "half of a long text", 19) == 19);
+    }
+    REQUIRE(kernel::write_durably(file, "one", 0600));
+    CHECK(kernel::read_file(file).value_or("") == "one");
+    CHECK(std::filesystem::status(file).permissions() == std::filesystem::perms(0600));
+    CHECK(names() == 1);
+    {
+        const Fd other(open((file + ".new").c_str(), O_WRONLY | O_CREAT, 0600));
+        REQUIRE(flock(other.get(), LOCK_EX) == 0);
+        REQUIRE(write(other.get(), "half", 4) == 4);
+        REQUIRE(kernel::write_atomically(file, "two", 0644));
+        CHECK(kernel::read_file(file).value_or("") == "two");
+        CHECK(kernel::read_file(file + ".new").value_or("") == "half");
+    }
+    CHECK(names() == 2);
+    const auto again = kernel::write_new_durably(file, "three");
+    REQUIRE(again);
+    CHECK_FALSE(*again);
+    CHECK(kernel::read_file(file).value_or("") == "two");
+    CHECK(names() == 1);
+    std::filesystem::remove_all(directory);
 }
