@@ -255,11 +255,11 @@ std::optional<HostName> HostName::parse(std::string_view text) {
 namespace {
 
 struct Residents {
-    std::string group = {ino_t inode = 0;  // of the namespace
+    std::string group = {};
+    Partition partition = {};
+    std::set<pid_t> pids = {};
+    ino_t inode = 0;  // of the namespace
 };
-Partition partition = {};
-std::set<pid_t> pids = {};
-};  // namespace
 
 // Those of the partition's cgroup that live in that namespace of it.
 Result<Residents> find_residents(Doing& doing, const std::string& name, NamespaceKind type) {
@@ -281,7 +281,7 @@ Result<Residents> find_residents(Doing& doing, const std::string& name, Namespac
     return Residents{group, std::move(*partition), std::move(*found), where->inode()};
 }
 
-}  // namespace partd
+}  // namespace
 
 Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type) {
     auto found = find_residents(doing, name, type);
