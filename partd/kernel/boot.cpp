@@ -182,14 +182,16 @@ public:
         return init_ < 0 ? fail_errno("fork PID 1") : Result<>();
     }
 
-    // Waits until PID 1 has ended; in a rehearsal until its program is loaded, and ends it.
+    // Waits until PID 1 has ended, which is an error with the code ECANCELED where it failed, else 0; in a
+    // rehearsal until its program is loaded, and ends it.
     Result<> see_it_end() {
         control_.close();
         int status = 0;
         while (waitpid(init_, &status, 0) < 0 && errno == EINTR) {
         }
         if (with_.purpose != Purpose::Rehearsal) {
-            return fail(describe_end(status));
+            return std::unexpected(
+                Error{.code = status == 0 ? 0 : ECANCELED, .message = describe_end(status)});
         }
         if (WIFSTOPPED(status)) {
             kill(init_, SIGKILL);

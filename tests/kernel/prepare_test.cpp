@@ -296,7 +296,7 @@ TEST_CASE("prepare: a command that ends at once is told, with its status and lin
     Machine machine;
     const auto [command, words] = GENERATE(table<std::string, std::string>(
         {{R"(["sh", "-c", "echo no licence; exit 7"])", "exited with status 7, and said: no licence"},
-         {R"(["/bin/true"])", "exited with status 0, without a word"}}));
+         {R"(["/bin/true"])", "exited with status 0"}}));
     machine.file.command = "command = " + command;
     machine.sandbox.write_config("p.toml", machine.file.text());
     const auto failed = machine.sandbox.partctl({"apply"});

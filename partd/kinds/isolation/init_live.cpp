@@ -6,6 +6,7 @@
 #include "kinds/isolation/mounted.h"
 #include "kinds/isolation/namespace.h"
 
+#include <cerrno>
 #include <memory>
 
 #include <fmt/format.h>
@@ -88,11 +89,13 @@ Result<std::unique_ptr<Preparation>> prepare(Stage& stage, const Init& wanted) {
 // A command that cannot work ends within this time: an apply that starts one waits as long, once for all.
 constexpr std::chrono::milliseconds kTrialPeriod{200};
 
-// What is known of a command that ended at once. It ran into the void: what it has to say is heard when it
-// runs once more, as it would to mend what is missing.
+// The end of a command that ended at once. It writes to /dev/null: one that failed is heard when it runs once
+// more, as it would in the next attempt. One that succeeded does not do its work a second time.
 Error describe_end(kernel::Host& host, const Init& wanted, const kernel::BootPlan& plan, Error how) {
-    std::string said = printable(trim(kernel::hear(host.cgroups(), plan, kTrialPeriod)));
-    how.message += said.empty() ? ", without a word" : ", and said: " + said;
+    if (how.code == ECANCELED) {
+        const std::string said = printable(trim(kernel::hear(host.cgroups(), plan, kTrialPeriod)));
+        how.message += said.empty() ? ", without a word" : ", and said: " + said;
+    }
     return std::move(how)
         .wrap(wanted.started.command.front() + " ended as soon as it was started")
         .placed(wanted.command_at.at);
