@@ -20,8 +20,9 @@ bool is_table(const Value& value) {
 
 // Where in a file its tables are.
 struct Layout {
-    std::set<std::string> tables = {};           // with keys of their own
+    std::set<std::string> tables = {};           // with keys of their own, or with a header
     std::map<int, std::string> beginnings = {};  // the line from which on it is that table's
+    std::map<std::string, int> headers = {};     // where a table begins, be it with one that stands in it
 
     void note(const Source& at, const std::string& path) {
         if (at.line > 0) {
@@ -39,6 +40,7 @@ struct Layout {
             return;
         }
         note(value.source, path);
+        headers.emplace(path, value.source.line);
         const bool own = std::ranges::any_of(*object, [](const Member& m) { return !is_table(m.value); });
         if (own || object->empty()) {
             tables.insert(path);
@@ -61,6 +63,12 @@ std::optional<Layout> layout_of(const TextFile& file) {
     }
     Layout layout;
     layout.walk(*parsed, "");
+    for (const auto& [path, line] : layout.headers) {
+        const auto begun = layout.beginnings.find(line);
+        if (!path.empty() && begun != layout.beginnings.end() && begun->second == path) {
+            layout.tables.insert(path);
+        }
+    }
     return layout;
 }
 

@@ -8,8 +8,8 @@
 
 namespace partd::config {
 
-// The tables with keys of their own that the file writes, as paths of names: "partition", "web", "link",
-// "eth0", each followed by the end of a line. None of a file that is no TOML.
+// The tables that the file writes, those with keys of their own or a header, as paths of names: "partition",
+// "web", "link", "eth0", each followed by the end of a line. None of a file that is no TOML.
 std::set<std::string> tables_in(const TextFile& file);
 
 // The file without these tables: their own keys, and of an object of a partition's (three names or more) also

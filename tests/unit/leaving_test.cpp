@@ -15,8 +15,8 @@ namespace {
 
 const TextFile kBoth = {"/etc/partd/both.toml", R"(# two
 [partition.web]
-description = """
-[partition.db]
+description = """\
+[partition.db]\
 """
 [partition.web.link.eth0]
 address = ["10.1.1.1/24"]
@@ -137,8 +137,8 @@ TEST_CASE("What a vanished file declared counts where it came to stand") {
     CHECK(left.find("route") != std::string::npos);
     // for the rest nothing begins anew
     CHECK(host.leaving.due() == milliseconds(2100));
-    CHECK(host.look({at("web.toml", "[partition.web]\n[partition.web.link.eth0]\nmtu = 1400\n"),
-                     at("all.toml", kBoth.text.c_str())},
+    CHECK(host.look({at("all.toml", kBoth.text.c_str()),
+                     at("web.toml", "[partition.web]\n[partition.web.link.eth0]\nmtu = 1400\n")},
                     300) == "all.toml web.toml ");
     CHECK_FALSE(host.leaving.due());
 }
