@@ -143,10 +143,11 @@ TEST_CASE("A process that makes groups all the time does not hold up the removal
     if (!daemon) {
         host.check_gone();
     } else {
+        host.sandbox.write_config("daemon.toml", "[daemon]\nsettle_removal = \"100ms\"\n");
         Daemon partd;
         REQUIRE(eventually([&] { return answers(host.sandbox); }));
         host.sandbox.remove_config("p.toml");
-        CHECK(eventually([&] { return host.sandbox.cgroups().places("partd.slice").empty(); }, 20s));
+        CHECK(eventually([&] { return host.sandbox.cgroups().places("partd.slice").empty(); }, 40s));
         CHECK(answers(host.sandbox));
     }
     CHECK(storm.wait(2s) != -1);

@@ -192,6 +192,7 @@ TEST_CASE("an address that was there before us is not ours to remove", "[foreign
 
 TEST_CASE("foreign nftables tables stay as they are", "[foreign][nftables]") {
     Sandbox sandbox;
+    forward_everything();
     sandbox.outside();
     output({"nft", "-f", "-"}, {.input = R"(
 table ip partd { chain c { type filter hook forward priority 5; policy accept; ip daddr 192.0.2.1 drop; }; }

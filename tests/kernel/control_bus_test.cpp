@@ -135,10 +135,18 @@ TEST_CASE("bus: signals reach whoever listens", "[control][bus]") {
         INFO(heard());
     }
     Background script(Arguments{"/usr/bin/python3", "-c", R"(
-import socket, sys
+import socket, struct
+def field(code, sign, text):
+    return bytes([code, 1]) + sign + b"\0" + struct.pack("<I", len(text)) + text + b"\0"
+def padded(data): return data + b"\0" * (-len(data) % 8)
+bus = b"org.freedesktop.DBus"
+fields = padded(field(1, b"o", b"/org/freedesktop/DBus")) + padded(field(2, b"s", bus)) + padded(field(6, b"s", bus))
+fields += field(3, b"s", b"Hello")
 s = socket.socket(socket.AF_UNIX); s.connect("/run/partd/bus")
 s.sendall(b"\0AUTH EXTERNAL 30\r\n"); s.recv(200)
 s.sendall(b"BEGIN\r\n")
+# Nothing is sent before the first call.
+s.sendall(padded(b"l\1\0\1" + struct.pack("<III", 0, 1, len(fields)) + fields))
 seen = b""
 while b"PropertiesChanged" not in seen or b"Event" not in seen: seen += s.recv(65536)
 print("both", flush=True)
