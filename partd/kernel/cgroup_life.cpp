@@ -81,9 +81,7 @@ Result<std::set<pid_t>> Cgroups::processes_anywhere(const std::string& group) co
 }
 
 Meant Cgroups::members(const std::string& group) const {
-    return [this, group](const std::set<pid_t>&) {
-        return processes_anywhere(group).value_or(std::set<pid_t>());
-    };
+    return [this, group](const std::set<pid_t>&) { return processes_anywhere(group); };
 }
 
 Result<> Cgroups::join(const std::string& group, const Scope& scope) const {

@@ -311,7 +311,11 @@ std::optional<Nftables::Refusal> Nftables::commit(const Transaction& transaction
             continue;
         }
         if (!refusal) {
-            seen_ = handle_of(transaction.table_).value_or(0);  // it may be new, or gone
+            // It may be new, or gone. Where others changed something meanwhile, another look has to tell.
+            const auto after = handle_of(transaction.table_);
+            const auto last = generation();
+            const bool alone = last && *last == *before + 1;
+            seen_ = after && (alone || *after == seen_) ? *after : 0;
         }
         return refusal;
     }

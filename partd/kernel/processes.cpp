@@ -100,15 +100,19 @@ std::size_t signal_all(const std::map<pid_t, Fd>& alive, int signal) {
     return reached;
 }
 
-std::map<pid_t, Fd> hold(const std::set<pid_t>& pids, const Meant& meant) {
+Result<std::map<pid_t, Fd>> hold(const std::set<pid_t>& pids, const Meant& meant) {
     std::map<pid_t, Fd> held;
     for (const pid_t pid : pids) {
         if (Fd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); fd) {
             held.emplace(pid, std::move(fd));
         }
     }
-    const std::set<pid_t> still = held.empty() ? std::set<pid_t>() : meant(pids);
-    std::erase_if(held, [&](const auto& entry) { return !still.contains(entry.first); });
+    if (held.empty()) {
+        return held;
+    }
+    const auto still = meant(pids);
+    PARTD_TRY(still);
+    std::erase_if(held, [&](const auto& entry) { return !still->contains(entry.first); });
     return held;
 }
 
@@ -144,12 +148,14 @@ bool lives_in(pid_t pid, NamespaceType type, ino_t inode) {
 Meant inhabitants(NamespaceType type, ino_t inode) {
     return [type, inode](std::set<pid_t> pids) {
         std::erase_if(pids, [&](pid_t pid) { return !lives_in(pid, type, inode); });
-        return pids;
+        return Result<std::set<pid_t>>(std::move(pids));
     };
 }
 
-std::size_t signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal) {
-    return signal_all(hold(pids, meant), signal);
+Result<std::size_t> signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal) {
+    const auto held = hold(pids, meant);
+    PARTD_TRY(held);
+    return signal_all(*held, signal);
 }
 
 namespace {
@@ -175,6 +181,7 @@ bool is_deaf_init(pid_t pid) {
 struct Departure {
     std::map<pid_t, Fd> alive;
     std::set<pid_t> deaf;
+    std::set<pid_t> unknown;  // nothing is done to them
     Clock::time_point deadline;
     bool killed = false;
 
@@ -221,7 +228,11 @@ std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
     std::vector<Departure> departures;
     for (const Ending& ending : endings) {
         Departure& departure = departures.emplace_back();
-        departure.alive = hold(ending.pids, ending.meant);
+        if (auto held = hold(ending.pids, ending.meant)) {
+            departure.alive = std::move(*held);
+        } else {
+            departure.unknown = ending.pids;
+        }
         std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()), is_deaf_init);
         departure.deadline = Clock::now() + ending.patience;
         if (!ending.told) {
@@ -245,7 +256,7 @@ std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
     }
     std::vector<std::set<pid_t>> left;
     for (const Departure& departure : departures) {
-        auto& pids = left.emplace_back();
+        auto& pids = left.emplace_back(departure.unknown);
         std::ranges::transform(departure.alive, std::inserter(pids, pids.end()),
                                [](const auto& entry) { return entry.first; });
     }

@@ -44,11 +44,11 @@ bool lives_in(pid_t pid, NamespaceType type, ino_t inode);
 
 // Those of these processes that are still the ones that are meant. A number may have become another
 // process's: it is asked when all are held by pidfds, whose numbers nobody else gets.
-using Meant = std::function<std::set<pid_t>(const std::set<pid_t>&)>;
+using Meant = std::function<Result<std::set<pid_t>>(const std::set<pid_t>&)>;
 // Those that live in that namespace.
 Meant inhabitants(NamespaceType type, ino_t inode);
 // Sends it to each that is still meant; returns how many got it.
-std::size_t signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal);
+Result<std::size_t> signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal);
 
 // "processes 12, 34, …", for a message.
 std::string describe(const std::set<pid_t>& pids);
@@ -61,7 +61,7 @@ struct Ending {
     bool told = false;  // they got their SIGTERM before
 };
 // Ends them all at once. Returns those of each that are still there a moment after SIGKILL (in an
-// uninterruptible wait).
+// uninterruptible wait), or of which could not be told whether they are still meant.
 // `most`: returns after that time, with those whose patience is not over yet, too.
 std::vector<std::set<pid_t>> end_processes(std::span<const Ending> endings,
                                            std::optional<std::chrono::milliseconds> most = std::nullopt);

@@ -198,9 +198,11 @@ Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids)
 kernel::Meant residents_of(kernel::Host& host, const Partition& partition) {
     const auto netns = host.netns(partition.name);
     const ino_t inode = netns ? (*netns)->inode() : 0;
-    return [members = host.cgroups().members(partition.group), inode](const std::set<pid_t>& pids) {
-        std::set<pid_t> still = members(pids);
-        std::ranges::copy_if(pids, std::inserter(still, still.end()),
+    return [members = host.cgroups().members(partition.group),
+            inode](const std::set<pid_t>& pids) -> Result<std::set<pid_t>> {
+        auto still = members(pids);
+        PARTD_TRY(still);
+        std::ranges::copy_if(pids, std::inserter(*still, still->end()),
                              [&](pid_t pid) { return kernel::lives_in(pid, NamespaceKind::Net, inode); });
         return still;
     };

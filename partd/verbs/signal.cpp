@@ -60,7 +60,10 @@ Answer kill(Engine& engine, const Request& request) {
     if (*holder) {
         processes->erase(**holder);
     }
-    (void)kernel::signal_processes(*processes, engine.host().cgroups().members(group), *signal);
+    const auto sent = kernel::signal_processes(*processes, engine.host().cgroups().members(group), *signal);
+    if (!sent) {
+        return work.failed(sent.error());
+    }
     return work.done();
 }
 
