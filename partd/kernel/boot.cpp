@@ -342,6 +342,15 @@ std::string read_end(int fd, std::chrono::steady_clock::time_point until) {
     return text;
 }
 
+// A program that has given up its rights does not end with its parent (PR_SET_PDEATHSIG in prctl(2)).
+void end_init(const Namespace& pid) {
+    const auto process = find_init({}, pid).value_or(std::nullopt);
+    if (process) {
+        (void)end_processes(std::array{
+            Ending{{*process}, inhabitants(NamespaceType::Pid, pid.inode()), std::chrono::milliseconds(0)}});
+    }
+}
+
 }  // namespace
 
 std::string hear(const Cgroups& cgroups, const BootPlan& plan, std::chrono::milliseconds time) {
@@ -352,10 +361,21 @@ std::string hear(const Cgroups& cgroups, const BootPlan& plan, std::chrono::mill
     const Fd reading(ends[0]);
     Fd writing(ends[1]);
     const auto until = std::chrono::steady_clock::now() + time;
+    std::optional<Namespace> pid;
+    const auto keep = [&](const Booted& made) -> Result<> {
+        auto own = Namespace::from(Fd(fcntl(made.pid.fd(), F_DUPFD_CLOEXEC, 0)), NamespaceType::Pid);
+        PARTD_TRY(own);
+        pid = std::move(*own);
+        return {};
+    };
     const auto parent =
-        boot_with({.output = writing.get(), .purpose = Purpose::Hearing}, cgroups, plan, kNoNames);
+        boot_with({.output = writing.get(), .purpose = Purpose::Hearing}, cgroups, plan, keep);
     writing.reset();
-    return parent ? read_end(reading.get(), until) : "";
+    std::string said = parent ? read_end(reading.get(), until) : "";
+    if (pid) {
+        end_init(*pid);
+    }
+    return said;
 }
 
 Result<> rehearse_boot(const Cgroups& cgroups, const BootPlan& plan) {
