@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -106,15 +107,20 @@ Findings daemon_mounts(const Patient& patient) {
 
 // A line of partd's with numbers for so many maps, behind those that the file gives to anybody (subuid(5)).
 std::string free_range(const std::string& path, std::size_t maps) {
+    constexpr std::uint64_t kHighest = std::numeric_limits<std::uint32_t>::max();
+    const std::uint64_t wanted = maps * kAutomaticIds;
     std::uint64_t first = 1'000'000;
     const std::string text = kernel::read_file(path).value_or("");
     for (const std::string_view line : split(text, '\n')) {
         const auto parts = split(line, ':');
         if (parts.size() == 3) {
-            first = std::max(first, parse_number(parts[1]).value_or(0) + parse_number(parts[2]).value_or(0));
+            const std::uint64_t begin = parse_number(parts[1]).value_or(0);
+            const std::uint64_t end = begin + parse_number(parts[2]).value_or(0);
+            // One that reaches to the end of all numbers leaves room before it.
+            first = end < kHighest - wanted ? std::max(first, end) : first;
         }
     }
-    return fmt::format("partd:{}:{}", first, maps * kAutomaticIds);
+    return fmt::format("partd:{}:{}", first, wanted);
 }
 
 // Enough numbers for each user namespace whose map is left to partd.

@@ -145,7 +145,11 @@ public:
     }
 
     // By what the flow itself tells.
+    // One that has answers works as it is.
     [[nodiscard]] bool may_miss(const Flow& flow) const {
+        if (flow.has(IPS_SEEN_REPLY)) {
+            return false;
+        }
         return any_of_source(flow, [&](const Translation& translation) {
             return translation.listen ? !flow.has(IPS_DST_NAT) && flow.port == translation.listen->port
                                       : !flow.has(IPS_SRC_NAT);

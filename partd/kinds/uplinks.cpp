@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace partd {
@@ -47,6 +48,13 @@ std::string value_of(const std::string& link, std::string_view name) {
     return std::string(trim(kernel::read_file(switch_of(link, name)).value_or("")));
 }
 
+// Not to a machine on this host, whose advertisements would make it the host's router.
+bool may_lead_outside(const kernel::Link& link) {
+    constexpr std::array<std::string_view, 6> kInner = {"veth", "netkit", "tun", "ifb", "dummy", "vrf"};
+    return link.name != "lo" && !parse_link_mark(link.alias) &&
+           std::ranges::find(kInner, link.kind) == kInner.end();
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> deaf_uplinks(kernel::Host& host, bool forwarding) {
@@ -57,8 +65,7 @@ Result<std::vector<std::string>> deaf_uplinks(kernel::Host& host, bool forwardin
     PARTD_TRY(links);
     std::vector<std::string> deaf;
     for (const kernel::Link& link : *links) {
-        const bool ours = parse_link_mark(link.alias).has_value();
-        if (!ours && link.name != "lo" && value_of(link.name, "accept_ra") == "1" &&
+        if (may_lead_outside(link) && value_of(link.name, "accept_ra") == "1" &&
             (forwarding || value_of(link.name, "forwarding") == "0")) {
             deaf.push_back(link.name);
         }

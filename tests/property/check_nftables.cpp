@@ -158,7 +158,8 @@ std::set<std::string> expected_rules(const std::set<std::string>& sets) {
                                  "postrouting from the host",  "localnet loopback stays local",
                                  "forward strangers",          "strangers by an uplink",
                                  "strangers from outside",     "strangers between ports of a bridge"};
-    for (const std::string kind : {"bridge", "veth", "tun", "netkit", "wireguard", "ppp"}) {
+    for (const std::string kind : {"bridge", "veth", "tun", "netkit", "wireguard", "ppp", "vxlan", "geneve",
+                                   "gre", "ipip", "sit", "ip6tnl", "xfrm", "openvswitch"}) {
         all.insert("strangers from " + kind + " links");
     }
     for (const auto& set : sets) {

@@ -98,14 +98,15 @@ bool is_on(const Family& family) {
     return value && trim(*value) != "0";
 }
 
-// Whether the host forwards, or is about to, because of partd alone.
-bool is_duty(Look& look, const Family& family) {
+// Whether the host forwards, or is about to, because of partd alone. A guard that stands says so, too: the
+// ledger may have been lost.
+bool is_duty(Look& look, const Family& family, bool guarded) {
     const Key key = host_sysctl_key(family.path);
     const LedgerEntry* made = look.ledger.find({key.kind->name, key.name});
     const bool on = is_on(family);
     const Resource* wanted = look.desired.find(key);
     const bool will_be = wanted != nullptr && wanted->spec.as<Sysctl>().value != "0";
-    const bool by_us = was_off(made).value_or(!on);
+    const bool by_us = guarded || was_off(made).value_or(!on);
     return by_us && (on || will_be) &&
            kernel::configured_sysctl(look.host.paths().root, family.all_paths).value_or("0") == "0";
 }
@@ -186,8 +187,8 @@ Result<> observe(Look& look) {
     seen.manual = wanted != nullptr && wanted->spec.as<Guard>().manual;
     bool any = false;
     for (const Family& family : kFamilies) {
-        const bool duty = !seen.manual && is_duty(look, family);
         const std::string name(family.name);
+        const bool duty = !seen.manual && is_duty(look, family, there->contains(name));
         any |= duty;
         if (duty && !there->contains(name)) {
             seen.open.names.push_back(name);

@@ -161,7 +161,9 @@ void add_forward_rules(std::vector<Rule>& rules) {
 
 // Links to machines on this host, whose managers (docker, libvirt) rely on forwarding, and tunnels that the
 // host itself ends. One that leads to the outside stands among the uplinks.
-constexpr std::string_view kOwnMachines[] = {"bridge", "veth", "tun", "netkit", "wireguard", "ppp"};
+constexpr std::string_view kOwnMachines[] = {"bridge", "veth",   "tun",    "netkit",     "wireguard",
+                                             "ppp",    "vxlan",  "geneve", "gre",        "ipip",
+                                             "sit",    "ip6tnl", "xfrm",   "openvswitch"};
 
 std::vector<std::uint8_t> padded(std::string_view name) {
     std::vector<std::uint8_t> bytes(name.begin(), name.end());
