@@ -145,9 +145,10 @@ public:
     }
 
     // By what the flow itself tells.
-    // One that has answers works as it is.
+    // A TCP connection that has answers works as it is, and could not go on under another address: the shell
+    // of an administrator at the host's port 22, when that is forwarded from now on.
     [[nodiscard]] bool may_miss(const Flow& flow) const {
-        if (flow.has(IPS_SEEN_REPLY)) {
+        if (flow.protocol == IPPROTO_TCP && flow.has(IPS_SEEN_REPLY)) {
             return false;
         }
         return any_of_source(flow, [&](const Translation& translation) {

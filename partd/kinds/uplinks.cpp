@@ -48,9 +48,10 @@ std::string value_of(const std::string& link, std::string_view name) {
     return std::string(trim(kernel::read_file(switch_of(link, name)).value_or("")));
 }
 
-// Not to a machine on this host, whose advertisements would make it the host's router.
+// Kinds that lead to programs or machines on this host, whose advertisements would make them its router. A
+// veth may be the uplink of a host that is a container itself.
 bool may_lead_outside(const kernel::Link& link) {
-    constexpr std::array<std::string_view, 6> kInner = {"veth", "netkit", "tun", "ifb", "dummy", "vrf"};
+    constexpr std::array<std::string_view, 5> kInner = {"netkit", "tun", "ifb", "dummy", "vrf"};
     return link.name != "lo" && !parse_link_mark(link.alias) &&
            std::ranges::find(kInner, link.kind) == kInner.end();
 }
