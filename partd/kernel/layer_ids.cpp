@@ -69,20 +69,29 @@ bool ids_fit(std::string_view stored, bool mapped_by_mount, const UserMaps& maps
            (map_fits(stored.substr(0, slash), maps.uids) && map_fits(stored.substr(slash + 1), maps.gids));
 }
 
-Result<> prepare_layer(int upper, int work, const struct stat& lower, bool mapped_by_mount,
-                       const UserMaps& maps) {
+Result<bool> has_layer_ids(int upper, bool mapped_by_mount, const UserMaps& maps) {
     std::array<char, 4096> buffer;
     const ssize_t size = fgetxattr(upper, kNote, buffer.data(), buffer.size());
-    if (size > 0) {
-        const std::string_view stored(buffer.data(), static_cast<std::size_t>(size));
-        if (!ids_fit(stored, mapped_by_mount, maps)) {
-            return fail(fmt::format(
-                "the files of its layer belong to other users than it has now (they were written as {}, now "
-                "it is {}): take the change of uid_map, gid_map or of the root directory's owner back, give "
-                "the files to the new numbers (chown) and remove the attribute {} of upper, or purge the "
-                "layer",
-                printable(stored), layer_ids(mapped_by_mount, maps), kNote));
-        }
+    if (size <= 0) {
+        return false;
+    }
+    const std::string_view stored(buffer.data(), static_cast<std::size_t>(size));
+    if (!ids_fit(stored, mapped_by_mount, maps)) {
+        return fail(fmt::format(
+            "the files of its layer belong to other users than it has now (they were written as {}, now "
+            "it is {}): take the change of uid_map, gid_map or of the root directory's owner back, give "
+            "the files to the new numbers (chown) and remove the attribute {} of upper, or purge the "
+            "layer",
+            printable(stored), layer_ids(mapped_by_mount, maps), kNote));
+    }
+    return true;
+}
+
+Result<> prepare_layer(int upper, int work, const struct stat& lower, bool mapped_by_mount,
+                       const UserMaps& maps) {
+    const auto noted = has_layer_ids(upper, mapped_by_mount, maps);
+    PARTD_TRY(noted);
+    if (*noted) {
         return fchown(work, lower.st_uid, lower.st_gid) == 0 ? Result<>() : fail_errno("prepare the layer");
     }
     if (fchown(upper, lower.st_uid, lower.st_gid) != 0 || fchmod(upper, lower.st_mode & 07777U) != 0 ||

@@ -16,6 +16,10 @@ std::string layer_ids(bool mapped_by_mount, const UserMaps& maps);
 // Whether files that were stored in one way are the partition's own when they are seen in another one.
 bool ids_fit(std::string_view stored, bool mapped_by_mount, const UserMaps& maps);
 
+// Whether an upper directory has the note of how its owners are stored. An error when those who wrote its
+// files have other numbers now.
+Result<bool> has_layer_ids(int upper, bool mapped_by_mount, const UserMaps& maps);
+
 // Readies the two directories of a layer to be mounted. An upper one that was never mounted gets owner and
 // mode of the directory that it lies over, and a note of how its owners are stored; later it keeps its own.
 // An error when those who wrote it have other numbers now.

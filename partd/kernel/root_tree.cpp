@@ -172,6 +172,12 @@ private:
     Result<> show_layer_in_use() {
         auto layer = open_plain(plan_.layer);
         PARTD_TRY(layer);
+        auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
+        PARTD_TRY(upper);
+        // The layer that is written to in its place is new, and has no owners that could differ.
+        if (auto noted = has_layer_ids(upper->get(), shifted_, view_.maps); !noted) {
+            return std::unexpected(std::move(noted).error().wrap(plan_.layer));
+        }
         auto tree = tree_of(*layer, false);
         PARTD_TRY(tree);
         PARTD_TRY(put_on_stage(*tree, "used"));

@@ -155,6 +155,8 @@ TEST_CASE("layers: other numbers for its users", "[layers][user]") {
         CHECK(exec_in(sandbox, "r", {"stat", "-c", "%u", "/root/notes"}).out == "0\n");
         return;
     }
+    const auto init = init_of("r");
+    REQUIRE(init);
     output({"chown", "-R", "-h", "2000000:2000000", tree.path()});
     sandbox.write_config("r.toml", layered("r", "true", map("2000000")));
     const auto told = sandbox.partctl({"apply"});
@@ -162,6 +164,7 @@ TEST_CASE("layers: other numbers for its users", "[layers][user]") {
     CHECK(told.code == 6);
     CHECK(told.err.find("the files of its layer belong to other users") != std::string::npos);
     CHECK(read_file(kNotes) == "precious\n");
+    CHECK(init_of("r") == init);  // it was not ended for one that cannot be made
     // back, and all is as it was
     output({"chown", "-R", "-h", "1000000:1000000", tree.path()});
     sandbox.write_config("r.toml", layered("r", "true", map("1000000")));
