@@ -185,7 +185,11 @@ void observe_one(Look& look, Service service) {
     }
     Resource found = resource_of(service);
     found.kept = wanted == nullptr && is_left_out(look, service);
-    look.add(std::move(found));
+    Resource& added = look.add(std::move(found));
+    if (service.content.empty()) {
+        // It outlives the ledger, which learns nothing of it while its service is wanted and not made.
+        added.standing = Standing::Ours;
+    }
 }
 
 // What has the place of a file that is wanted, and is not ours.

@@ -61,6 +61,24 @@ TEST_CASE("service: what holds a unit back after a reboot goes with its declarat
     CHECK(sandbox.partctl({"apply"}).code == 0);
 }
 
+TEST_CASE("service: what holds a unit back that was not made again is known later, too", "[service]") {
+    Sandbox sandbox;
+    put_hold(hold_of("/etc/partd/web.toml"));
+    sandbox.write_config("other.toml", "[partition.other]\n");
+    sandbox.write_config("web.toml", "[partition.web.service.nginx]\nunit = \"nginx\"\n");
+    // Its namespace's name is somebody else's: it is wanted, and nothing of it can be made.
+    run({"ip", "netns", "add", "web"});
+    CHECK(sandbox.partctl({"apply"}).code != 0);
+    CHECK(std::filesystem::exists("/run/netns/other"));
+    CHECK(std::filesystem::exists(kHold));
+    sandbox.remove_config("web.toml");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 0);
+    CHECK_FALSE(std::filesystem::exists(kHold));
+    run({"ip", "netns", "delete", "web"});
+}
+
 TEST_CASE("service: of a file that is wrong after a reboot the unit stays held back", "[service]") {
     Sandbox sandbox;
     put_hold(hold_of("/etc/partd/web.toml"));
