@@ -35,12 +35,16 @@ Result<> put_in_place(kernel::Host& host, Systemd& systemd, const Service& wante
     const auto unit = systemd.look(wanted.unit);
     PARTD_TRY(unit);
     const std::string stopped = stopped_path(host, wanted.unit);
-    if (!wanted.joins || unit->held_back || kernel::exists(stopped)) {
+    const bool waits = unit->held_back || kernel::exists(stopped);
+    if (as_before && !waits) {
+        return {};
+    }
+    if (!wanted.joins || waits) {
         PARTD_TRY(systemd.reset_failed(wanted.unit));
         PARTD_TRY(settled(systemd.restart_service(wanted.unit)));
         return kernel::remove_file(stopped);
     }
-    return as_before ? Result<>() : settled(systemd.try_restart_service(wanted.unit));
+    return settled(systemd.try_restart_service(wanted.unit));
 }
 
 Result<> check_others(const kernel::Host& host, const Service& wanted, const Systemd::Unit& unit) {
