@@ -169,17 +169,23 @@ Result<> take_back(Doing& doing, const Change& change, std::size_t number) {
     if (systemd != nullptr && !found.joins) {
         PARTD_TRY(settled(systemd->stop_service(found.unit)));
     }
+    bool held_back = false;
+    if (systemd != nullptr && found.joins) {
+        const auto unit = systemd->look(found.unit);
+        PARTD_TRY(unit);
+        held_back = unit->held_back;
+    }
     PARTD_TRY(remove_files(doing.host, found));
     if (systemd == nullptr) {
         return {};
     }
-    doing.batch.after_nftables(number, [&host = doing.host, systemd, found]() -> Result<> {
-        if (!found.joins) {
+    doing.batch.after_nftables(number, [&host = doing.host, systemd, found, held_back]() -> Result<> {
+        if (!found.joins || held_back) {
             PARTD_TRY(systemd->reset_failed(found.unit));
         }
         PARTD_TRY(reload_if_needed(host, *systemd, found));
         const std::string stopped = stopped_path(host, found.unit);
-        if (kernel::exists(stopped)) {  // for a partition that then was not made
+        if (held_back || kernel::exists(stopped)) {  // for a partition that then was not made
             PARTD_TRY(settled(systemd->restart_service(found.unit)));
             return kernel::remove_file(stopped);
         }
