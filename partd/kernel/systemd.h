@@ -46,7 +46,7 @@ public:
     // Starts a service anew, or for the first time; or stops it; or starts it anew if it runs. These wait
     // some seconds, and not at all while the host comes up, or partd.service after which the unit is ordered:
     // a service may have to wait for what waits for partd. Job::Running is success then, and look() tells of
-    // the job.
+    // the job. ECANCELED is a job that systemd took and that did not succeed.
     enum class Job : std::uint8_t { Done, Running };
     Result<Job> restart_service(const std::string& unit);
     Result<Job> try_restart_service(const std::string& unit);

@@ -64,10 +64,11 @@ Result<Systemd::Job> Systemd::run_job(const char* method, const std::string& uni
     }
     PARTD_TRY(result);
     if (!result->empty() && *result != "done" && *result != "skipped") {
-        return fail(
-            fmt::format("systemd, {} of {}: the job ended as \"{}\": see systemctl status {} and "
-                        "journalctl -u {}",
-                        method, unit, *result, unit, unit));
+        return std::unexpected(Error{
+            .code = ECANCELED,
+            .message = fmt::format("systemd, {} of {}: the job ended as \"{}\": see systemctl status {} "
+                                   "and journalctl -u {}",
+                                   method, unit, *result, unit, unit)});
     }
     return Job::Done;
 }

@@ -5,6 +5,7 @@
 #include "kinds/service_live.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -29,20 +30,28 @@ Result<> settled(const Result<Systemd::Job>& job) {
     return {};  // one that is still running is the next look's to see
 }
 
+// Starts what partd has stopped, or what could not start. Once systemd has taken the job, a unit that does
+// not run was stopped by others, or has failed by itself.
+Result<> start_again(kernel::Host& host, Systemd& systemd, const std::string& unit) {
+    PARTD_TRY(systemd.reset_failed(unit));
+    const auto job = systemd.restart_service(unit);
+    if (job || job.error().code == ECANCELED) {
+        PARTD_TRY(kernel::remove_file(stopped_path(host, unit)));
+    }
+    return settled(job);
+}
+
 // The files stand: systemd reads them, and the unit runs by them. `as_before`: for what runs nothing differs.
 Result<> put_in_place(kernel::Host& host, Systemd& systemd, const Service& wanted, bool as_before) {
     PARTD_TRY(reload_if_needed(host, systemd, wanted));
     const auto unit = systemd.look(wanted.unit);
     PARTD_TRY(unit);
-    const std::string stopped = stopped_path(host, wanted.unit);
-    const bool waits = unit->held_back || kernel::exists(stopped);
+    const bool waits = unit->held_back || kernel::exists(stopped_path(host, wanted.unit));
     if (as_before && !waits) {
         return {};
     }
     if (!wanted.joins || waits) {
-        PARTD_TRY(systemd.reset_failed(wanted.unit));
-        PARTD_TRY(settled(systemd.restart_service(wanted.unit)));
-        return kernel::remove_file(stopped);
+        return start_again(host, systemd, wanted.unit);
     }
     return settled(systemd.try_restart_service(wanted.unit));
 }
@@ -180,14 +189,13 @@ Result<> take_back(Doing& doing, const Change& change, std::size_t number) {
         return {};
     }
     doing.batch.after_nftables(number, [&host = doing.host, systemd, found, held_back]() -> Result<> {
-        if (!found.joins || held_back) {
+        if (!found.joins) {
             PARTD_TRY(systemd->reset_failed(found.unit));
         }
         PARTD_TRY(reload_if_needed(host, *systemd, found));
-        const std::string stopped = stopped_path(host, found.unit);
-        if (held_back || kernel::exists(stopped)) {  // for a partition that then was not made
-            PARTD_TRY(settled(systemd->restart_service(found.unit)));
-            return kernel::remove_file(stopped);
+        // It was to start in a partition that then was not made.
+        if (held_back || kernel::exists(stopped_path(host, found.unit))) {
+            return start_again(host, *systemd, found.unit);
         }
         return found.joins ? settled(systemd->try_restart_service(found.unit)) : Result<>();
     });
