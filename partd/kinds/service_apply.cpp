@@ -104,8 +104,16 @@ Result<> write_if_other(const std::string& path, const std::string& text, bool l
     return lasting ? kernel::write_durably(path, text) : kernel::write_atomically(path, text);
 }
 
+// Where /etc cannot be written, the image's own file does as well.
+Result<> write_hold(const kernel::Host& host, const Service& wanted) {
+    const std::string path = hold_path(host, wanted);
+    auto written = write_if_other(path, wanted.hold, true);
+    return written || kernel::exists(path) || hold_of_image(host, wanted) != wanted.hold ? std::move(written)
+                                                                                         : Result<>();
+}
+
 Result<> put_hold(const kernel::Host& host, const Service& wanted) {
-    auto held = wanted.joins ? write_if_other(hold_path(host, wanted), wanted.hold, true) : Result<>();
+    auto held = wanted.joins ? write_hold(host, wanted) : Result<>();
     return held ? std::move(held)
                 : std::unexpected(std::move(held).error().wrap(fmt::format(
                       "{} is in the partition, but at the next boot it starts on the host (the same "

@@ -155,12 +155,7 @@ bool is_left_out(const Look& look, const Service& service) {
 }
 
 std::string held_text(const kernel::Host& host, const Service& wanted, const Service& found) {
-    // An image whose /etc cannot be written may bring the file along.
-    const std::string text = found.hold.empty()
-                                 ? kernel::read_file(host.paths().root + "/usr/lib/systemd/system/" +
-                                                     hold_name(wanted.unit, wanted.partition))
-                                       .value_or("")
-                                 : found.hold;
+    const std::string text = found.hold.empty() ? hold_of_image(host, wanted) : found.hold;
     return text == wanted.hold ? kInPlace : text.empty() ? "missing" : "changed";
 }
 
@@ -226,6 +221,12 @@ std::string service_path(const kernel::Host& host, const Service& service) {
 
 std::string hold_path(const kernel::Host& host, const Service& service) {
     return lasting_units(host) + "/" + hold_name(service.unit, service.partition);
+}
+
+std::string hold_of_image(const kernel::Host& host, const Service& service) {
+    return kernel::read_file(host.paths().root + "/usr/lib/systemd/system/" +
+                             hold_name(service.unit, service.partition))
+        .value_or("");
 }
 
 std::string stopped_path(const kernel::Host& host, const std::string& unit) {
