@@ -170,7 +170,12 @@ Result<> set_aside(Doing& doing, Systemd& systemd, const Service& found, const S
         PARTD_TRY(kernel::write_atomically(stopped, ""));
         PARTD_TRY(settled(systemd.stop_service(found.unit)));
     }
-    return next.partition == found.partition ? Result<>() : remove_files(doing.host, found);
+    if (next.partition == found.partition) {
+        return {};
+    }
+    // It is held at each moment, and the next one's file is found when that is not declared any more.
+    PARTD_TRY(write_hold(doing.host, next));
+    return remove_files(doing.host, found);
 }
 
 // The unit as it was without partd.
