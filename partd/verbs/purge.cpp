@@ -53,6 +53,11 @@ Result<std::string> objection(Engine& engine, const std::string& name) {
                             : std::string();
 }
 
+void tell(Work& work, const Error& error) {
+    work.complain(printable(error.message));
+    work.answer.code = kSomeFailed;
+}
+
 // A layer that is there and may be deleted; what is to be said about any other was said.
 bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
     const auto entry = layers.look(name);
@@ -61,7 +66,7 @@ bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::stri
             ? objection(engine, name)
             : Result<std::string>();
     if (!entry || !against) {
-        (void)work.failed(entry ? against.error() : entry.error());
+        tell(work, entry ? against.error() : entry.error());
         return false;
     }
     if (entry->state == Layers::State::Absent) {
@@ -109,6 +114,54 @@ Answer remove_aside(Engine& engine, Work& work, const Layers& layers, const std:
     return work.done();
 }
 
+enum class Verdict : std::uint8_t {
+    Delete,
+    GoOn,    // what was set aside under that name before is still to be deleted
+    Refuse,  // the answer says why
+};
+
+Verdict judge(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+    const auto names = layers.list();
+    if (!names) {
+        tell(work, names.error());
+        return Verdict::Refuse;
+    }
+    const bool begun = names->leftover.contains(name);
+    if (begun && !names->layers.contains(name)) {
+        return Verdict::GoOn;
+    }
+    if (may_purge(engine, work, layers, name)) {
+        return Verdict::Delete;
+    }
+    if (!begun || work.request.check) {
+        return Verdict::Refuse;
+    }
+    // What was to be deleted before has nothing to do with the one that stays.
+    work.answer = {};
+    return Verdict::GoOn;
+}
+
+// Judges once more and takes the layer's name away: nobody takes the layer up in between.
+Verdict set_aside(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+    const auto failed = [&](const Error& error) {
+        tell(work, error);
+        return Verdict::Refuse;
+    };
+    if (auto made = kernel::make_directories(engine.paths().state()); !made) {
+        return failed(made.error());
+    }
+    const auto lock = kernel::lock_file(engine.paths().lock());
+    if (!lock) {
+        return failed(lock.error());
+    }
+    const Verdict verdict = judge(engine, work, layers, name);
+    if (verdict != Verdict::Delete) {
+        return verdict;
+    }
+    const auto renamed = layers.set_aside(name);
+    return renamed ? verdict : failed(renamed.error());
+}
+
 }  // namespace
 
 // With `check` it says what is there; with `yes` it deletes it.
@@ -123,45 +176,26 @@ Answer purge(Engine& engine, const Request& request) {
         return work.done(kUsage);
     }
     const Layers layers(engine.paths().layers());
-    // Nobody takes the layer up between the question who uses it and the answer.
-    if (auto made = kernel::make_directories(engine.paths().state()); !made) {
-        return work.failed(made.error());
+    Verdict verdict = judge(engine, work, layers, *name);
+    kernel::LayerSize size;
+    if (verdict == Verdict::Delete) {
+        // It takes long, and others wait for the lock.
+        size = layers.size(*name, std::min(deadline(engine), Clock::now() + kMostForSize));
     }
-    auto lock = kernel::lock_file(engine.paths().lock());
-    if (!lock) {
-        return work.failed(lock.error());
-    }
-    const auto names = layers.list();
-    if (!names) {
-        return work.failed(names.error());
-    }
-    const bool begun = names->leftover.contains(*name);
-    if (begun && !names->layers.contains(*name)) {
-        lock->reset();
-        if (request.check) {
-            print_size(work, *name, {}, "its deletion was begun, and goes on");
-            return work.done();
-        }
-        return remove_aside(engine, work, layers, *name);
-    }
-    if (!may_purge(engine, work, layers, *name)) {
-        if (!begun || request.check) {
-            return std::move(work.answer);
-        }
-        // What was to be deleted before has nothing to do with the one that stays.
-        work.answer = {};
-        return remove_aside(engine, work, layers, *name);
-    }
-    const auto size = layers.size(*name, std::min(deadline(engine), Clock::now() + kMostForSize));
-    if (request.check) {
-        print_size(work, *name, size, "would be deleted");
+    if (verdict != Verdict::Refuse && request.check) {
+        print_size(work, *name, size,
+                   verdict == Verdict::Delete ? "would be deleted" : "its deletion was begun, and goes on");
         return work.done();
     }
-    if (auto renamed = layers.set_aside(*name); !renamed) {
-        return work.failed(renamed.error());
+    if (verdict == Verdict::Delete) {
+        verdict = set_aside(engine, work, layers, *name);
     }
-    lock->reset();
-    print_size(work, *name, size, "deleted");
+    if (verdict == Verdict::Refuse) {
+        return std::move(work.answer);
+    }
+    if (verdict == Verdict::Delete) {
+        print_size(work, *name, size, "deleted");
+    }
     return remove_aside(engine, work, layers, *name);
 }
 
