@@ -17,22 +17,29 @@ namespace partd::kernel {
 namespace {
 
 Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
-    const auto text = read_file(path + "/cgroup.procs");
-    if (!text && text.error().is_shortage()) {
-        return std::unexpected(text.error());
+    const auto top = open_directory(path);
+    if (!top) {
+        return top.error().code == ENOENT ? Result<>() : std::unexpected(top.error());
     }
-    const std::string own = text.value_or("");
-    for (const std::string_view word : words(own)) {
-        if (const auto pid = parse_number(word)) {
-            found.insert(static_cast<pid_t>(*pid));
+    auto own = processes_in(top->get());
+    if (!own) {
+        return std::unexpected(std::move(own).error().wrap(path));
+    }
+    found.merge(*own);
+    if (!has_directories(path)) {
+        return {};
+    }
+    Result<> read;
+    PARTD_TRY(for_groups_below(path, [&](const InnerGroup& group) {
+        auto inner = processes_in(group.directory);
+        if (!inner) {
+            read = std::unexpected(std::move(inner).error().wrap(path + "/" + printable(group.path)));
+            return false;
         }
-    }
-    return has_directories(path) ? for_groups_below(path,
-                                                    [&](const InnerGroup& group) {
-                                                        found.merge(processes_in(group.directory));
-                                                        return true;
-                                                    })
-                                 : Result<>();
+        found.merge(*inner);
+        return true;
+    }));
+    return read;
 }
 
 // Moves the calling process.

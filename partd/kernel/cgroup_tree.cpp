@@ -23,13 +23,27 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<std::string> inner_names(int directory) {
+// A group that is gone meanwhile answers so, and one that has no such list (cgroup.procs of a threaded one).
+// Anything else, like a shortage, says nothing about who lives there.
+bool means_none(int code) {
+    return code == ENOENT || code == ENODEV || code == EOPNOTSUPP;
+}
+
+Result<std::vector<std::string>> inner_names(int directory) {
     constexpr std::size_t kMost = 65536;  // the others are found by the next pass
     std::vector<std::string> names;
     const DirectoryStream stream = open_stream(directory);
-    while (stream && names.size() < kMost) {
+    if (!stream) {
+        return means_none(errno) ? Result<std::vector<std::string>>(names)
+                                 : fail_errno("list the groups below");
+    }
+    while (names.size() < kMost) {
+        errno = 0;
         const dirent* entry = readdir(stream.get());
         if (entry == nullptr) {
+            if (errno != 0 && !means_none(errno)) {
+                return fail_errno("list the groups below");
+            }
             break;
         }
         const std::string_view name = entry->d_name;
@@ -43,7 +57,14 @@ std::vector<std::string> inner_names(int directory) {
 // Where a walk is: one open directory, and for each level the names that are still to be visited.
 class Walk {
 public:
-    explicit Walk(Fd top) : here_(std::move(top)) { levels_.push_back({"", inner_names(here_.get())}); }
+    static Result<Walk> from(Fd top) {
+        auto names = inner_names(top.get());
+        PARTD_TRY(names);
+        Walk walk;
+        walk.here_ = std::move(top);
+        walk.levels_.push_back({"", std::move(*names)});
+        return walk;
+    }
 
     [[nodiscard]] int here() const { return here_.get(); }
     [[nodiscard]] bool at_top() const { return levels_.size() == 1; }
@@ -65,16 +86,20 @@ public:
         if (!inner) {
             return inner.error().code;
         }
+        auto names = inner_names(inner->get());
+        if (!names) {
+            return names.error().code;
+        }
         here_ = std::move(*inner);
-        levels_.push_back({name, inner_names(here_.get())});
+        levels_.push_back({name, std::move(*names)});
         return 0;
     }
 
-    // Goes up one level; returns the name of the one that was left, nullopt when that is not possible.
-    std::optional<std::string> leave() {
+    // Goes up one level; returns the name of the one that was left.
+    Result<std::string> leave() {
         Fd above(openat(here_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!above) {
-            return std::nullopt;
+            return fail_errno("open the group above");
         }
         here_ = std::move(above);
         std::string name = std::move(levels_.back().name);
@@ -91,6 +116,8 @@ public:
     }
 
 private:
+    Walk() = default;
+
     struct Level {
         std::string name;
         std::vector<std::string> names;
@@ -98,12 +125,6 @@ private:
     Fd here_;
     std::vector<Level> levels_;
 };
-
-std::string read_at(int directory, const char* name) {
-    const Fd file(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    constexpr std::size_t kMost = 1 << 20;
-    return file ? read_fd(file.get(), kMost).value_or("") : "";
-}
 
 bool is_marked(int directory) {
     return fgetxattr(directory, kCgroupMark, nullptr, 0) > 0;
@@ -127,11 +148,17 @@ std::string describe_processes(const std::set<pid_t>& pids) {
                        pids.size() == 1 ? "lives" : "live");
 }
 
-std::set<pid_t> pids_at(int directory, const char* name) {
-    const std::string text = read_at(directory, name);
+Result<std::set<pid_t>> pids_at(int directory, const char* name) {
+    constexpr std::size_t kMost = std::size_t{64} << 20;  // more than all processes of a host
+    const Fd file(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    auto text = file ? read_fd(file.get(), kMost) : fail_errno("open");
+    if (!text) {
+        return means_none(text.error().code) ? Result<std::set<pid_t>>()
+                                             : std::unexpected(std::move(text).error().wrap(name));
+    }
     std::set<pid_t> pids;
-    for (const std::string_view word : words(text)) {
-        if (const auto pid = parse_number(word); pid && *pid != 0) {
+    for (const std::string_view word : words(*text)) {
+        if (const auto pid = parse_number(word); pid && *pid != 0) {  // 0: of an outer pid namespace
             pids.insert(static_cast<pid_t>(*pid));
         }
     }
@@ -140,15 +167,21 @@ std::set<pid_t> pids_at(int directory, const char* name) {
 
 std::optional<std::string> obstacle_in(int directory) {
     auto pids = processes_in(directory);
-    pids = pids.empty() ? pids_at(directory, "cgroup.threads") : pids;  // of a threaded group
-    return pids.empty() ? std::nullopt : std::optional(describe_processes(pids));
+    if (pids && pids->empty()) {
+        pids = pids_at(directory, "cgroup.threads");  // of a threaded group
+    }
+    if (!pids) {
+        return "it cannot be looked at: " + pids.error().message;
+    }
+    return pids->empty() ? std::nullopt : std::optional(describe_processes(*pids));
 }
 
 // The names of a few of the groups below one.
 std::string some_inner_names(const std::string& directory) {
     constexpr std::size_t kFew = 3;
     const auto top = open_directory(directory);
-    auto names = top ? inner_names(top->get()) : std::vector<std::string>();
+    auto names =
+        (top ? inner_names(top->get()) : std::unexpected(top.error())).value_or(std::vector<std::string>());
     const std::size_t all = names.size();
     names.resize(std::min(all, kFew));
     return printable(partd::join(names, ", ")) + (all > kFew ? fmt::format(" and {} more", all - kFew) : "");
@@ -186,7 +219,7 @@ private:
         if (is_marked_below(name) || take(name)) {
             return;
         }
-        if (const int code = walk_.enter(name); code != 0 && code != ENOENT) {
+        if (const int code = walk_.enter(name); code != 0 && !means_none(code)) {
             note(walk_.path(name), code_text(code));
         }
     }
@@ -204,7 +237,9 @@ private:
         const auto what = obstacle_in(walk_.here());
         const std::string path = walk_.path();
         const auto name = walk_.leave();
-        if (name && !take(*name)) {
+        if (!name) {
+            note(path, name.error().message);
+        } else if (!take(*name)) {
             note(path, what.value_or(code_text(errno)));
         }
         return name.has_value();
@@ -243,13 +278,22 @@ private:
     std::string before_;
 };
 
+// What cannot be looked at may be in the way.
+std::optional<Obstacle> unseen(const Error& error) {
+    return means_none(error.code) ? std::nullopt : std::optional(Obstacle{"", error.message});
+}
+
 std::optional<Obstacle> remove_below(const std::string& directory, Clock::time_point deadline,
                                      std::size_t& removed) {
     auto top = open_directory(directory);
     if (!top) {
-        return std::nullopt;
+        return unseen(top.error());
     }
-    Pass pass(Walk(std::move(*top)), deadline);
+    auto walk = Walk::from(std::move(*top));
+    if (!walk) {
+        return unseen(walk.error());
+    }
+    Pass pass(std::move(*walk), deadline);
     pass.run();
     removed = pass.removed();
     return pass.obstacle();
@@ -262,23 +306,29 @@ Result<> for_groups_below(const std::string& directory, const std::function<bool
     if (!top) {
         return top.error().code == ENOENT ? Result<>() : std::unexpected(top.error());
     }
-    Walk walk(std::move(*top));
+    auto walk = Walk::from(std::move(*top));
+    PARTD_TRY(walk);
     while (true) {
-        if (const auto name = walk.next()) {
-            const int code = walk.enter(*name);
-            if (code == EMFILE || code == ENFILE || code == ENOMEM) {
+        if (const auto name = walk->next()) {
+            const int code = walk->enter(*name);
+            // A mount is no group.
+            if (code != 0 && code != EXDEV && !means_none(code)) {
                 return fail(code, "look at the groups below " + directory);
             }
-            if (code == 0 && !each({walk.here(), walk.path()})) {
+            if (code == 0 && !each({walk->here(), walk->path()})) {
                 return {};
             }
-        } else if (walk.at_top() || !walk.leave()) {
+        } else if (walk->at_top()) {
             return {};
+        } else if (const auto left = walk->leave(); !left) {
+            return means_none(left.error().code)
+                       ? Result<>()
+                       : fail(left.error().code, "look at the groups below " + directory);
         }
     }
 }
 
-std::set<pid_t> processes_in(int directory) {
+Result<std::set<pid_t>> processes_in(int directory) {
     return pids_at(directory, "cgroup.procs");
 }
 
@@ -289,7 +339,7 @@ std::string Obstacle::text(const std::string& directory) const {
 std::optional<Obstacle> find_obstacle(const std::string& directory) {
     const auto top = open_directory(directory);
     if (!top) {
-        return std::nullopt;
+        return unseen(top.error());
     }
     if (auto what = obstacle_in(top->get())) {
         return Obstacle{"", std::move(*what)};
@@ -297,13 +347,13 @@ std::optional<Obstacle> find_obstacle(const std::string& directory) {
     std::optional<Obstacle> found;
     constexpr int kMost = 1000;
     int count = 0;
-    (void)for_groups_below(directory, [&](const InnerGroup& group) {
+    const auto walked = for_groups_below(directory, [&](const InnerGroup& group) {
         if (auto what = obstacle_in(group.directory)) {
             found = Obstacle{group.path, std::move(*what)};
         }
         return !found && ++count < kMost;
     });
-    return found;
+    return found || walked ? found : unseen(walked.error());
 }
 
 Result<> remove_group(const std::string& directory, bool inner, Clock::time_point deadline) {

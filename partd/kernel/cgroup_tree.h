@@ -22,12 +22,13 @@ struct InnerGroup {
     std::string path;
 };
 
-// Calls `each` for all groups below the directory, those above first, until it returns false. What cannot be
-// entered is left out.
+// Calls `each` for all groups below the directory, those above first, until it returns false. What is gone
+// meanwhile is left out, and what is mounted there; a group that cannot be looked at for another reason, like
+// a shortage of descriptors or memory, is an error.
 Result<> for_groups_below(const std::string& directory, const std::function<bool(const InnerGroup&)>& each);
 
-// The processes in the group itself.
-std::set<pid_t> processes_in(int directory);
+// The processes in the group itself; none when it is gone or has only threads.
+Result<std::set<pid_t>> processes_in(int directory);
 
 // What keeps a group from being removed.
 struct Obstacle {
@@ -36,7 +37,7 @@ struct Obstacle {
     [[nodiscard]] std::string text(const std::string& directory) const;
 };
 
-// The first of them; nullopt when there is none.
+// The first of them, or why that cannot be known; nullopt when there is none.
 std::optional<Obstacle> find_obstacle(const std::string& directory);
 
 // Removes a group with `inner`: with all below it, but for those that bear our mark; else alone. Tries again
