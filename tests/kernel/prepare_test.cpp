@@ -411,3 +411,48 @@ TEST_CASE("prepare: check looks at the host without changing it", "[prepare][che
     CHECK(machine.sandbox.partctl_json({"check"}).at("warnings").empty());
     machine.check_untouched(before);
 }
+
+namespace {
+
+/// A block device with an empty file system; "" where there are none.
+struct Disk {
+    std::string path;
+
+    Disk() {
+        const std::string file = "/run/scratch/disk";
+        fs::create_directories("/run/scratch");
+        output({"truncate", "--size=4M", file});
+        output({"mkfs.ext4", "-q", file});
+        const auto made = run({"losetup", "--find", "--show", file});
+        path = made.code == 0 ? made.out.substr(0, made.out.find('\n')) : "";
+    }
+    Disk(const Disk&) = delete;
+    Disk& operator=(const Disk&) = delete;
+    ~Disk() {
+        if (!path.empty()) {
+            run({"losetup", "--detach", path});
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("prepare: a device that the running partition has mounted with other flags", "[prepare]") {
+    const Disk disk;
+    if (disk.path.empty()) {
+        PARTD_CANNOT_RUN("there are no loop devices");
+    }
+    const auto mounted = [&](const std::string& more) {
+        return with(&File::mounts, R"(mounts = [{ type = "ext4", target = "/data", source = ")" + disk.path +
+                                       "\"" + more + " }]");
+    };
+    Machine machine(mounted(""));
+    machine.sandbox.write_config("p.toml", mounted(R"(, options = ["ro"])").text());
+    const auto applied = machine.sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 0);
+    CHECK(init_of("p") != machine.init);
+    CHECK(exec_in(machine.sandbox, "p", {"touch", "/data/file"}).code != 0);
+    machine.sandbox.remove_config("p.toml");
+    machine.sandbox.apply();
+}
