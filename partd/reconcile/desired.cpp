@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -73,9 +74,20 @@ bool fall_back(const std::string& path, const std::vector<TextFile>& accepted, D
     return true;
 }
 
-// Compiles with what is leaving; a file of that which is in the way of what is there gives way.
-void compile_leaving(Leaving& leaving, Desired& desired) {
-    std::set<std::string> kept = leaving.keep(desired.files, kernel::since_boot());
+std::set<std::string> files_at_fault(const Diagnostics& problems) {
+    std::set<std::string> paths;
+    for (const Problem& problem : problems.problems()) {
+        if (problem.at.file != nullptr) {
+            paths.insert(*problem.at.file);
+        }
+    }
+    return paths;
+}
+
+// Compiles with what is leaving; a file of that which is in the way of what is there gives way. Returns those
+// that stay.
+std::set<std::string> compile_leaving(Leaving& leaving, bool unsure, Desired& desired) {
+    std::set<std::string> kept = leaving.keep(desired.files, kernel::since_boot(), unsure);
     desired.compiled = config::compile(desired.files, pure_kinds());
     while (!kept.empty() && !desired.compiled.problems.empty()) {
         std::set<std::string> in_the_way;
@@ -87,7 +99,7 @@ void compile_leaving(Leaving& leaving, Desired& desired) {
             }
         }
         if (in_the_way.empty()) {
-            return;
+            break;
         }
         for (const std::string& path : in_the_way) {
             leaving.give_up(path);
@@ -96,16 +108,7 @@ void compile_leaving(Leaving& leaving, Desired& desired) {
         std::erase_if(desired.files, [&](const TextFile& file) { return in_the_way.contains(file.path); });
         desired.compiled = config::compile(desired.files, pure_kinds());
     }
-}
-
-std::set<std::string> files_at_fault(const Diagnostics& problems) {
-    std::set<std::string> paths;
-    for (const Problem& problem : problems.problems()) {
-        if (problem.at.file != nullptr) {
-            paths.insert(*problem.at.file);
-        }
-    }
-    return paths;
+    return kept;
 }
 
 // Goes on without the files that are wrong, until what is left is right.
@@ -124,7 +127,48 @@ void add_problems(const Diagnostics& from, Desired& desired) {
     desired.problems.insert(desired.problems.end(), from.problems().begin(), from.problems().end());
 }
 
-void read_files(const kernel::Paths& paths, const LastGood& good, const DesiredOptions& options,
+// The same, and what is leaving gives way only to files that count as they stand: one that is wrong goes on
+// saying what it said before, and a declaration that was moved there would be nowhere. `unsure`: there are
+// such files already.
+void compile_following(Leaving& leaving, const std::vector<TextFile>& accepted, bool unsure,
+                       Desired& desired) {
+    const Leaving before = leaving;
+    std::set<std::string> kept;
+    bool told = false;  // what is wrong: the rest only follows from it
+    for (bool again = true; again;) {
+        std::vector<TextFile> there = desired.files;
+        leaving = before;
+        kept = compile_leaving(leaving, unsure, desired);
+        again = false;
+        std::vector<std::string> wrong;
+        for (const std::string& path : files_at_fault(desired.compiled.problems)) {
+            if (std::ranges::find(there, path, &TextFile::path) != there.end()) {
+                wrong.push_back(path);
+            }
+        }
+        if (!wrong.empty()) {
+            if (!std::exchange(told, true)) {
+                add_problems(desired.compiled.problems, desired);
+            }
+            desired.files = std::move(there);
+            for (const std::string& path : wrong) {
+                again |= fall_back(path, accepted, desired);
+            }
+            unsure = true;
+        }
+    }
+    if (unsure) {
+        for (const std::string& path : kept) {
+            desired.notes.push_back(fmt::format(
+                "{} is gone: what it declared stays until all files are right, or until partctl apply "
+                "--keep-going",
+                path));
+        }
+    }
+}
+
+// Whether a file that is there does not count as it stands.
+bool read_files(const kernel::Paths& paths, const LastGood& good, const DesiredOptions& options,
                 Desired& desired) {
     const std::vector<TextFile>& accepted = good.files;
     auto found = kernel::read_config_directories(paths.config(), config::kMaxFileSize, options.memory);
@@ -146,6 +190,7 @@ void read_files(const kernel::Paths& paths, const LastGood& good, const DesiredO
             fall_back(path, accepted, desired);
         }
     }
+    return !found.bad.empty() || !found.unread.empty();
 }
 
 // What was declared when that generation was applied.
@@ -224,12 +269,13 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
     PARTD_TRY(read);
     const LastGood& good = *read;
     Desired desired;
+    bool unsure = false;
     if (options.generation) {
         auto files = files_of_generation(paths, *options.generation);
         PARTD_TRY(files);
         desired.files = std::move(*files);
     } else {
-        read_files(paths, good, options, desired);
+        unsure = read_files(paths, good, options, desired);
         PARTD_TRY(stay_rolled_back(paths, options, good, desired));
     }
     if (options.extra) {
@@ -239,7 +285,7 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
         desired.files.push_back(*options.extra);
     }
     if (options.leaving != nullptr && !desired.rolled_back) {
-        compile_leaving(*options.leaving, desired);
+        compile_following(*options.leaving, good.files, unsure, desired);
     } else {
         desired.compiled = config::compile(desired.files, pure_kinds());
     }

@@ -60,10 +60,13 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
         std::ranges::any_of(desired_.files, is_missed)) {
         return std::nullopt;
     }
-    if (options.leaving != nullptr) {
-        (void)options.leaving->keep(found.files, kernel::since_boot());
-    }
+    // What gives way to these files does so only when they turn out to be right.
+    Leaving leaving = options.leaving == nullptr ? Leaving() : *options.leaving;
+    (void)leaving.keep(found.files, kernel::since_boot());
     auto changed = take_edit(desired_, parts_, std::move(found.files));
+    if (changed && options.leaving != nullptr) {
+        *options.leaving = std::move(leaving);
+    }
     files_ = changed ? desired_.written : files_;
     return changed;
 }

@@ -24,7 +24,7 @@ void Leaving::expect(std::vector<TextFile> before, const std::vector<std::string
 }
 
 // Who is missing from now on, who is back, and who has been missing for long enough.
-void Leaving::miss(const std::set<std::string>& names, Time now) {
+void Leaving::miss(const std::set<std::string>& names, Time now, bool unsure) {
     std::set<std::string> in_force;
     for (const TextFile& file : before_) {
         in_force.insert(file.path);
@@ -34,7 +34,8 @@ void Leaving::miss(const std::set<std::string>& names, Time now) {
         }
     }
     for (auto& [path, away] : away_) {
-        away.over |= now >= away.until;
+        away.held = unsure;
+        away.over |= !unsure && now >= away.until;
     }
     std::erase_if(away_, [&](const auto& entry) {
         return names.contains(name_of(entry.second.file)) ||
@@ -63,10 +64,10 @@ void Leaving::yield(const std::vector<TextFile>& files) {
     }
 }
 
-std::set<std::string> Leaving::keep(std::vector<TextFile>& files, Time now) {
+std::set<std::string> Leaving::keep(std::vector<TextFile>& files, Time now, bool unsure) {
     std::set<std::string> names;
     std::ranges::for_each(files, [&](const TextFile& file) { names.insert(name_of(file)); });
-    miss(names, now);
+    miss(names, now, unsure);
     if (!away_.empty()) {
         yield(files);
     }
@@ -89,7 +90,7 @@ void Leaving::give_up(const std::string& path) {
 std::optional<Leaving::Time> Leaving::due() const {
     std::optional<Time> first;
     for (const auto& [path, away] : away_) {
-        if (!away.over) {
+        if (!away.over && !away.held) {
             first = std::min(first.value_or(away.until), away.until);
         }
     }

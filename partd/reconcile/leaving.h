@@ -21,11 +21,12 @@ public:
     // less than `patience`.
     void expect(std::vector<TextFile> before, const std::vector<std::string>& directories, Time patience);
     // Adds them to the files that are there, sorted by name, and takes out of them what another file declares
-    // since. Returns their paths.
-    std::set<std::string> keep(std::vector<TextFile>& files, Time now);
+    // since. Returns their paths. While some file does not count as it stands (`unsure`), time ends none of
+    // them: it may be the one where the declaration is to stand from now on.
+    std::set<std::string> keep(std::vector<TextFile>& files, Time now, bool unsure = false);
     // One of them is in the way of what is there: it is gone at once.
     void give_up(const std::string& path);
-    // When the next of them has been away for long enough; nullopt when none is.
+    // When the next of them has been away for long enough; nullopt when none is, or time ends none.
     [[nodiscard]] std::optional<Time> due() const;
 
 private:
@@ -33,8 +34,9 @@ private:
         TextFile file = {};
         Time until{0};
         bool over = false;  // it is not kept any more, but it was in force up to now
+        bool held = false;  // time does not end it now
     };
-    void miss(const std::set<std::string>& names, Time now);
+    void miss(const std::set<std::string>& names, Time now, bool unsure);
     void yield(const std::vector<TextFile>& files);
 
     std::vector<TextFile> before_;

@@ -199,6 +199,25 @@ TEST_CASE("settle: the new word for what vanished may be at odds with the old on
     CHECK(host.daemon.log().find("both want") == std::string::npos);
 }
 
+TEST_CASE("settle: a declaration that was moved to a file that is wrong", "[control][files][settle]") {
+    Kept host("settle_removal = \"1s\"\n");
+    std::string moved = kWeb;
+    SECTION("in its words") {}
+    SECTION("for another name") {
+        moved.replace(moved.find("web"), 3, "www");
+    }
+    host.sandbox.write_config("p1.toml", numbered_partition(1, "mut = 1400\n") + moved);
+    host.sandbox.remove_config("web.toml");
+    CHECK(host.daemon.said("/etc/partd/web.toml is gone: what it declared stays"));
+    INFO(host.daemon.log());
+    CHECK(remains([&] { return host.lives() && exists("p1"); }, 2500ms));
+    // mended, it counts
+    host.sandbox.write_config("p1.toml", numbered_partition(1, "mtu = 1400\n") + kWeb);
+    CHECK(eventually([] { return mtu_of("p1") == 1400; }));
+    CHECK(remains([&] { return host.lives(); }, 1500ms));
+    CHECK(converged(host.sandbox));
+}
+
 TEST_CASE("pause --files: what is copied meanwhile is one generation", "[control][files][pause]") {
     Kept host;
     REQUIRE(eventually([&] { return generations(host.sandbox).size() == 1; }));

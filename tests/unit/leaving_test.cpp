@@ -143,6 +143,19 @@ TEST_CASE("What a vanished file declared counts where it came to stand") {
     CHECK_FALSE(host.leaving.due());
 }
 
+TEST_CASE("While a file does not count as it stands, time ends nothing") {
+    Leaving leaving;
+    leaving.expect({at("a.toml", "[partition.a]\n")}, {"/etc/partd"}, milliseconds(2000));
+    const auto keeps = [&](int now, bool unsure) {
+        std::vector<TextFile> files;
+        return !leaving.keep(files, milliseconds(now), unsure).empty();
+    };
+    CHECK(keeps(0, false));
+    CHECK(keeps(9000, true));
+    CHECK_FALSE(leaving.due());
+    CHECK_FALSE(keeps(9001, false));
+}
+
 TEST_CASE("A vanished file in the way of another one gives way") {
     Watched host;
     host.look({at("a.toml", "[partition.a]\n")}, 0);
