@@ -217,7 +217,7 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
             keep(accept(paths(), desired_.files));
         }
     }
-    applied.generation = generation_;
+    applied.generation = files_ == recorded_ ? generation_ : 0;
     applied.not_kept = std::exchange(not_kept_, {});
     if (on_applied) {
         on_applied(applied);

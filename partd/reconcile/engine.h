@@ -27,8 +27,9 @@ struct EngineApply {
 
 struct Applied {
     Outcome outcome;
-    std::uint64_t generation = 0;  // that this became part of; 0 when nothing was done
-    Scope scope = {};              // that was looked at
+    std::uint64_t generation =
+        0;             // that this became part of; 0 when nothing was done, or it could not be recorded
+    Scope scope = {};  // that was looked at
     // What could not be written down beside it, a sentence each: the host is as declared all the same.
     std::vector<std::string> not_kept = {};
 };
