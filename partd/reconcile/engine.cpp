@@ -80,7 +80,7 @@ Result<Scope> Engine::load(DesiredOptions options) {
     PARTD_TRY(desired);
     Leaving leaving = options.leaving == nullptr ? Leaving() : std::move(*options.leaving);
     const Scope changed = adopt(std::move(*desired));
-    leaving_ = std::move(leaving);
+    leaving_ = desired_.rolled_back ? Leaving() : std::move(leaving);  // then no file's removal counts
     return changed;
 }
 
@@ -93,6 +93,7 @@ Result<Scope> Engine::follow_files() {
         before = good->of_this_boot ? std::move(good->files) : std::vector<TextFile>();
     }
     if (files_held(paths()) && (followed_ || !before.empty())) {
+        leaving_ = {};  // what vanished stays with all the rest, and its time begins when they are released
         if (followed_) {
             return Scope::nothing();
         }
