@@ -6,6 +6,7 @@
 #include "kernel/files.h"
 #include "kinds/kinds.h"
 #include "reconcile/history.h"
+#include "reconcile/ledger_file.h"
 #include "reconcile/rollback.h"
 
 #include <algorithm>
@@ -326,6 +327,15 @@ std::optional<std::vector<TextFile>> decode_accepted(std::string_view text) {
     return text.empty() ? std::nullopt : decode_files(text);
 }
 
+// Since the host was booted. The files that are in force are not accepted where one of them is silent.
+Result<bool> has_made_something(const kernel::Paths& paths) {
+    LedgerFile ledger(paths.ledger());
+    PARTD_TRY(ledger.read());
+    bool made = false;
+    ledger.get().for_all([&](Ledger::NameView, const LedgerEntry& entry) { made |= !entry.owner.empty(); });
+    return made;
+}
+
 }  // namespace
 
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) {
@@ -343,7 +353,7 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files) 
 Result<LastGood> last_good(const kernel::Paths& paths) {
     const auto text = kernel::read_if_there(paths.accepted());
     if (auto files = text ? decode_accepted(*text) : std::nullopt) {
-        return LastGood{.files = std::move(*files), .of_this_boot = true};
+        return LastGood{.files = std::move(*files), .accepted = true, .of_this_boot = true};
     }
     if (!text && text.error().code == EACCES) {
         return LastGood();  // a user checks files
@@ -355,10 +365,13 @@ Result<LastGood> last_good(const kernel::Paths& paths) {
     if (!last && last.error().is_shortage()) {
         return std::unexpected(std::move(last).error());
     }
+    const auto made = has_made_something(paths);
+    PARTD_TRY(made);
     if (!last) {
-        return LastGood{.trouble = last.error().message};
+        return LastGood{.of_this_boot = *made, .trouble = last.error().message};
     }
     return LastGood{.files = *last ? std::move((*last)->files) : std::vector<TextFile>(),
+                    .of_this_boot = *made,
                     .trouble = text ? "" : text.error().message};
 }
 

@@ -49,8 +49,9 @@ Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);
 // newest generation that can be read.
 struct LastGood {
     std::vector<TextFile> files = {};
-    bool of_this_boot = false;
-    std::string trouble = {};  // why there are none, when there may have been
+    bool accepted = false;      // they were accepted since the host was booted
+    bool of_this_boot = false;  // partd has made something since then, and it may have been by these
+    std::string trouble = {};   // why there are none, when there may have been
 };
 // An error only where memory or descriptors are short.
 Result<LastGood> last_good(const kernel::Paths& paths);

@@ -228,7 +228,7 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
 
 bool Engine::last_good_is_known() const {
     const auto good = last_good(paths());
-    return good && good->of_this_boot;
+    return good && good->accepted;
 }
 
 Result<std::uint64_t> Engine::record(const Outcome& outcome, const std::string& origin) {

@@ -107,6 +107,21 @@ TEST_CASE("last good: a directory that cannot be trusted at boot, and one that i
     CHECK_FALSE(exists("p1"));
 }
 
+TEST_CASE("last good: a directory that goes while a draft in it was never valid", "[control][boot]") {
+    const Configured host(web_with(1300));
+    host.sandbox.write_config("draft.toml", kWrong);
+    Daemon daemon;
+    REQUIRE(eventually([&] { return mtu_of("web") == 1300 && answers(host.sandbox); }));
+    const auto web = netns_inode("web");
+    if (GENERATE(false, true)) {
+        daemon.crash();
+    }
+    fs::rename("/etc/partd", "/etc/partd.away");
+    const auto again = daemon.running() ? nullptr : std::make_unique<Daemon>();
+    daemon.signal(SIGHUP);
+    CHECK(remains([&] { return exists("web") && netns_inode("web") == web; }, 4s));
+}
+
 TEST_CASE("last good: the disk that knows it is mounted after partd has started", "[control][boot]") {
     const Booted host;
     require_call(::mount("tmpfs", "/var/lib/partd", "tmpfs", 0, "mode=0711") == 0, "mount");
