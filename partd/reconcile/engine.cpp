@@ -179,6 +179,24 @@ Result<Applied> Engine::apply(const EngineApply& request) {
     return finish(std::move(*outcome), request);
 }
 
+Result<Applied> Engine::apply_instead(Desired desired, const EngineApply& request) {
+    Desired former = std::exchange(desired_, Desired());
+    Leaving leaving = std::exchange(leaving_, Leaving());
+    Parts parts = std::exchange(parts_, Parts());
+    const DaemonSettings settings = settings_;
+    const std::uint64_t files = files_;
+    (void)adopt(std::move(desired));
+    auto applied = apply(request);
+    if (!applied || !applied->outcome.refused.empty()) {
+        desired_ = std::move(former);
+        leaving_ = std::move(leaving);
+        parts_ = std::move(parts);
+        settings_ = settings;
+        files_ = files;
+    }
+    return applied;
+}
+
 void Engine::count(const Outcome& outcome, std::chrono::duration<double> took) {
     ++counters_.reconciled;
     counters_.seconds += took.count();
@@ -260,15 +278,11 @@ Result<WentBack> Engine::make_as(const Confirmation& way, const EngineApply& req
     PARTD_TRY(desired);
     desired->rolled_back = true;
     want_former(way, desired->compiled.desired);
-    (void)adopt(std::move(*desired));
     WentBack result;
-    auto applied = apply(request);
+    auto applied = apply_instead(std::move(*desired), request);
     PARTD_TRY(applied);
     result.applied = std::move(*applied);
     if (!result.applied.outcome.refused.empty()) {
-        auto in_force = load_desired(paths(), {.keep_going = true});
-        PARTD_TRY(in_force);
-        (void)adopt(std::move(*in_force));
         return result;
     }
     auto view = look(desired_);

@@ -82,6 +82,9 @@ public:
     // Makes the host as loaded, and remembers what was applied: as last good, and as a generation when it is
     // another document than the last one.
     Result<Applied> apply(const EngineApply& request);
+    // The same with files that were read already: they take the place of those that are loaded, unless that
+    // is refused or cannot be done.
+    Result<Applied> apply_instead(Desired desired, const EngineApply& request);
 
     // What waits to be confirmed, if anything does.
     [[nodiscard]] Result<std::optional<Confirmation>> waiting() const { return read_confirmation(paths()); }

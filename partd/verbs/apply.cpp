@@ -153,8 +153,7 @@ Answer apply(Engine& engine, const Request& request) {
     if (!taken) {
         work.complain(taken.error().message);
     }
-    (void)engine.adopt(std::move(work.desired));
-    auto applied = engine.apply(request_of(request));
+    auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
     if (!applied) {
         return work.failed(applied.error());
     }

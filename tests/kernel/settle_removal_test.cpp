@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -37,6 +38,20 @@ struct Kept : Configured {
 
 void move(const std::string& from, const std::string& to) {
     fs::rename("/etc/partd/" + from, "/etc/partd/" + to);
+}
+
+/// Ticks (10 ms) that the process has spent, from /proc/PID/stat (proc(5): utime and stime).
+long processor_time(pid_t pid) {
+    const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    std::string skipped;
+    for (int i = 0; i < 11; ++i) {
+        fields >> skipped;
+    }
+    long user = 0;
+    long system = 0;
+    fields >> user >> system;
+    return user + system;
 }
 
 }  // namespace
@@ -258,6 +273,43 @@ TEST_CASE("pause --files: what is copied meanwhile is one generation", "[control
     CHECK(converged(host.sandbox));
     CHECK(generations(host.sandbox).size() <= 3);  // with p1 on its way, and without it
     CHECK(host.sandbox.partctl({"resume", "--files"}).code == 2);
+}
+
+TEST_CASE("pause --files: a removal that is under way waits with the rest", "[control][files][pause]") {
+    Kept host("settle_removal = \"1s\"\n");
+    host.sandbox.remove_config("web.toml");
+    std::this_thread::sleep_for(500ms);
+    REQUIRE(host.sandbox.partctl({"pause", "--files"}).code == 0);
+    std::this_thread::sleep_for(1s);
+    const long before = processor_time(host.daemon.pid());
+    CHECK(remains([&] { return host.lives(); }, 1500ms));
+    CHECK(processor_time(host.daemon.pid()) - before < 20);  // a daemon that spins takes 1.5 s
+    REQUIRE(host.sandbox.partctl({"resume", "--files"}).code == 0);
+    CHECK(eventually([] { return !exists("web"); }, 6s));
+}
+
+TEST_CASE("pause --files: an apply or a rollback that is refused takes nothing up",
+          "[control][files][pause]") {
+    Kept host;
+    std::string many;
+    for (int i = 2; i <= 6; ++i) {
+        many += numbered_partition(i);
+    }
+    const bool rollback = GENERATE(false, true);
+    host.sandbox.write_config("many.toml", many);
+    REQUIRE(eventually([&] { return exists("p6") && converged(host.sandbox); }));
+    REQUIRE(host.sandbox.partctl({"pause", "--files"}).code == 0);
+    host.sandbox.write_config("web.toml", std::string(kWeb) + "mtu = 1400\n");
+    if (!rollback) {
+        host.sandbox.remove_config("many.toml");
+    }
+    const auto refused = host.sandbox.partctl({rollback ? "rollback" : "apply"});
+    INFO(refused.text());
+    REQUIRE(refused.code == 7);
+    ip({"link", "set", "web0", "down"});
+    CHECK(eventually([] { return is_up("web0"); }));
+    host.daemon.signal(SIGHUP);
+    CHECK(remains([&] { return mtu_of("web") == 1500 && exists("p6"); }, 3s));
 }
 
 TEST_CASE("pause: the files or a partition, and one of the two", "[control][pause]") {
