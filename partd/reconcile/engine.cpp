@@ -224,7 +224,7 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
         return applied;
     }
     if (!desired_.rolled_back) {
-        PARTD_TRY(forget_rolled_back(paths()));
+        keep(forget_rolled_back(paths()));
     }
     // A look at a part says nothing about how the whole went.
     const bool tells = request.options.scope.all && request.options.only.empty();

@@ -258,8 +258,14 @@ Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths) {
 }
 
 Result<> forget_rolled_back(const kernel::Paths& paths) {
-    PARTD_TRY(kernel::remove_file(rolled_back_now(paths)));
-    return kernel::remove_file(paths.rolled_back());
+    auto gone = kernel::remove_file(paths.rolled_back());
+    if (gone) {
+        return kernel::remove_file(rolled_back_now(paths));
+    }
+    // Until then this is what is read, and it says nothing of any files.
+    PARTD_TRY(kernel::write_atomically(rolled_back_now(paths), "nothing\n", 0600));
+    return std::unexpected(
+        std::move(gone).error().wrap("the files count again, but only until the next boot"));
 }
 
 }  // namespace partd

@@ -64,6 +64,7 @@ std::uint64_t hash_of(const std::vector<TextFile>& files);
 // An error also when it could be written for this boot only.
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back);
 Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths);
+// The same: an error also when they count again for this boot only.
 Result<> forget_rolled_back(const kernel::Paths& paths);
 
 }  // namespace partd
