@@ -12,6 +12,8 @@
 #include <iterator>
 #include <set>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -126,6 +128,46 @@ void forget_what_was_done(Execution& all, const Plan& left) {
     std::erase_if(all.skipped, done);
 }
 
+// Why a change of a plan is not carried out when these have failed.
+class Culprits {
+public:
+    Culprits(const Plan& plan, const std::vector<Execution::Failed>& failed)
+        : plan_(plan), first_(failed.front().change.key) {
+        for (const auto& each : failed) {
+            keys_.insert(each.change.key);
+            of_owner_.try_emplace(each.change.owner, each.change.key);
+        }
+    }
+
+    [[nodiscard]] bool has(const Key& key) const { return keys_.contains(key); }
+
+    // One of its own partition, else the nearest that it comes after, else of a partition of one of those.
+    [[nodiscard]] const Key& of(std::size_t index) const {
+        const auto own = of_owner_.find(plan_.changes[index].owner);
+        if (own != of_owner_.end()) {
+            return own->second;
+        }
+        std::vector<std::size_t> reached = {index};
+        std::unordered_set<std::size_t> seen = {index};
+        for (std::size_t at = 0; at < reached.size(); ++at) {
+            const Change& change = plan_.changes[reached[at]];
+            const auto theirs = of_owner_.find(change.owner);
+            if (has(change.key) || theirs != of_owner_.end()) {
+                return has(change.key) ? *keys_.find(change.key) : theirs->second;
+            }
+            std::ranges::copy_if(change.after, std::back_inserter(reached),
+                                 [&](std::size_t before) { return seen.insert(before).second; });
+        }
+        return first_;
+    }
+
+private:
+    const Plan& plan_;
+    const Key& first_;
+    std::unordered_set<Key, KeyHash> keys_;
+    std::unordered_map<std::string, Key> of_owner_;
+};
+
 class Apply {
 public:
     Apply(kernel::Host& host, LedgerFile& ledger, const State& desired, const ApplyOptions& options)
@@ -202,11 +244,13 @@ private:
             given_up_.insert(failed.change.key.text());
         }
         Plan rest = without(plan, given_up_, options_.paused);
-        for (Change& change : plan.changes) {
-            const bool stays =
-                std::ranges::find(rest.changes, change.key, &Change::key) != rest.changes.end();
-            if (!stays && change.action != Action::Remove && refused.did(change.key)) {
-                refused.skipped.push_back({std::move(change), refused.failed.front().change.key, true});
+        std::unordered_set<Key, KeyHash> stays;
+        std::ranges::for_each(rest.changes, [&](const Change& change) { stays.insert(change.key); });
+        const Culprits culprits(plan, refused.failed);
+        for (std::size_t i = 0; i < plan.changes.size(); ++i) {
+            const Change& change = plan.changes[i];
+            if (!stays.contains(change.key) && change.action != Action::Remove && !culprits.has(change.key)) {
+                refused.skipped.push_back({change, culprits.of(i), true});
             }
         }
         merge(outcome_.execution, std::move(refused));
