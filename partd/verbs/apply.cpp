@@ -191,21 +191,42 @@ Answer confirm(Engine& engine, const Request& request) {
     return work.done();
 }
 
+namespace {
+
+// The one before what is in force: that is the newest one, unless it could not be recorded.
+Result<std::optional<std::uint64_t>> generation_before(const Engine& engine) {
+    const auto numbers = engine.history().numbers();
+    PARTD_TRY(numbers);
+    const auto last = engine.history().last();
+    PARTD_TRY(last);
+    const auto in_force = last_good(engine.paths());
+    PARTD_TRY(in_force);
+    if (*last && in_force->accepted && hash_of(in_force->files) != hash_of((*last)->files)) {
+        return (*last)->number;
+    }
+    return numbers->size() < 2 ? std::nullopt : std::optional(numbers->at(numbers->size() - 2));
+}
+
+}  // namespace
+
 Answer rollback(Engine& engine, const Request& request) {
     Work work(engine.paths(), request);
     const auto waiting = engine.waiting();
-    const auto numbers = engine.history().numbers();
-    if (!waiting || !numbers) {
-        return work.failed(waiting ? numbers.error() : waiting.error());
+    if (!waiting) {
+        return work.failed(waiting.error());
     }
     const bool takes_back = !request.generation && *waiting;
     std::uint64_t generation = request.generation.value_or(0);
     if (!request.generation && !takes_back) {
-        if (numbers->size() < 2) {
+        const auto earlier = generation_before(engine);
+        if (!earlier) {
+            return work.failed(earlier.error());
+        }
+        if (!*earlier) {
             work.complain("there is no earlier generation: see partctl history");
             return work.done(kUsage);
         }
-        generation = numbers->at(numbers->size() - 2);
+        generation = **earlier;
     }
     EngineApply how = request_of(request);
     how.options.only.clear();

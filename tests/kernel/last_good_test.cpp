@@ -240,6 +240,65 @@ TEST_CASE("library: a disk that is full or read-only holds back nothing", "[cont
     }
 }
 
+TEST_CASE("library: going back on a full disk stays where it went", "[control][boot]") {
+    const Configured host(web_with(1300));
+    fs::create_directories("/var/lib/partd");
+    require_call(::mount("tmpfs", "/var/lib/partd", "tmpfs", 0, "size=64k,mode=0711") == 0, "mount");
+    const Daemon daemon;
+    REQUIRE(eventually([&] { return mtu_of("web") == 1300 && generations(host.sandbox).size() == 1; }));
+    host.sandbox.write_config("web.toml", web_with(1400));
+    const auto applied = host.sandbox.partctl({"apply", "--confirm", "2s"});
+    INFO(applied.text());
+    REQUIRE(applied.code == 0);
+    REQUIRE(mtu_of("web") == 1400);
+    (void)run({"dd", "if=/dev/zero", "of=/var/lib/partd/fill", "bs=4k", "count=1000"});
+    CHECK(eventually([] { return mtu_of("web") == 1300; }, 6s));
+    CHECK(daemon.said("nobody confirmed in time"));
+    daemon.signal(SIGHUP);
+    INFO(daemon.log());
+    CHECK(remains([] { return mtu_of("web") == 1300; }, 1500ms));
+}
+
+TEST_CASE("library: an apply counts where it cannot be noted that its files were rolled back",
+          "[control][boot]") {
+    const Configured host(web_with(1300));
+    fs::create_directories("/var/lib/partd");
+    require_call(::mount("tmpfs", "/var/lib/partd", "tmpfs", 0, "mode=0711") == 0, "mount");
+    const Daemon daemon;
+    REQUIRE(eventually([&] { return mtu_of("web") == 1300 && generations(host.sandbox).size() == 1; }));
+    host.sandbox.write_config("web.toml", web_with(1400));
+    REQUIRE(host.sandbox.partctl({"apply"}).code == 0);
+    REQUIRE(host.sandbox.partctl({"rollback"}).code == 0);
+    REQUIRE(mtu_of("web") == 1300);
+    require_call(::mount(nullptr, "/var/lib/partd", nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0, "mount");
+    const auto applied = host.sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 0);
+    CHECK(applied.err.find("not kept for later: the files count again, but only until the next boot") !=
+          std::string::npos);
+    daemon.signal(SIGHUP);
+    INFO(daemon.log());
+    CHECK(remains([] { return mtu_of("web") == 1400; }, 1s));
+}
+
+TEST_CASE("library: rollback after an apply that could not be recorded goes one back", "[control][boot]") {
+    const Configured host(web_with(1300));
+    fs::create_directories("/var/lib/partd");
+    require_call(::mount("tmpfs", "/var/lib/partd", "tmpfs", 0, "size=64k,mode=0711") == 0, "mount");
+    for (const int mtu : {1300, 1350}) {
+        host.sandbox.write_config("web.toml", web_with(mtu));
+        host.sandbox.apply();
+    }
+    (void)run({"dd", "if=/dev/zero", "of=/var/lib/partd/fill", "bs=4k", "count=1000"});
+    host.sandbox.write_config("web.toml", web_with(1400));
+    const auto applied = host.sandbox.partctl({"apply"});
+    INFO(applied.text());
+    REQUIRE(mtu_of("web") == 1400);
+    const auto back = host.sandbox.partctl({"rollback"});
+    INFO(back.text());
+    CHECK(mtu_of("web") == 1350);
+}
+
 TEST_CASE("wait: it gives up where nobody is about to make it", "[control][boot]") {
     const Sandbox sandbox;
     const Arguments wait = {"wait", "--timeout", "60s", "--give-up", "1s", "web"};
