@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "kernel/config_files.h"
 #include "kernel/files.h"
 #include "kernel/layers.h"
 #include "kinds/isolation/rootfs.h"
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <ranges>
 
 namespace partd::verbs {
 
@@ -29,6 +31,32 @@ std::optional<std::string> declared_at(const Desired& desired, const std::string
     return layer == nullptr ? std::nullopt : std::optional(layer->source.place());
 }
 
+// Where the layer is declared by a file that was last seen in a directory that is not there now; "" when it
+// is not. A disk that is not mounted takes no declaration back, and the generations since know nothing of it.
+Result<std::string> declared_where_missing(const Engine& engine, const std::string& name) {
+    constexpr std::size_t kNothing = 0;  // of the files; which directories there are is all that is asked
+    const auto missing = kernel::read_config_directories(engine.paths().config(), kNothing).missing;
+    const auto is_missed = [&](const TextFile& file) {
+        return missing.contains(file.path.substr(0, file.path.rfind('/')));
+    };
+    const auto numbers = engine.history().numbers();
+    PARTD_TRY(numbers);
+    for (const std::uint64_t number : std::views::reverse(*numbers)) {
+        auto generation =
+            missing.empty() ? Result<std::optional<Generation>>(std::nullopt) : engine.history().find(number);
+        PARTD_TRY(generation);
+        if (!*generation || std::ranges::none_of((*generation)->files, is_missed)) {
+            continue;
+        }
+        const auto desired = load_files(std::move((*generation)->files));
+        PARTD_TRY(desired);
+        const Resource* layer = desired->compiled.desired.find(layer_key(name));
+        const bool there = layer != nullptr && layer->source.file != nullptr;
+        return there && is_missed({*layer->source.file, ""}) ? layer->source.place() : std::string();
+    }
+    return std::string();
+}
+
 // Why the layer has to stay; "" when nothing speaks against deleting it. What cannot be known speaks against
 // it.
 Result<std::string> objection(Engine& engine, const std::string& name) {
@@ -45,6 +73,15 @@ Result<std::string> objection(Engine& engine, const std::string& name) {
             return fmt::format("not all files can be read, and one of them may declare {}: see partctl check",
                                name);
         }
+    }
+    const auto before = declared_where_missing(engine, name);
+    PARTD_TRY(before);
+    if (!before->empty()) {
+        return fmt::format(
+            "{} was declared with this layer in {}, whose directory is missing or cannot be read now: purge "
+            "it "
+            "when the directory is there and does not declare it",
+            name, *before);
     }
     // Its partition may not be declared any more and still be there (on_remove, pause, a failed apply).
     const bool known = engine.ledger().find({kLayer.kind.name, name}) != nullptr;

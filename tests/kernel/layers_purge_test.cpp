@@ -40,6 +40,17 @@ TEST_CASE("layers: purge deletes one that nobody uses, and no other", "[layers][
         CHECK(refused.code == 7);
         CHECK(refused.err.find("still uses") != std::string::npos);
     }
+    SECTION("not one that is declared where no disk is mounted since the boot") {
+        fs::rename("/etc/partd", "/etc/partd.away");
+        fs::remove("/run/partd/accepted");
+        fs::remove("/run/partd/ledger");
+        sandbox.apply();
+        const auto refused = host.purge();
+        INFO(refused.text());
+        CHECK(refused.code == 7);
+        CHECK(refused.err.find("r.toml:4") != std::string::npos);
+        CHECK(refused.err.find("missing") != std::string::npos);
+    }
     SECTION("not without a word") {
         host.remove();
         const auto asked = sandbox.partctl({"purge", "r"});
