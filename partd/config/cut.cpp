@@ -20,9 +20,10 @@ bool is_table(const Value& value) {
 
 // Where in a file its tables are.
 struct Layout {
-    std::set<std::string> tables = {};           // with keys of their own, or with a header
-    std::map<int, std::string> beginnings = {};  // the line from which on it is that table's
-    std::map<std::string, int> headers = {};     // where a table begins, be it with one that stands in it
+    std::set<std::string> tables = {};                     // with keys of their own, or with a header
+    std::map<std::uint32_t, std::string> beginnings = {};  // the line from which on it is that table's
+    std::map<std::string, std::uint32_t> headers =
+        {};  // where a table begins, be it with one that stands in it
 
     void note(const Source& at, const std::string& path) {
         if (at.line > 0) {
@@ -104,7 +105,7 @@ std::optional<TextFile> without_tables(const TextFile& file, const std::set<std:
     }
     TextFile rest{file.path, ""};
     bool kept = true;
-    int line = 1;
+    std::uint32_t line = 1;
     for (std::size_t at = 0; at < file.text.size(); ++line) {
         const std::size_t end = std::min(file.text.find('\n', at), file.text.size() - 1) + 1;
         if (const auto begun = layout->beginnings.find(line); begun != layout->beginnings.end()) {

@@ -111,7 +111,8 @@ bool same_word(std::string_view wanted, std::string_view found) {
     if (wanted == found) {
         return true;
     }
-    if (found.size() > 1 && found[0] == '0' && found.find_first_not_of("0123456789abcdef") == found.npos) {
+    if (found.size() > 1 && found[0] == '0' &&
+        found.find_first_not_of("0123456789abcdef") == std::string_view::npos) {
         return without_zeros(wanted) == without_zeros(found);  // a mask of processors
     }
     const bool v6 = wanted.contains(':') && found.contains(':');
@@ -214,7 +215,7 @@ std::optional<InterfaceSysctl> InterfaceSysctl::parse(std::string_view path) {
                            .name = std::string(parts[4])};
 }
 
-std::string canonical_sysctl(std::string path) {
+std::string canonical_sysctl(const std::string& path) {
     return path == "net/ipv4/conf/all/forwarding" ? "net/ipv4/ip_forward" : path;
 }
 

@@ -47,7 +47,7 @@ struct InterfaceSysctl {
 };
 
 // The one path of a parameter that has two: net/ipv4/conf/all/forwarding is net/ipv4/ip_forward.
-std::string canonical_sysctl(std::string path);
+std::string canonical_sysctl(const std::string& path);
 
 // The parameters by which the kernel may change this one: the new interface takes over what stands in
 // "default", "all" of some is spread over every interface, and forwarding turns redirects off (devinet.c,

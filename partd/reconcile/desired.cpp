@@ -237,7 +237,11 @@ Result<> stay_rolled_back(const kernel::Paths& paths, const DesiredOptions& opti
         "the files as they are were rolled back: {} is in force until they change, or until partctl apply",
         files ? fmt::format("generation {}", rolled_back->generation)
               : fmt::format("what was last good, for {},", files.error().message))};
-    desired.files = files ? std::move(*files) : good.files;
+    if (files) {
+        desired.files = std::move(*files);
+    } else {
+        desired.files = good.files;
+    }
     desired.rolled_back = true;
     desired.problems.clear();
     desired.stale.clear();

@@ -79,7 +79,7 @@ Result<Scope> Engine::load(DesiredOptions options) {
     auto desired = load_desired(paths(), options);
     PARTD_TRY(desired);
     Leaving leaving = options.leaving == nullptr ? Leaving() : std::move(*options.leaving);
-    const Scope changed = adopt(std::move(*desired));
+    Scope changed = adopt(std::move(*desired));
     leaving_ = desired_.rolled_back ? Leaving() : std::move(leaving);  // then no file's removal counts
     return changed;
 }
