@@ -129,6 +129,11 @@ private:
             return fail_errno("go to the stage");
         }
         auto merged = mount_overlay();
+        if (!merged && merged.error().code == ELOOP && plan_.rehearsal != nullptr) {
+            // The layer in use lies below the tree itself: one overlay does not take both.
+            lower_names_ = kLower;
+            merged = mount_overlay();
+        }
         PARTD_TRY(merged);
         return put_on_stage(*merged, "root");
     }
@@ -206,7 +211,8 @@ private:
     const RootView& view_;
     struct stat lower_{};
     bool shifted_ = false;
-    std::string lower_names_ = "lower";
+    static constexpr char kLower[] = "lower";
+    std::string lower_names_ = kLower;
     Fd stage_;
 };
 

@@ -149,7 +149,7 @@ begin() {
 persist() { persists=1; }
 
 finish() {
-    local step
+    local step layer
     trap - EXIT
     for ((step = ${#undo[@]} - 1; step >= 0; step--)); do
         eval "${undo[step]}"
@@ -158,6 +158,10 @@ finish() {
         without_daemon
         find /etc/partd -mindepth 1 -delete
         check "partctl apply removes what is declared no more" partctl apply --allow-delete --no-legend
+        # What a machine wrote stays until it is purged.
+        for layer in /var/lib/partd/layers/*; do
+            [[ ! -d $layer ]] || check "partctl purge ${layer##*/}" partctl purge --yes "${layer##*/}"
+        done
         eventually "nothing is left" 10 nothing_left
     fi
     rm -rf -- "$scratch"
