@@ -41,7 +41,7 @@ int run_events(const Options& options);
 int run_wait(const Options& options);
 int run_purge(const Options& options);
 // Any other: in the daemon when one can be reached, else in this process.
-int run_verb(const Options& options, const Verb& verb);
+int run_verb(const Options& given, const Verb& verb);
 
 // "partctl: TEXT" on stderr.
 void complain(std::string_view text);

@@ -63,7 +63,6 @@ void open_outside(std::vector<std::string>& commands, const Passages& passages, 
 void open_between(std::vector<std::string>& commands, const Passages& passages) {
     const auto outward = passages.outgoing_ends();
     std::set<std::string> others;
-    std::string zones;
     std::string rules;
     for (const Crossing& each : passages.crossings) {
         for (const std::string& end : {each.end, each.to_end}) {

@@ -11,7 +11,6 @@
 
 namespace partd::doctor {
 
-using kernel::nft::ForeignChain;
 using kernel::nft::ForeignTable;
 
 namespace {

@@ -102,8 +102,8 @@ Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string
     auto listening = kernel::listening_sockets();
     PARTD_TRY(listening);
     Sockets sockets;
-    for (ListeningSocket& socket : *listening) {
-        sockets.emplace(std::pair(socket.protocol, socket.port), std::move(socket));
+    for (const ListeningSocket& socket : *listening) {
+        sockets.emplace(std::pair(socket.protocol, socket.port), socket);
     }
     const auto tables = kernel::nft::foreign_tables(nat::kTableName);
     PARTD_TRY(tables);

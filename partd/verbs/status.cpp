@@ -125,6 +125,36 @@ void print_whole(Work& work, const Summary& summary, const View& view, const Tak
     }
 }
 
+void tell_waiting(Work& work, Engine& engine) {
+    if (const auto waiting = engine.waiting(); !waiting) {
+        work.complain(waiting.error().message);
+    } else if (*waiting) {
+        work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
+                                  std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count()));
+    }
+}
+
+Taken ports_taken(Work& work) {
+    auto ports = taken_ports(work.desired.compiled.declared, work.request.name);
+    if (!ports) {
+        work.complain(ports.error().message);
+    }
+    return ports ? std::move(*ports) : Taken();
+}
+
+void print_as_json(Work& work, const std::vector<Summary>& all, const View& view, const Taken& taken) {
+    Value partitions = Array();
+    std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, taken)); });
+    Value in_the_way = Array();
+    for (std::string& obstacle : obstacles(view, work.request.name)) {
+        in_the_way.push(std::move(obstacle));
+    }
+    Value value = work.request.name.empty() ? Value() : plan::to_value(view.plan);
+    value.set("partitions", std::move(partitions));
+    value.set("in_the_way", std::move(in_the_way));
+    work.print_json(std::move(value));
+}
+
 }  // namespace
 
 Answer status(Engine& engine, const Request& request) {
@@ -151,29 +181,10 @@ Answer status(Engine& engine, const Request& request) {
         slice.state = view->plan.empty() ? "active" : "degraded";
         all.push_back(std::move(slice));
     }
-    if (const auto waiting = engine.waiting(); !waiting) {
-        work.complain(waiting.error().message);
-    } else if (*waiting) {
-        work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
-                                  std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count()));
-    }
-    const auto ports = taken_ports(work.desired.compiled.declared, request.name);
-    if (!ports) {
-        work.complain(ports.error().message);
-    }
-    const Taken taken = ports ? *ports : Taken();
+    tell_waiting(work, engine);
+    const Taken taken = ports_taken(work);
     if (request.json) {
-        Value partitions = Array();
-        std::ranges::for_each(all,
-                              [&](const Summary& summary) { partitions.push(to_value(summary, taken)); });
-        Value value = request.name.empty() ? Value() : plan::to_value(view->plan);
-        value.set("partitions", std::move(partitions));
-        Value in_the_way = Array();
-        for (std::string& obstacle : obstacles(*view, request.name)) {
-            in_the_way.push(std::move(obstacle));
-        }
-        value.set("in_the_way", std::move(in_the_way));
-        work.print_json(std::move(value));
+        print_as_json(work, all, *view, taken);
     } else if (request.name.empty()) {
         print_line_each(work, all);
         for (const std::string& obstacle : obstacles(*view, {})) {
