@@ -87,7 +87,16 @@ Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std
 
 Result<kernel::Namespace> Stage::open(const std::string& partition, NamespaceKind type) {
     const auto own = made.find(pin_name(partition, type));
-    return own == made.end() ? open_namespace(host, partition, type) : kernel::open_again(own->second);
+    if (own != made.end()) {
+        return kernel::open_again(own->second);
+    }
+    auto opened = open_namespace(host, partition, type);
+    // A name that is gone comes again before PID 1 does: in a rehearsal a new namespace stands in for it.
+    const bool plain =
+        type != NamespaceKind::User && type != NamespaceKind::Mnt && type != NamespaceKind::Pid;
+    return !opened && opened.error().code == ENOENT && rehearsal && plain
+               ? kernel::make_namespace(type, nullptr)
+               : std::move(opened);
 }
 
 Result<std::optional<kernel::Namespace>> Stage::open_user(const std::string& partition, bool wanted) {

@@ -10,7 +10,7 @@ from . import sandbox
 from .cycle import rest
 
 # What the kernel chooses, or what changes by itself after a while.
-VOLATILE = {"ifindex", "link_index", "link_netnsid", "address", "operstate", "handle", "link_pointtopoint", "gc_timer",
+VOLATILE = {"ifindex", "group", "link_index", "link_netnsid", "address", "operstate", "handle", "link_pointtopoint", "gc_timer",
             "valid_life_time", "preferred_life_time", "bytes", "packets"}
 # Where the order of a list has a meaning.
 ORDERED = {"rules", "expr", "concat"}
