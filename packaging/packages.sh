@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034
 
 build_packages=(
-    build-essential cmake ninja-build ccache pkg-config
+    build-essential cmake ninja-build ccache pkg-config scdoc
     libtomlplusplus-dev libspdlog-dev libfmt-dev libsystemd-dev libmnl-dev libnftnl-dev libcli11-dev nlohmann-json3-dev
 )
 # What the example is looked at with.
@@ -22,7 +22,7 @@ coverage_packages=(gcovr)
 bench_packages=(iptables containernetworking-plugins netavark python3-pyroute2)
 # What makes and runs the machine of the system tests.
 system_packages=(mmdebstrap qemu-system-x86 e2fsprogs)
-check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck scdoc)
+check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck)
 
 say() {
     printf '\n==> %s\n' "$*"
