@@ -32,6 +32,12 @@ std::optional<Ip> source_of(const Attributes& tuple) {
     return v4 ? v4 : addresses.ip(CTA_IP_V6_SRC);
 }
 
+std::optional<Ip> destination_of(const Attributes& tuple) {
+    const auto addresses = tuple.nested(CTA_TUPLE_IP);
+    const auto v4 = addresses.ip(CTA_IP_V4_DST);
+    return v4 ? v4 : addresses.ip(CTA_IP_V6_DST);
+}
+
 bool made_by(const Forwarded& forward, const Attributes& entry) {
     const auto original = entry.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_PROTO);
     const auto reply = entry.nested(CTA_TUPLE_REPLY);
@@ -58,6 +64,7 @@ struct Flow {
     Ip destination;
     std::uint16_t port = 0;  // of the destination
     Ip goes_to;              // the destination after translation
+    Ip comes_as;             // the source after translation
     std::uint32_t status = 0;
 
     [[nodiscard]] bool has(std::uint32_t bit) const { return (status & bit) != 0; }
@@ -66,9 +73,8 @@ struct Flow {
 std::optional<Flow> flow_of(const Attributes& entry) {
     const auto original = entry.nested(CTA_TUPLE_ORIG);
     const auto source = source_of(original);
-    const auto addresses = original.nested(CTA_TUPLE_IP);
-    const auto v4 = addresses.ip(CTA_IP_V4_DST);
-    const auto destination = v4 ? v4 : addresses.ip(CTA_IP_V6_DST);
+    const auto destination = destination_of(original);
+    const auto reply = entry.nested(CTA_TUPLE_REPLY);
     if (!source || !destination) {
         return std::nullopt;
     }
@@ -77,7 +83,8 @@ std::optional<Flow> flow_of(const Attributes& entry) {
                 .source = *source,
                 .destination = *destination,
                 .port = ntohs(ports.number<std::uint16_t>(CTA_PROTO_DST_PORT).value_or(0)),
-                .goes_to = source_of(entry.nested(CTA_TUPLE_REPLY)).value_or(*destination),
+                .goes_to = source_of(reply).value_or(*destination),
+                .comes_as = destination_of(reply).value_or(*source),
                 .status = ntohl(entry.number<std::uint32_t>(CTA_STATUS).value_or(0))};
 }
 
@@ -125,13 +132,19 @@ bool lacks_destination(const Flow& flow, const Translation::Listen& listen, Ways
            (listen.address ? flow.destination == *listen.address : ways.to(flow.destination).local);
 }
 
-bool lacks_source(const Flow& flow, const Translation& translation, Ways& ways) {
-    if (flow.has(IPS_SRC_NAT)) {
-        return false;
-    }
+bool leaves_by(const Flow& flow, const Translation& translation, Ways& ways) {
     const Ways::Way& way = ways.to(flow.goes_to);
     return !way.local && !way.out.empty() && (translation.out.empty() || translation.out == way.out) &&
            !translation.not_out.contains(way.out);
+}
+
+bool lacks_source(const Flow& flow, const Translation& translation, Ways& ways) {
+    return !flow.has(IPS_SRC_NAT) && leaves_by(flow, translation, ways);
+}
+
+bool has_source_of(const Flow& flow, const Translation& translation, Ways& ways) {
+    return flow.has(IPS_SRC_NAT) && !translation.listen &&
+           (!translation.to || flow.comes_as == *translation.to) && leaves_by(flow, translation, ways);
 }
 
 // The translations by the networks of their sources, so that a flow asks only those of its own.
@@ -144,17 +157,21 @@ public:
         }
     }
 
-    // By what the flow itself tells.
-    // A TCP connection that has answers works as it is, and could not go on under another address: the shell
-    // of an administrator at the host's port 22, when that is forwarded from now on.
+    // By what the flow itself tells. A TCP connection to the host that has answers works as it is, and could
+    // not go on elsewhere: the shell of an administrator at the host's port 22, when that is forwarded from
+    // now on.
     [[nodiscard]] bool may_miss(const Flow& flow) const {
-        if (flow.protocol == IPPROTO_TCP && flow.has(IPS_SEEN_REPLY)) {
-            return false;
-        }
+        const bool works = flow.protocol == IPPROTO_TCP && flow.has(IPS_SEEN_REPLY);
         return any_of_source(flow, [&](const Translation& translation) {
-            return translation.listen ? !flow.has(IPS_DST_NAT) && flow.port == translation.listen->port
-                                      : !flow.has(IPS_SRC_NAT);
+            return translation.listen
+                       ? !works && !flow.has(IPS_DST_NAT) && flow.port == translation.listen->port
+                       : !flow.has(IPS_SRC_NAT);
         });
+    }
+    // Of the translations of sources: whether one of them made the flow's source what it is.
+    [[nodiscard]] bool gave(const Flow& flow, Ways& ways) const {
+        return any_of_source(
+            flow, [&](const Translation& translation) { return has_source_of(flow, translation, ways); });
     }
     [[nodiscard]] bool misses(const Flow& flow, Ways& ways) const {
         return any_of_source(flow, [&](const Translation& translation) {
@@ -236,20 +253,38 @@ Result<unsigned> end_forwarded(const std::vector<Forwarded>& forwards) {
     return end_connections(*socket, std::move(*found));
 }
 
-Result<unsigned> end_untranslated(const std::set<Translation>& translations) {
+namespace {
+
+// Ends those that may be meant by what they tell themselves, and are by where the host's routes lead.
+Result<unsigned> end_where(const std::function<bool(const Flow&)>& may_be,
+                           const std::function<bool(const Flow&, Ways&)>& is) {
     auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
     PARTD_TRY(socket);
     auto routes = NetlinkSocket::open(NETLINK_ROUTE);
     PARTD_TRY(routes);
     Ways ways(std::move(*routes));
-    const Wanted wanted(translations);
-    auto found =
-        find_connections(*socket, [&](const Flow& flow, const Attributes&) { return wanted.may_miss(flow); });
+    auto found = find_connections(*socket, [&](const Flow& flow, const Attributes&) { return may_be(flow); });
     if (!found) {
         return tells_nothing(found.error()) ? Result<unsigned>(0) : std::unexpected(std::move(found).error());
     }
-    std::erase_if(*found, [&](const Connection& each) { return !wanted.misses(each.flow, ways); });
+    std::erase_if(*found, [&](const Connection& each) { return !is(each.flow, ways); });
     return end_connections(*socket, std::move(*found));
+}
+
+}  // namespace
+
+Result<unsigned> end_untranslated(const std::set<Translation>& translations) {
+    const Wanted wanted(translations);
+    return end_where([&](const Flow& flow) { return wanted.may_miss(flow); },
+                     [&](const Flow& flow, Ways& ways) { return wanted.misses(flow, ways); });
+}
+
+Result<unsigned> end_translated(const std::set<Translation>& gone, const std::set<Translation>& standing) {
+    const Wanted before(gone);
+    const Wanted now(standing);
+    return end_where(
+        [](const Flow& flow) { return flow.has(IPS_SRC_NAT); },
+        [&](const Flow& flow, Ways& ways) { return before.gave(flow, ways) && !now.gave(flow, ways); });
 }
 
 }  // namespace partd::kernel

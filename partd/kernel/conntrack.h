@@ -28,6 +28,7 @@ struct Translation {
         auto operator<=>(const Listen&) const = default;
     };
     std::optional<Listen> listen = {};  // nullopt: the source is translated
+    std::optional<Ip> to = {};          // the source that it gets; nullopt: that of the interface
     // Of the source: the interface by which the flow leaves the host, "" for any, and those by which it
     // keeps its source.
     std::string out = {};
@@ -39,6 +40,9 @@ struct Translation {
 // translation and would have had it: the kernel decides with a flow's first packet, and keeps that as long as
 // the flow goes on. Returns how many; 0 where the kernel does not tell of connections.
 Result<unsigned> end_untranslated(const std::set<Translation>& translations);
+
+// Ends those that one of these gave another source, unless one of `standing` would give them the same.
+Result<unsigned> end_translated(const std::set<Translation>& gone, const std::set<Translation>& standing);
 
 // Ends the connection-tracking entries that these forwards made in the calling thread's network namespace
 // (nf_conntrack_netlink). Returns how many.

@@ -2,6 +2,8 @@
 
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 
@@ -31,6 +33,25 @@ std::vector<std::string> parse_altnames(std::span<const std::uint8_t> list) {
     return names;
 }
 
+// One of the switches of a link, which stand side by side (IFLA_INET_CONF, IFLA_INET6_CONF). Where a family
+// is off there are none.
+bool is_on(std::span<const std::uint8_t> switches, std::size_t index) {
+    std::int32_t value = 0;
+    if ((index + 1) * sizeof value > switches.size()) {
+        return false;
+    }
+    std::memcpy(&value, switches.data() + index * sizeof value, sizeof value);
+    return value > 0;
+}
+
+bool is_trusting(const Attributes& families) {
+    const auto v4 = families.nested(AF_INET).bytes(IFLA_INET_CONF);
+    const auto v6 = families.nested(AF_INET6).bytes(IFLA_INET6_CONF);
+    // Those of IPv4 are counted from 1.
+    return is_on(v4, IPV4_DEVCONF_ACCEPT_REDIRECTS - 1) || is_on(v4, IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE - 1) ||
+           is_on(v6, DEVCONF_ACCEPT_RA) || is_on(v6, DEVCONF_ACCEPT_REDIRECTS);
+}
+
 constexpr std::size_t kNameSize = 16;  // IFNAMSIZ
 
 Result<std::optional<Link>> get(NetlinkSocket& socket, Message request) {
@@ -56,7 +77,8 @@ Link parse_link(const Reply& reply) {
               .mac = {},
               .mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0),
               .up = (head.ifi_flags & IFF_UP) != 0,
-              .peer_index = attributes.number<int>(IFLA_LINK).value_or(0)};
+              .peer_index = attributes.number<int>(IFLA_LINK).value_or(0),
+              .trusting = is_trusting(attributes.nested(IFLA_AF_SPEC))};
     if (const auto raw = attributes.bytes(IFLA_ADDRESS); raw.size() == 6) {
         std::ranges::copy(raw, link.mac.emplace().bytes.begin());
     }

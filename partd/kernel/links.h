@@ -22,6 +22,10 @@ struct Link {
     std::int64_t mtu = 0;
     bool up = false;
     int peer_index = 0;  // of a veth: its other end's index, in that one's namespace
+    // It takes what changes its host's routes from whoever is on the link: router advertisements, redirects,
+    // or packets that say themselves which way they go (Documentation/networking/ip-sysctl.rst: accept_ra,
+    // accept_redirects, accept_source_route).
+    bool trusting = false;
 };
 
 // partd chooses the indexes of what it makes from here up to the largest int. The kernel counts up from 1,

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 
@@ -53,10 +54,10 @@ nftnl_expr* nat(std::uint32_t type, bool v6, unsigned address) {
     return e;
 }
 
-nftnl_expr* fib(std::uint32_t flags, unsigned reg) {
+nftnl_expr* fib(std::uint32_t flags, std::uint32_t result, unsigned reg) {
     nftnl_expr* e = expression("fib");
     nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, flags);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, result);
     nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, register_number(reg));
     return e;
 }
@@ -72,6 +73,9 @@ struct Encoder {
         nftnl_expr* e = expression("ct");
         nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, s.key);
         nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, register_number(s.reg));
+        if (s.direction) {
+            nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, *s.direction);
+        }
         return e;
     }
     nftnl_expr* operator()(const LoadNetwork& s) const {
@@ -80,8 +84,22 @@ struct Encoder {
     nftnl_expr* operator()(const LoadTransport& s) const {
         return payload(NFT_PAYLOAD_TRANSPORT_HEADER, s.offset, s.length, s.reg);
     }
-    nftnl_expr* operator()(const LoadLocalDestination& s) const { return fib(NFTA_FIB_F_DADDR, s.reg); }
-    nftnl_expr* operator()(const LoadLocalSource& s) const { return fib(NFTA_FIB_F_SADDR, s.reg); }
+    nftnl_expr* operator()(const LoadLocalDestination& s) const {
+        return fib(NFTA_FIB_F_DADDR | (s.here ? std::uint32_t{NFTA_FIB_F_IIF} : 0U), NFT_FIB_RESULT_ADDRTYPE,
+                   s.reg);
+    }
+    nftnl_expr* operator()(const LoadLocalSource& s) const {
+        return fib(NFTA_FIB_F_SADDR, NFT_FIB_RESULT_ADDRTYPE, s.reg);
+    }
+    nftnl_expr* operator()(const LoadWayBack& s) const {
+        return fib(NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF, NFT_FIB_RESULT_OIF, s.reg);
+    }
+    nftnl_expr* operator()(const LoadConstant& s) const {
+        nftnl_expr* e = expression("immediate");
+        nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, register_number(s.reg));
+        nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, s.value.data(), static_cast<std::uint32_t>(s.value.size()));
+        return e;
+    }
     nftnl_expr* operator()(const Mask& s) const {
         const std::vector<std::uint8_t> zero(s.mask.size());
         const auto length = static_cast<std::uint32_t>(s.mask.size());
@@ -126,8 +144,21 @@ struct Encoder {
         nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_number(s.port));
         return e;
     }
-    nftnl_expr* operator()(const Snat& s) const { return nat(NFT_NAT_SNAT, s.v6, s.address); }
-    nftnl_expr* operator()(const Masquerade&) const { return expression("masq"); }
+    nftnl_expr* operator()(const Snat& s) const {
+        nftnl_expr* e = nat(NFT_NAT_SNAT, s.v6, s.address);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_number(s.ports.first));
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, register_number(s.ports.last));
+        return e;
+    }
+    nftnl_expr* operator()(const Masquerade& s) const {
+        nftnl_expr* e = expression("masq");
+        if (s.ports) {
+            nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+            nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_REG_PROTO_MIN, register_number(s.ports->first));
+            nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_REG_PROTO_MAX, register_number(s.ports->last));
+        }
+        return e;
+    }
 };
 
 // The data types of nft(8), src/datatype.c: what it prints them as; a concatenation has six bits for each.

@@ -56,6 +56,7 @@ struct LoadMeta {
 struct LoadCt {
     std::uint32_t key;
     unsigned reg;
+    std::optional<std::uint8_t> direction = {};  // IP_CT_DIR_*, for keys of one direction of a connection
 };  // NFT_CT_*
 struct LoadNetwork {
     std::uint32_t offset;
@@ -69,10 +70,19 @@ struct LoadTransport {
 };  // bytes of the TCP or UDP header
 struct LoadLocalDestination {
     unsigned reg;
+    bool here = false;  // RTN_LOCAL only for addresses of the interface by which the packet came
 };  // the type of the destination address by the routing table (RTN_*)
 struct LoadLocalSource {
     unsigned reg;
 };  // that of the source address
+struct LoadWayBack {
+    unsigned reg;
+};  // the index of the interface by which the packet came, where the host's routes lead to its source by that
+    // one; else 0
+struct LoadConstant {
+    unsigned reg;
+    std::vector<std::uint8_t> value;
+};
 struct Mask {
     unsigned reg;
     std::vector<std::uint8_t> mask;
@@ -97,13 +107,21 @@ struct Dnat {
     unsigned address;
     unsigned port;
 };
+// Registers of the first and the last port (or ICMP identifier) that a source may get.
+struct NatPorts {
+    unsigned first;
+    unsigned last;
+};
 struct Snat {
     bool v6;
     unsigned address;
+    NatPorts ports;
 };
-struct Masquerade {};
+struct Masquerade {
+    std::optional<NatPorts> ports = {};  // nullopt: any, the packet's own if it is free
+};
 using Step = std::variant<LoadMeta, LoadCt, LoadNetwork, LoadTransport, LoadLocalDestination, LoadLocalSource,
-                          Mask, Compare, Lookup, Verdict, Dnat, Snat, Masquerade>;
+                          LoadWayBack, LoadConstant, Mask, Compare, Lookup, Verdict, Dnat, Snat, Masquerade>;
 
 struct Rule {
     std::string chain;

@@ -10,6 +10,7 @@
 #include "kinds/nat/gate.h"
 #include "kinds/nat/guard.h"
 #include "kinds/nat/nat.h"
+#include "kinds/nat/shield.h"
 #include "kinds/nat/table.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
@@ -27,9 +28,10 @@ namespace partd {
 namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
-constexpr std::array kAll = {&kNamespace, &kNetns,  &kCgroup,  &kLimit,      &kVeth,  &kAddress, &kRoute,
-                             &kRule,      &kSysctl, &kDnsFile, &kTable,      &kNat,   &kGate,    &kHost,
-                             &kGuard,     &kLayer,  &kInit,    &kDelegation, &kLater, &kService, &kPartition};
+constexpr std::array kAll = {&kNamespace,  &kNetns, &kCgroup,  &kLimit,    &kVeth,  &kAddress,
+                             &kRoute,      &kRule,  &kSysctl,  &kDnsFile,  &kTable, &kNat,
+                             &kGate,       &kHost,  &kGuard,   &kShield,   &kLayer, &kInit,
+                             &kDelegation, &kLater, &kService, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();
 

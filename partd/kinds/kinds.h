@@ -79,8 +79,10 @@ struct Doing {
     // What was learnt about an object while it was made, for the ledger's identity.
     std::vector<std::pair<Key, std::string>> learnt = {};
     std::vector<kernel::Forwarded> forwards = {};  // that end: their connections are looked for together
-    // That begin: flows that began without them are looked for together.
+    // That begin, and that end: the flows that they concern are looked for together.
     std::set<kernel::Translation> translations = {};
+    std::set<kernel::Translation> gone_translations = {};
+    std::set<kernel::Translation> standing_translations = {};  // of the same partitions
     // All processes by network namespace; listed once.
     Result<const std::multimap<ino_t, pid_t>*> processes();
     std::optional<std::multimap<ino_t, pid_t>> listed = {};

@@ -49,8 +49,10 @@ constexpr Field kFields[] = {
                               .fallback = "its position among those that extend it, from 1"}),
     field<&Partition::reach>(
         "reach",
-        "to whom its hosts may open connections through the host: \"outside\", names of partitions, \"any\"",
-        {.role = Role::Declared, .fallback = "[\"outside\"] with masquerade, else []"}),
+        "to whom it may open connections: \"host\" (the host's own services), \"outside\", names of "
+        "partitions, "
+        "\"any\"",
+        {.role = Role::Declared, .fallback = "[\"host\"], with masquerade or snat [\"host\", \"outside\"]"}),
     field<&Partition::on_remove>(
         "on_remove",
         "when no file declares it any more, or a namespace that its processes live in is made anew: \"stop\" "
@@ -112,7 +114,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         Partition partition = object->spec.as<Partition>();
         for (const auto& target : partition.reach.value_or(std::vector<Sourced<Name>>())) {
-            if (target.value != "outside" && target.value != "any" &&
+            if (target.value != "host" && target.value != "outside" && target.value != "any" &&
                 find_partition(declared, target.value) == nullptr) {
                 problems.error(target.at,
                                fmt::format("partition {} reaches \"{}\", but there is no such partition",

@@ -7,6 +7,7 @@
 #include "kinds/partition.h"
 #include "kinds/topology.h"
 #include "kinds/veth_requests.h"
+#include "kinds/veth_trust.h"
 
 #include <algorithm>
 #include <map>
@@ -33,6 +34,7 @@ constexpr Field kFields[] = {
     field<&Veth::self, &LinkEnd::up>("up", "the interface is up", {.fallback = "true"}),
     field<&Veth::self, &LinkEnd::alias>("alias", "free text kept with the interface"),
     field<&Veth::self, &LinkEnd::mark>("mark", "partd's mark on it", {.live = true}),
+    field<&Veth::self, &LinkEnd::trusting>("trusting", "it takes routes from the other end", {.live = true}),
     field<&Veth::peer, &LinkEnd::netns>("peer.netns", "the namespace of the other end",
                                         {.role = Role::Replace, .live = true}),
     field<&Veth::peer, &LinkEnd::name>("peer.name", "the other end's name", {.fallback = "pv-NAME"}),
@@ -42,6 +44,8 @@ constexpr Field kFields[] = {
                                       {.min = 68, .max = 65535, .unit = "bytes", .fallback = "as mtu"}),
     field<&Veth::peer, &LinkEnd::up>("peer.up", "the other end is up", {.live = true}),
     field<&Veth::peer, &LinkEnd::mark>("peer.mark", "partd's mark on the other end", {.live = true}),
+    field<&Veth::peer, &LinkEnd::trusting>("peer.trusting", "the other end takes routes from it",
+                                           {.live = true}),
     field<&Veth::peer, &LinkEnd::altname>("peer.altname", "the other end's alternative name", {.live = true}),
     field<&Veth::peer_partition>("peer.partition", "the partition of the other end",
                                  {.role = Role::Declared, .fallback = "the host"}),
@@ -137,6 +141,12 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Veth>()) {
         check(declared, *object, problems);
         Veth veth{.self = self_end(*object), .peer = peer_end(*object)};
+        if (is_to_distrust(declared, veth.self, veth.peer)) {
+            veth.self.trusting = false;
+        }
+        if (is_to_distrust(declared, veth.peer, veth.self)) {
+            veth.peer.trusting = false;
+        }
         veth.self.alias = veth.self.alias.value_or("");  // the alias is partd's: what is not declared goes
         Resource resource{.key = veth_key(object->owner, object->name),
                           .owner = object->owner,
@@ -188,6 +198,7 @@ LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted, const std::string& 
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
             .mark = mark ? mark->text() : "",
+            .trusting = link.trusting,
             .altname = altname_of(link, wanted, owner)};
 }
 

@@ -45,6 +45,9 @@ struct LinkEnd {
     bool up = true;
     std::optional<std::string> alias = {};
     std::string mark = {};
+    // It takes advertisements, redirects and source routes from the other end (kernel::Link); nullopt where
+    // that is the partition's own matter.
+    std::optional<bool> trusting = {};
     std::string altname = {};  // the whole name, when `name` was hashed; of a host end always one with "pv-"
     bool operator==(const LinkEnd&) const = default;
 };

@@ -3,6 +3,7 @@
 #include "kinds/marks.h"
 #include "kinds/topology.h"
 #include "kinds/veth.h"
+#include "kinds/veth_trust.h"
 
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -83,19 +84,6 @@ Message set_up(int index, bool up) {
     return message;
 }
 
-// The host's ends get their link-local address from us where they need one; a generated one would cost a walk
-// over all IPv6 routes each, and be probed for a second before the host could use it.
-Message without_generated_address(int index) {
-    Message message(RTM_SETLINK, 0);
-    message.head(header(index, false, false));
-    const auto families = message.open(IFLA_AF_SPEC);
-    const auto inet6 = message.open(AF_INET6);
-    message.number<std::uint8_t>(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    message.close(inet6);
-    message.close(families);
-    return message;
-}
-
 Message altname_request(std::uint16_t type, std::uint16_t flags, int index, const std::string& altname) {
     Message message(type, flags);
     message.head(header(index, false, false));
@@ -109,6 +97,15 @@ Message add_altname(int index, const std::string& altname) {
     return altname_request(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_APPEND | NLM_F_EXCL, index, altname);
 }
 
+// Behind the requests of the batch; then the link with that index may go up.
+void finish_distrust(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
+                     std::size_t number) {
+    doing.batch.after_nftables(number, [&netns, name = end.name, up]() -> Result<> {
+        PARTD_TRY(distrust_ipv6(netns, name));
+        return up ? netns.route().request(set_up(*up, true), [](const kernel::Reply&) {}) : Result<>();
+    });
+}
+
 // What follows the creation, in the end's own namespace.
 void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, std::size_t number) {
     const auto add = [&](Message message) {
@@ -117,11 +114,17 @@ void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, st
     if (!end.altname.empty()) {
         add(add_altname(index, end.altname));
     }
-    if (end.netns.empty()) {
-        add(without_generated_address(index));
+    if (end.trusting == false) {
+        add(distrust_request(index, end));
     }
-    if (end.up) {
+    // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
+    // partitions there is no gate.
+    const bool waits = end.trusting == false && !end.netns.empty();
+    if (end.up && !waits) {
         add(set_up(index, true));
+    }
+    if (end.trusting == false) {
+        finish_distrust(doing, netns, end, waits && end.up ? std::optional(index) : std::nullopt, number);
     }
     doing.host.note_link(
         end.netns,
@@ -223,8 +226,9 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
         doing.batch.netlink(socket, set_alias(index, wanted), number);
     }
     // One that was left half made did not get it.
-    if (wanted.netns.empty() && (changes("mark") || changes("up"))) {
-        doing.batch.netlink(socket, without_generated_address(index), number);
+    if (wanted.trusting == false && (changes("mark") || changes("up") || changes("trusting"))) {
+        doing.batch.netlink(socket, distrust_request(index, wanted), number);
+        finish_distrust(doing, **netns, wanted, std::nullopt, number);
     }
     if (changes("altname") && !found.altname.empty()) {
         // Another link may want it: it goes before anything gets one.

@@ -41,6 +41,10 @@ struct SocketAddress {
     }
     [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
     [[nodiscard]] int family() const { return storage.ss_family; }
+    [[nodiscard]] std::uint16_t port() const {
+        // Of both families it stands in the same place.
+        return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+    }
     [[nodiscard]] std::string text() const {
         std::array<char, INET6_ADDRSTRLEN> buffer{};
         const void* bytes =
@@ -237,6 +241,34 @@ std::optional<std::string> seen_soon(int netns, const std::string& address, std:
     std::optional<std::string> seen;
     eventually([&] { return (seen = seen_within(1s, netns, address, port, transport, {})).has_value(); }, 5s);
     return seen;
+}
+
+Datagrams::Datagrams(int netns, const std::string& address, std::uint16_t port) {
+    SocketAddress here(address, port);
+    socket_ = open_socket(netns, here.family(), Transport::udp);
+    require_call(::bind(socket_, here.get(), here.length) == 0, "bind");
+}
+
+Datagrams::~Datagrams() {
+    ::close(socket_);
+}
+
+void Datagrams::send(const std::string& text, const std::string& address, std::uint16_t port) const {
+    SocketAddress to(address, port);
+    require_call(::sendto(socket_, text.data(), text.size(), 0, to.get(), to.length) >= 0, "send");
+}
+
+std::optional<Datagrams::Received> Datagrams::receive(Milliseconds timeout) const {
+    if (!readable(socket_, timeout)) {
+        return std::nullopt;
+    }
+    std::array<char, 512> buffer{};
+    SocketAddress from;
+    const auto size = ::recvfrom(socket_, buffer.data(), buffer.size(), 0, from.get(), &from.length);
+    if (size < 0) {
+        return std::nullopt;
+    }
+    return Received{{buffer.data(), static_cast<std::size_t>(size)}, from.text(), from.port()};
 }
 
 void advertise_router(int netns, const std::string& link) {

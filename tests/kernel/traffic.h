@@ -49,6 +49,27 @@ private:
     std::string seen_as_;
 };
 
+/// A UDP socket at one address and port.
+class Datagrams {
+public:
+    Datagrams(int netns, const std::string& address, std::uint16_t port);
+    Datagrams(const Datagrams&) = delete;
+    Datagrams& operator=(const Datagrams&) = delete;
+    ~Datagrams();
+
+    void send(const std::string& text, const std::string& address, std::uint16_t port) const;
+    struct Received {
+        std::string text;
+        std::string from;
+        std::uint16_t port = 0;
+    };
+    /// The next one that has come or comes in that time.
+    [[nodiscard]] std::optional<Received> receive(Milliseconds timeout = 1s) const;
+
+private:
+    int socket_ = -1;
+};
+
 /// Which address a server saw, or nothing when none could be reached. It waits for more than one
 /// retransmission: the kernel activates a new link's queue up to a second late.
 std::optional<std::string> seen_by(int netns, const std::string& address, std::uint16_t port,

@@ -136,7 +136,7 @@ TEST_CASE("uplink: what is learnt stays when a partition gets IPv6 under a runni
     CHECK(has_address());
     CHECK(monitor.written().find("Deleted default") == std::string::npos);
     CHECK(accept_ra("usb0") == "2");
-    CHECK(accept_ra("six0") == "1");  // as a router it believes nobody there
+    CHECK(accept_ra("six0") == "0");  // nobody there is believed
 }
 
 TEST_CASE("uplink: a link that comes when partd has turned forwarding on learns", "[uplink][daemon]") {

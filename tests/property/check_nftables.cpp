@@ -80,15 +80,18 @@ private:
         return name.empty() ? made_up_.at(partition.name) : name;
     }
 
+    inline static const std::map<std::string, std::string> kWays = {
+        {"host", "hostward"}, {"outside", "outward"}, {"any", "anyward"}};
     void add_gates(const Partition& partition) {
         const bool translates = partition.masquerade || !partition.translations.empty();
-        const auto usual = translates ? std::vector<std::string>{"outside"} : std::vector<std::string>{};
+        const auto usual =
+            translates ? std::vector<std::string>{"host", "outside"} : std::vector<std::string>{"host"};
         for (const auto& name : ends(partition)) {
             add("inside", name);
             add("hairpin", name + " . " + name);
             for (const auto& target : partition.reach.value_or(usual)) {
-                if (target == "outside" || target == "any") {
-                    add(target == "any" ? "anyward" : "outward", name);
+                if (const auto set = kWays.find(target); set != kWays.end()) {
+                    add(set->second, name);
                     continue;
                 }
                 for (const auto& other : ends(*host_.find(target))) {
@@ -150,21 +153,63 @@ std::string element_text(const Json& element) {
 
 /// The rules by their comments; those of sets come and go with them.
 std::set<std::string> expected_rules(const std::set<std::string>& sets) {
-    std::set<std::string> all = {"forward established",        "forward forwarded ports",
-                                 "forward declared reach",     "forward reach any",
-                                 "forward into a partition",   "forward reach outside",
-                                 "forward out of a partition", "prerouting port forwards",
-                                 "output port forwards",       "postrouting hairpin",
-                                 "postrouting from the host",  "localnet loopback stays local",
-                                 "forward strangers",          "strangers by an uplink",
-                                 "strangers from outside",     "strangers between ports of a bridge"};
+    std::set<std::string> all = {"sources of others",
+                                 "sources no router",
+                                 "sources no redirect",
+                                 "sources no redirect of IPv4",
+                                 "sources loopback stays local",
+                                 "sources nobody is 127.0.0.1",
+                                 "sources an address that is tried",
+                                 "sources not its own address",
+                                 "input of others",
+                                 "input reach host",
+                                 "input reach any",
+                                 "input answers",
+                                 "input neighbour solicitation",
+                                 "input neighbour advertisement",
+                                 "input echo request",
+                                 "input echo request of IPv6",
+                                 "input the host's services",
+                                 "forward of others",
+                                 "forward forwarded ports",
+                                 "forward answers",
+                                 "forward about a connection",
+                                 "forward declared reach",
+                                 "forward reach any",
+                                 "forward into a partition",
+                                 "forward reach outside",
+                                 "forward out of a partition",
+                                 "answers declared reach",
+                                 "answers reach any",
+                                 "answers from a partition",
+                                 "answers reach outside",
+                                 "answers of nothing declared",
+                                 "others established",
+                                 "others forwarded ports",
+                                 "others strangers",
+                                 "strangers between ports of a bridge",
+                                 "strangers by a router's link",
+                                 "strangers by an uplink",
+                                 "strangers from outside",
+                                 "prerouting the host's loopback is its own",
+                                 "prerouting port forwards",
+                                 "output port forwards",
+                                 "postrouting hairpin",
+                                 "postrouting from the host",
+                                 "shadows of the host's own",
+                                 "shadows that stay inside",
+                                 "shadows that began before"};
     for (const std::string kind : {"bridge", "veth", "tun", "netkit", "wireguard", "ppp", "vxlan", "geneve",
                                    "gre", "ipip", "sit", "ip6tnl", "xfrm", "openvswitch"}) {
         all.insert("strangers from " + kind + " links");
     }
     for (const auto& set : sets) {
         if (set.find('_') != std::string::npos && !set.starts_with("back")) {
-            all.insert((set.starts_with("fwd") ? "forwards " : "postrouting ") + set);
+            const bool forwards = set.starts_with("fwd");
+            all.insert((forwards ? "forwards " : "postrouting ") + set);
+            if (forwards) {
+                all.insert("shadows " + set);
+            }
         }
     }
     return all;
@@ -193,7 +238,7 @@ std::vector<std::string> nftables_differences(const Host& wanted,
         }
         // The host's own guard depends on how it was before, and stays when nothing is declared any more.
         const auto name = body.value("name", "");
-        const bool guard = name == "guarded" || name == "uplinks" || name == "turned";
+        const bool guard = name == "guarded" || name == "uplinks" || name == "routers" || name == "turned";
         guarded |= name == "guarded" && body.contains("elem");
         for (const auto& element : guard ? Json::array() : body.value("elem", Json::array())) {
             elements.insert(body.at("name").get<std::string>() + " { " + element_text(element) + " }");

@@ -8,7 +8,7 @@ using nat::Bytes;
 TEST_CASE("Elements are shown as what they do") {
     const auto web = Bytes().interface("pv-web").done();
     CHECK(nat::elements_text({{.set = "inside", .key = web, .data = {}},
-                              {.set = "outward", .key = web, .data = {}}}) == "pv-web, pv-web → outside");
+                              {.set = "outward", .key = web, .data = {}}}) == "pv-web → outside");
     CHECK(nat::elements_text(
               {{.set = "masq4_24", .key = Bytes().ip(*Ip::parse("10.1.1.0")).done(), .data = {}}}) ==
           "10.1.1.0/24");

@@ -194,19 +194,41 @@ Result<> observe_entries(Look& look) {
     return {};
 }
 
+namespace {
+
+// Ends the connections that what was carried out concerns; the first of a wave's changes does it for all.
+Result<> end_connections(Doing& doing) {
+    const auto forwards = std::exchange(doing.forwards, {});
+    const auto begun = std::exchange(doing.translations, {});
+    const auto gone = std::exchange(doing.gone_translations, {});
+    const auto standing = std::exchange(doing.standing_translations, {});
+    if (!forwards.empty()) {
+        PARTD_TRY(kernel::end_forwarded(forwards));
+    }
+    if (!begun.empty()) {
+        PARTD_TRY(kernel::end_untranslated(begun));
+    }
+    if (!gone.empty()) {
+        PARTD_TRY(kernel::end_translated(gone, standing));
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
     const Elements wanted = change.wanted ? change.wanted.as<Entry>().elements : Elements();
     const Elements found = change.found ? change.found.as<Entry>().elements : Elements();
     const std::string comment = comment_of(change.key);
-    bool ends = false;
+    std::set<kernel::nft::Element> gone;
     for (const auto& element : found.all) {
         if (wanted.all.contains(element)) {
             continue;
         }
         doing.batch.nftables().remove_element(number, element);
+        gone.insert(element);
         if (const auto forward = forward_of(element)) {
             doing.forwards.push_back({forward->protocol, forward->port, forward->to});
-            ends = true;
         }
     }
     std::set<kernel::nft::Element> added;
@@ -217,20 +239,12 @@ Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
         }
     }
     doing.translations.merge(translations_of(added, wanted.all));
-    if (!doing.translations.empty()) {
-        doing.batch.after_nftables(number, [&doing]() -> Result<> {
-            const auto begun = std::exchange(doing.translations, {});
-            const auto done = begun.empty() ? Result<unsigned>(0) : kernel::end_untranslated(begun);
-            return done ? Result<>() : std::unexpected(done.error());
-        });
-    }
-    if (ends) {
-        // The first of them does it for all.
-        doing.batch.after_nftables(number, [&doing]() -> Result<> {
-            const auto ended = std::exchange(doing.forwards, {});
-            const auto done = ended.empty() ? Result<unsigned>(0) : kernel::end_forwarded(ended);
-            return done ? Result<>() : std::unexpected(done.error());
-        });
+    auto ended = translations_of(gone, found.all);
+    std::erase_if(ended, [](const kernel::Translation& each) { return each.listen.has_value(); });
+    doing.gone_translations.merge(ended);
+    doing.standing_translations.merge(translations_of(wanted.all, wanted.all));
+    if (!doing.forwards.empty() || !doing.translations.empty() || !doing.gone_translations.empty()) {
+        doing.batch.after_nftables(number, [&doing] { return end_connections(doing); });
     }
     return {};
 }

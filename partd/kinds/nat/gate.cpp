@@ -22,8 +22,8 @@ std::vector<std::string> reach_of(const Declared& declared, std::string_view nam
     const DeclaredObject* partition = find_partition(declared, name);
     const auto& reach = partition->spec.as<Partition>().reach;
     if (!reach) {
-        return translates_sources(declared, name) ? std::vector<std::string>{"outside"}
-                                                  : std::vector<std::string>();
+        return translates_sources(declared, name) ? std::vector<std::string>{"host", "outside"}
+                                                  : std::vector<std::string>{"host"};
     }
     std::vector<std::string> names;
     for (const auto& target : *reach) {
@@ -44,6 +44,14 @@ HostEnds host_ends(const Declared& declared) {
     return ends;
 }
 
+// The set of those that may open connections to what is no partition of that name; nullptr for a partition.
+const char* set_towards(std::string_view target) {
+    return target == "host"      ? nat::kHostward
+           : target == "outside" ? nat::kOutward
+           : target == "any"     ? nat::kAnyward
+                                 : nullptr;
+}
+
 nat::Elements gate_elements(const std::string& interface, const std::vector<std::string>& reach,
                             const HostEnds& ends) {
     nat::Elements elements;
@@ -53,8 +61,8 @@ nat::Elements gate_elements(const std::string& interface, const std::vector<std:
     add(nat::kInside, Bytes().interface(interface).done());
     add(nat::kHairpin, Bytes().interface(interface).interface(interface).done());
     for (const std::string& target : reach) {
-        if (target == "outside" || target == "any") {
-            add(target == "any" ? nat::kAnyward : nat::kOutward, Bytes().interface(interface).done());
+        if (const char* set = set_towards(target)) {
+            add(set, Bytes().interface(interface).done());
             continue;
         }
         for (auto [end, last] = ends.equal_range(target); end != last; ++end) {
@@ -103,7 +111,8 @@ std::set<std::string> partitions_through_host(const Declared& declared) {
     std::set<std::string> names;
     for (const DeclaredObject* partition : declared.all<Partition>()) {
         const std::string& name = partition->owner;
-        const auto reach = reach_of(declared, name);
+        auto reach = reach_of(declared, name);
+        std::erase(reach, "host");  // needs no forwarding
         if (!reach.empty() || translates_sources(declared, name) || has_forwards(declared, name)) {
             names.insert(name);
         }

@@ -74,14 +74,15 @@ std::optional<PrefixSet> PrefixSet::parse(std::string_view name) {
 }
 
 std::vector<std::string> fixed_sets() {
-    return {kInside, kReach, kOutward, kAnyward, kHairpin, kGuarded, kUplinks, kTurned};
+    return {kInside, kReach, kOutward, kHostward, kAnyward, kHairpin, kGuarded, kUplinks, kRouters, kTurned};
 }
 
 std::optional<Set> set_of(std::string_view name) {
     if (name == kGuarded) {
         return Set{.name = std::string(name), .key = {Part::Family}, .data = {}};
     }
-    if (name == kInside || name == kOutward || name == kAnyward || name == kUplinks) {
+    if (name == kInside || name == kOutward || name == kHostward || name == kAnyward || name == kUplinks ||
+        name == kRouters) {
         return Set{.name = std::string(name), .key = {Part::IfName}, .data = {}};
     }
     if (name == kReach || name == kHairpin || name == kTurned) {
@@ -249,6 +250,9 @@ std::optional<kernel::Translation> translation_of(const Element& element) {
         }
     } else if (key.size() > 1) {
         translation.out = part_text(Part::IfName, key[1]);
+    }
+    if (prefix->role == Role::Snat || prefix->role == Role::SnatOut) {
+        translation.to = Ip(components(element.data, set_of(element.set)->data).front());
     }
     return translation;
 }

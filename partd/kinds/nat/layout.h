@@ -20,12 +20,14 @@ inline constexpr char kTableComment[] = "partd";
 // Sets that are always there, keyed by names of the host's ends of links.
 inline constexpr char kInside[] = "inside";  // every host end
 inline constexpr char kReach[] = "reach";    // pairs: connections from the first to the second may be opened
-inline constexpr char kOutward[] = "outward";  // may open connections to what is no partition
-inline constexpr char kAnyward[] = "anyward";  // may open connections to everything
-inline constexpr char kHairpin[] = "hairpin";  // pairs of an interface with itself
-inline constexpr char kGuarded[] = "guarded";  // families that the host forwards because of partd alone
-inline constexpr char kUplinks[] = "uplinks";  // links of the host's to the outside, besides network cards
-inline constexpr char kTurned[] = "turned";    // pairs of an uplink with itself
+inline constexpr char kOutward[] = "outward";    // may open connections to what is no partition
+inline constexpr char kHostward[] = "hostward";  // may open connections to the host itself
+inline constexpr char kAnyward[] = "anyward";    // may open connections to everything
+inline constexpr char kHairpin[] = "hairpin";    // pairs of an interface with itself
+inline constexpr char kGuarded[] = "guarded";    // families that the host forwards because of partd alone
+inline constexpr char kUplinks[] = "uplinks";    // links of the host's to the outside, besides network cards
+inline constexpr char kRouters[] = "routers";    // links that forwarded before partd had the host forward
+inline constexpr char kTurned[] = "turned";      // pairs of an uplink with itself
 
 // Sets that are there when somebody needs them: one for each family and prefix length, so that a hash of the
 // masked source finds the element.

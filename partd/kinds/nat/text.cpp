@@ -51,15 +51,25 @@ std::string interface_at(const Element& element, std::size_t at) {
     return {name.begin(), std::ranges::find(name, 0)};
 }
 
-// "" for what only serves another element.
-std::string gate_text(const Element& element) {
-    if (element.set == kInside) {
+// Where an element lets its interface open connections to; "" for one that says nothing of that.
+std::string way_text(const Element& element) {
+    const std::string_view where = element.set == kHostward  ? "host"
+                                   : element.set == kOutward ? "outside"
+                                   : element.set == kAnyward ? "any"
+                                                             : "";
+    const std::string to = element.set == kReach ? interface_at(element, 16) : std::string(where);
+    return to.empty() ? "" : fmt::format("{} → {}", interface_at(element, 0), to);
+}
+
+// Of an interface that may go nowhere its name alone; "" for what only serves another element.
+std::string gate_text(const Element& element, const std::set<Element>& all) {
+    const auto leads_on = [&](const Element& other) {
+        return !way_text(other).empty() && interface_at(other, 0) == interface_at(element, 0);
+    };
+    if (element.set == kInside && std::ranges::none_of(all, leads_on)) {
         return interface_at(element, 0);
     }
-    if (element.set == kOutward || element.set == kAnyward) {
-        return interface_at(element, 0) + (element.set == kOutward ? " → outside" : " → any");
-    }
-    return element.set == kReach ? interface_at(element, 0) + " → " + interface_at(element, 16) : "";
+    return way_text(element);
 }
 
 std::string source_text(const Element& element, const PrefixSet& set) {
@@ -102,7 +112,8 @@ std::string elements_text(const std::set<Element>& elements) {
         }
         end_run();
         const auto set = PrefixSet::parse(element.set);
-        if (const std::string text = set ? source_text(element, *set) : gate_text(element); !text.empty()) {
+        if (const std::string text = set ? source_text(element, *set) : gate_text(element, elements);
+            !text.empty()) {
             texts.push_back(text);
         }
     }

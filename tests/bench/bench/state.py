@@ -44,21 +44,19 @@ def _network(*where):
             "routes6": _json("ip", *where, "-6", "-d", "-j", "route")}
 
 
-# partd's guard against strangers' packets, the same for any number of partitions: the floor does without.
-GUARD = {"strangers", "guarded", "uplinks", "turned"}
+# What is the same for any number of partitions: the floor has only the rules that a packet of its own needs, and
+# no guard against strangers' packets.
+FIXED = {"chain", "rule"}
+GUARD = {"guarded", "uplinks", "routers", "turned"}
 
 
-def _is_guard(entry):
-    what = next(iter(entry.values()))
-    return bool(GUARD & {what.get("name"), what.get("chain"), what.get("comment")})
+def _is_fixed(entry):
+    kind, what = next(iter(entry.items()))
+    return kind in FIXED or what.get("name") in GUARD
 
 
 def _nftables():
-    rules, others = [], []
-    for entry in _json("nft", "-j", "list", "ruleset")["nftables"]:
-        if not _is_guard(entry):
-            (rules if "rule" in entry else others).append(entry)
-    return {"rules": rules, "others": others}
+    return [entry for entry in _json("nft", "-j", "list", "ruleset")["nftables"] if not _is_fixed(entry)]
 
 
 def _groups():

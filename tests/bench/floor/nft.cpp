@@ -36,6 +36,7 @@ constexpr SetShape kSets[] = {
     {"back4_24", pair(kIp4, kIfName), 20},
     {"back6_64", pair(kIp6, kIfName), 32},
     {"hairpin", pair(kIfName, kIfName), 32},
+    {"hostward", kIfName, 16},
     {"inside", kIfName, 16},
     {"masq4_24", kIp4, 4, true},
     {"masq6_64", kIp6, 16, true},

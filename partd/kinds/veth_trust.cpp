@@ -1,0 +1,80 @@
+#include "kinds/veth_trust.h"
+
+#include "kernel/files.h"
+#include "kinds/sysctl.h"
+#include "kinds/sysctl_text.h"
+
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace partd {
+
+namespace {
+
+constexpr std::array<std::string_view, 2> kOfIpv6 = {"accept_ra", "accept_redirects"};
+constexpr std::array<std::string_view, 3> kAll = {"accept_ra", "accept_redirects", "accept_source_route"};
+
+bool is_declared(const Declared& declared, const LinkEnd& end) {
+    for (const DeclaredObject* object : declared.all<Sysctls>(end.netns)) {
+        for (const SysctlEntry& entry : object->spec.as<Sysctls>().entries) {
+            const auto own = InterfaceSysctl::parse(entry.path);
+            if (own && (own->interface == end.name || own->is_general()) &&
+                std::ranges::find(kAll, own->name) != kAll.end()) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other) {
+    return end.netns.empty() || (!other.netns.empty() && !is_declared(declared, end));
+}
+
+kernel::Message distrust_request(int index, const LinkEnd& end) {
+    ifinfomsg head{};
+    head.ifi_index = index;
+    kernel::Message message(RTM_SETLINK, 0);
+    message.head(head);
+    const auto families = message.open(IFLA_AF_SPEC);
+    const auto inet = message.open(AF_INET);
+    const auto switches = message.open(IFLA_INET_CONF);
+    message.number<std::uint32_t>(IPV4_DEVCONF_ACCEPT_REDIRECTS, 0);
+    message.number<std::uint32_t>(IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0);
+    if (end.netns.empty()) {
+        message.number<std::uint32_t>(IPV4_DEVCONF_RP_FILTER, 1);
+    }
+    message.close(switches);
+    message.close(inet);
+    constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5: the kernel has none below
+    if (end.netns.empty() && end.mtu.value_or(kLeastForIpv6) >= kLeastForIpv6) {
+        const auto inet6 = message.open(AF_INET6);
+        message.number<std::uint8_t>(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+        message.close(inet6);
+    }
+    message.close(families);
+    return message;
+}
+
+Result<> distrust_ipv6(const kernel::Netns& netns, const std::string& link) {
+    return netns.inside([&]() -> Result<> {
+        for (const std::string_view name : kOfIpv6) {
+            auto done =
+                kernel::write_kernel_file("/proc/sys/net/ipv6/conf/" + link + "/" + std::string(name), "0");
+            if (!done && done.error().code != ENOENT) {
+                return done;
+            }
+        }
+        return {};
+    });
+}
+
+}  // namespace partd

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "kernel/netns.h"
+#include "kinds/kinds.h"
+#include "kinds/veth.h"
+
+namespace partd {
+
+// Whoever has one end of a link is not to change the routes of whoever has the other: the host's ends, and
+// those of links between partitions, take no advertisement, no redirect and no source route. An end of which
+// the files declare such a switch themselves is left to them.
+bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other);
+
+// The part of it that a request can ask for: the switches of IPv4. Of a host's end also that sources are
+// looked up (rp_filter, which holds when nothing else does any more), and that it gets no address but those
+// that partd gives it: a generated one would cost a walk over all IPv6 routes each, and be probed for a
+// second before the host could use it.
+kernel::Message distrust_request(int index, const LinkEnd& end);
+
+// The part that has no request, in the end's own namespace: the switches of IPv6. ENOENT is success: IPv6 is
+// off, or the link is gone.
+Result<> distrust_ipv6(const kernel::Netns& netns, const std::string& link);
+
+}  // namespace partd
