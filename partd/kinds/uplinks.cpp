@@ -27,21 +27,34 @@ Result<> write_if_there(const std::string& path, std::string_view value) {
     return written || written.error().code == ENOENT ? Result<>() : std::move(written);
 }
 
-// The indexes of links that do not forward IPv4 (RTM_GETNETCONF).
-Result<std::vector<int>> without_forwarding(kernel::NetlinkSocket& socket) {
+// The names of links whose own switch of IPv4 forwarding is at that value (RTM_GETNETCONF), sorted: partd's
+// own, or those of others.
+Result<std::vector<std::string>> links_with_forwarding(kernel::Host& host, int value, bool own) {
+    auto self = host.netns("");
+    PARTD_TRY(self);
+    kernel::NetlinkSocket& socket = (*self)->route();
     kernel::Message request(RTM_GETNETCONF, NLM_F_DUMP);
     request.head(netconfmsg{.ncm_family = AF_INET});
     std::vector<int> indexes;
     const auto look = [&](const kernel::Reply& reply) {
         const auto parameters = reply.attributes<netconfmsg>();
         const int index = parameters.number<int>(NETCONFA_IFINDEX).value_or(0);
-        if (index > 0 && parameters.number<int>(NETCONFA_FORWARDING) == 0) {
+        if (index > 0 && parameters.number<int>(NETCONFA_FORWARDING) == value) {
             indexes.push_back(index);
         }
     };
     auto dumped = socket.dump(std::move(request), [&] { indexes.clear(); }, look);
     PARTD_TRY(dumped);
-    return indexes;
+    std::vector<std::string> names;
+    for (const int index : indexes) {
+        const auto link = kernel::get_link(socket, index);
+        PARTD_TRY(link);
+        if (*link && parse_link_mark((*link)->alias).has_value() == own) {
+            names.push_back((*link)->name);
+        }
+    }
+    std::ranges::sort(names);
+    return names;
 }
 
 std::string value_of(const std::string& link, std::string_view name) {
@@ -87,20 +100,11 @@ Result<> keep_learning(const std::vector<std::string>& links) {
 }
 
 Result<std::vector<std::string>> stalled_links(kernel::Host& host) {
-    auto self = host.netns("");
-    PARTD_TRY(self);
-    const auto indexes = without_forwarding((*self)->route());
-    PARTD_TRY(indexes);
-    std::vector<std::string> stalled;
-    for (const int index : *indexes) {
-        const auto link = kernel::get_link((*self)->route(), index);
-        PARTD_TRY(link);
-        if (*link && parse_link_mark((*link)->alias)) {
-            stalled.push_back((*link)->name);
-        }
-    }
-    std::ranges::sort(stalled);
-    return stalled;
+    return links_with_forwarding(host, 0, true);
+}
+
+Result<std::vector<std::string>> forwarding_links(kernel::Host& host) {
+    return links_with_forwarding(host, 1, false);
 }
 
 Result<> let_forward(const std::vector<std::string>& links) {

@@ -24,4 +24,7 @@ Result<std::vector<std::string>> stalled_links(kernel::Host& host);
 // Has each of them forward; one that is gone meanwhile is left alone.
 Result<> let_forward(const std::vector<std::string>& links);
 
+// Links of others that forward IPv4 by their own switch, by name, sorted.
+Result<std::vector<std::string>> forwarding_links(kernel::Host& host);
+
 }  // namespace partd

@@ -156,6 +156,25 @@ TEST_CASE("guard: a host that was a router before stays one", "[nat][guard]") {
     ways.are_open();
 }
 
+TEST_CASE("guard: links that forwarded by their own switch go on", "[nat][guard]") {
+    Place place("0");
+    set_sysctl("net.ipv4.conf.uplink.forwarding", "1");
+    set_sysctl("net.ipv4.conf.vpn0.forwarding", "1");
+    const Ways ways(place);
+    const auto as_before = [&] {
+        CHECK(seen_by(place.neighbour(), kVpn4, 80) == Outside::kPeer4);
+        CHECK(out_of_reach(place.neighbour(), kVpn6, 80));
+    };
+    as_before();
+    place.sandbox.write_config("web.toml", kDual);
+    place.sandbox.apply();
+    REQUIRE(sysctl("net.ipv4.ip_forward") == "1");
+    as_before();
+    output({"nft", "flush", "ruleset"});
+    place.sandbox.apply();
+    as_before();
+}
+
 TEST_CASE("guard: it stands before the host forwards", "[nat][guard]") {
     Place place("0");
     place.sandbox.write_config("web.toml", kDual);

@@ -7,6 +7,7 @@
 #include "kinds/host_switches.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/table.h"
+#include "kinds/uplinks.h"
 
 #include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
@@ -31,6 +32,7 @@ constexpr Field kFields[] = {
 constexpr char kComment[] = "partd guard";
 constexpr std::string_view kUplink = "uplink ";
 constexpr std::string_view kTurn = "turn ";
+constexpr std::string_view kRouter = "router ";
 // Whatever is left of it stays with the host, and belongs to no partition.
 constexpr char kHostItself[] = "[host]";
 
@@ -45,13 +47,14 @@ constexpr std::string_view kPaths6[] = {kForwarding6};
 constexpr std::array kFamilies = {Family{"ipv4", NFPROTO_IPV4, kForwarding4, kPaths4},
                                   Family{"ipv6", NFPROTO_IPV6, kForwarding6, kPaths6}};
 
-// What an element is called that guards: a family, "uplink br0", "turn br0". The last lets pass what comes
-// back by the link by which it came: packets between the ports of a bridge may pass the firewall too.
+// What an element is called that guards: a family, "uplink br0", "router eth1", "turn br0". The last lets
+// pass what comes back by the link by which it came: packets between the ports of a bridge may pass the
+// firewall too.
 Element element_of(const std::string& name) {
-    if (name.starts_with(kUplink)) {
-        return {.set = nat::kUplinks,
-                .key = nat::Bytes().interface(name.substr(kUplink.size())).done(),
-                .data = {}};
+    for (const auto& [word, set] : {std::pair(kUplink, nat::kUplinks), std::pair(kRouter, nat::kRouters)}) {
+        if (name.starts_with(word)) {
+            return {.set = set, .key = nat::Bytes().interface(name.substr(word.size())).done(), .data = {}};
+        }
     }
     if (name.starts_with(kTurn)) {
         const std::string link = name.substr(kTurn.size());
@@ -66,7 +69,10 @@ std::string name_of(const Element& element) {
         return {};  // somebody else's, in a set of another type
     }
     if (element.set != nat::kGuarded) {
-        return std::string(element.set == nat::kUplinks ? kUplink : kTurn) + nat::interface_of(element);
+        const auto word = element.set == nat::kUplinks   ? kUplink
+                          : element.set == nat::kRouters ? kRouter
+                                                         : kTurn;
+        return std::string(word) + nat::interface_of(element);
     }
     const auto family = std::ranges::find(kFamilies, element.key.front(), &Family::number);
     return family == kFamilies.end() ? std::string() : std::string(family->name);
@@ -148,6 +154,37 @@ Result<std::set<std::string>> uplinks(kernel::Host& host) {
     return names;
 }
 
+// Links that forwarded IPv4 by themselves before the host did as a whole, which turns on the switch of each:
+// known from then on by the ledger, or by the table.
+Result<std::set<std::string>> routers(Look& look, const std::set<std::string>& there) {
+    std::set<std::string> names;
+    const auto add = [&](const auto& links) {
+        for (const auto& link : links) {
+            names.insert(std::string(kRouter) + std::string(link));
+        }
+    };
+    if (const LedgerEntry* made = look.ledger.find({kGuard.kind.name, guard_key().name})) {
+        add(words(made->identity));
+    }
+    if (!is_on(kFamilies.front())) {
+        const auto now = forwarding_links(look.host);
+        PARTD_TRY(now);
+        add(*now);
+    }
+    std::ranges::copy_if(there, std::inserter(names, names.end()),
+                         [](const std::string& name) { return name.starts_with(kRouter); });
+    return names;
+}
+
+// For the ledger: "eth1 eth2".
+std::string identity_of(const std::set<std::string>& routers) {
+    std::vector<std::string> links;
+    for (const std::string& name : routers) {
+        links.push_back(name.substr(kRouter.size()));
+    }
+    return join(links, " ");
+}
+
 // The names of the elements that are there.
 Result<std::set<std::string>> guarded(Look& look) {
     std::set<std::string> names;
@@ -156,7 +193,7 @@ Result<std::set<std::string>> guarded(Look& look) {
     }
     auto nftables = look.host.nftables();
     PARTD_TRY(nftables);
-    for (const char* set : {nat::kGuarded, nat::kUplinks, nat::kTurned}) {
+    for (const char* set : {nat::kGuarded, nat::kUplinks, nat::kRouters, nat::kTurned}) {
         if (look.nftables->sets.contains(set)) {
             auto found = (*nftables)->elements(nat::kTableName, set);
             PARTD_TRY(found);
@@ -202,9 +239,12 @@ Result<> observe(Look& look) {
         }
         return {};
     }
+    const auto own_way = routers(look, *there);
+    PARTD_TRY(own_way);
     if (any) {
         auto missing = uplinks(look.host);
         PARTD_TRY(missing);
+        missing->insert(own_way->begin(), own_way->end());
         std::erase_if(*missing, [&](const std::string& name) { return there->contains(name); });
         seen.open.names.insert(seen.open.names.end(), missing->begin(), missing->end());
     }
@@ -212,7 +252,8 @@ Result<> observe(Look& look) {
                        .spec = Spec(std::move(seen)),
                        .needs = wanted->needs,
                        .standing = Standing::Ours,
-                       .marked = true});
+                       .marked = true,
+                       .identity = identity_of(*own_way)});
     return {};
 }
 
