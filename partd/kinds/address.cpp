@@ -14,6 +14,7 @@
 #include <iterator>
 #include <map>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -29,6 +30,8 @@ constexpr Field kFields[] = {
     field<&InterfaceAddress::interface>("interface", "the interface", {.role = Role::Identity, .live = true}),
     field<&InterfaceAddress::address>("address", "the address", {.role = Role::Identity, .live = true}),
     field<&InterfaceAddress::mark>("mark", "partd's mark on it", {.live = true}),
+    field<&InterfaceAddress::secondary>("secondary", "another one of its network is the source of packets",
+                                        {.role = Role::Replace, .live = true}),
 };
 
 // The link for an interface of a pair, the namespace for lo.
@@ -128,6 +131,30 @@ void check_pairs(const Declared& declared, Diagnostics& problems) {
     }
 }
 
+// The first address of a network in the file is to be the one from which the interface sends. For IPv4 that
+// is the one that was added first, for IPv6 the one that was added last (ipv6_link_dev_addr() in addrconf.c).
+// Link-local ones: the kernel has its own among them.
+void put_in_order(const Interface& interface, State& desired) {
+    std::map<Prefix, Key> first;
+    for (const auto& address : interface.addresses) {
+        const Key key = address_key(interface.netns, interface.name, address.value);
+        const auto [before, is_first] = first.try_emplace(address.value.prefix(), key);
+        if (is_first || address.value.ip.is_link_local() || before->second == key) {
+            continue;
+        }
+        Resource& one = *desired.find(before->second);
+        Resource& other = *desired.find(key);
+        InterfaceAddress spec = other.spec.as<InterfaceAddress>();
+        spec.secondary = true;
+        other.spec = Spec(std::move(spec));
+        if (address.value.ip.v6()) {
+            one.needs.push_back(key);
+        } else {
+            other.needs.push_back(before->second);
+        }
+    }
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     const auto interfaces = all_interfaces(declared);
     std::map<std::string, std::vector<Placed>> by_netns;
@@ -146,6 +173,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                          .needs = {container},
                          .within = {container}});
         }
+        put_in_order(interface, desired);
     }
     for (const auto& [netns, placed] : by_netns) {
         check_overlaps(placed, problems);
@@ -205,7 +233,11 @@ bool is_kernels(std::uint8_t protocol, const std::string& interface, const Addre
     return (protocol >= 1 && protocol <= 3) || is_loopbacks(interface, address);
 }
 
-void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
+// The networks of which an interface has an address that is wanted, as far as they were listed: the
+// kernel lists first the one from which it sends.
+using Listed = std::set<std::pair<int, Prefix>>;
+
+void take(Look& look, const std::string& netns, const kernel::Reply& reply, Listed& listed) {
     const auto head = reply.head<ifaddrmsg>();
     const auto attributes = reply.attributes<ifaddrmsg>();
     const auto local = attributes.ip(IFA_LOCAL);
@@ -227,12 +259,14 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
         return;
     }
     const Key container = pair ? pair->key : netns_key(netns);
+    const bool secondary = wanted != nullptr && !address.ip.is_link_local() &&
+                           !listed.emplace(link->index, address.prefix()).second;
     if (wanted != nullptr && on_ours && !netns.empty()) {
         // In a partition's namespace it is the wanted one, whoever added it.
         const std::string mark =
             is_kernels(protocol, link->name, address) ? std::string(kMarked) : protocol_text(protocol);
         look.observed.add({.key = key,
-                           .spec = Spec(InterfaceAddress{netns, link->name, address, mark}),
+                           .spec = Spec(InterfaceAddress{netns, link->name, address, mark, secondary}),
                            .owner = wanted->owner,
                            .needs = {container},
                            .within = {container},
@@ -241,7 +275,7 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
     }
     const std::string known = marked ? known_as(look, key, netns, address) : key.name;
     look.add({.key = key,
-              .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol)}),
+              .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol), secondary}),
               .owner = pair ? pair->owner : netns,
               .needs = {container},
               .within = {container},
@@ -264,8 +298,9 @@ Result<> take_all(Look& look, const std::string& name, int interface) {
         return {};  // the interface went meanwhile
     }
     PARTD_TRY(found);
+    Listed listed;
     for (const auto& reply : *found) {
-        take(look, name, reply.view());
+        take(look, name, reply.view(), listed);
     }
     return {};
 }
