@@ -41,13 +41,14 @@ Result<> start_again(kernel::Host& host, Systemd& systemd, const std::string& un
     return settled(job);
 }
 
-// The files stand: systemd reads them, and the unit runs by them. `as_before`: for what runs nothing differs.
+// The files stand: systemd reads them, and the unit runs by them. `as_before`: for what runs nothing differs,
+// or for a joined one nothing but what systemd had read.
 Result<> put_in_place(kernel::Host& host, Systemd& systemd, const Service& wanted, bool as_before) {
     PARTD_TRY(reload_if_needed(host, systemd, wanted));
     const auto unit = systemd.look(wanted.unit);
     PARTD_TRY(unit);
     const bool waits = unit->held_back || kernel::exists(stopped_path(host, wanted.unit));
-    if (as_before && !waits) {
+    if (as_before && !waits && (!wanted.joins || state_of(host, systemd, wanted, *unit) == kInPlace)) {
         return {};
     }
     if (!wanted.joins || waits) {
@@ -135,7 +136,7 @@ Result<> put(Doing& doing, const Change& change, std::size_t number) {
     }
     PARTD_TRY(check_unit(doing.host, *systemd, wanted));
     PARTD_TRY(write_if_other(service_path(doing.host, wanted), wanted.content, false));
-    const bool as_before = change.action == Action::Update && !change.changes("state") &&
+    const bool as_before = change.action == Action::Update && (wanted.joins || !change.changes("state")) &&
                            below_mark(change.found.as<Service>().content) == below_mark(wanted.content);
     auto held =
         change.action == Action::Create || change.changes("held") ? put_hold(doing.host, wanted) : Result<>();

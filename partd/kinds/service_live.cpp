@@ -46,30 +46,6 @@ bool is_read_whole(const kernel::Host& host, const Service& service, const Syste
     return is_read(unit, service_path(host, service)) && is_read(unit, hold_path(host, service));
 }
 
-std::string state_of(kernel::Host& host, Systemd& systemd, const Service& service,
-                     const Systemd::Unit& unit) {
-    if (!is_read_whole(host, service, unit)) {
-        return "not read by systemd";
-    }
-    if (service.joins) {
-        if (const auto listeners = systemd.listeners_of(service.unit); !listeners.empty()) {
-            return listeners.front() + " listens on the host";
-        }
-    }
-    if (unit.has_job) {
-        return kInPlace;  // on its way
-    }
-    if (!is_active(unit) && service.joins) {
-        return unit.held_back                                     ? "held back"
-               : kernel::exists(stopped_path(host, service.unit)) ? "stopped by partd"
-                                                                  : kInPlace;
-    }
-    if (!is_active(unit)) {
-        return may_be_ended(service, unit) ? kInPlace : unit.active_state;
-    }
-    return is_inside(host, service, unit) ? kInPlace : "elsewhere";
-}
-
 // The service that a file of ours at that place is of.
 std::optional<Service> read_service(const std::string& path, const std::string& unit) {
     const auto text = kernel::read_file(path);
@@ -209,6 +185,30 @@ void observe_holder(Look& look, const Resource& wanted) {
 }
 
 }  // namespace
+
+std::string state_of(kernel::Host& host, Systemd& systemd, const Service& service,
+                     const Systemd::Unit& unit) {
+    if (!is_read_whole(host, service, unit)) {
+        return "not read by systemd";
+    }
+    if (service.joins) {
+        if (const auto listeners = systemd.listeners_of(service.unit); !listeners.empty()) {
+            return listeners.front() + " listens on the host";
+        }
+    }
+    if (unit.has_job) {
+        return kInPlace;  // on its way
+    }
+    if (!is_active(unit) && service.joins) {
+        return unit.held_back                                     ? "held back"
+               : kernel::exists(stopped_path(host, service.unit)) ? "stopped by partd"
+                                                                  : kInPlace;
+    }
+    if (!is_active(unit)) {
+        return may_be_ended(service, unit) ? kInPlace : unit.active_state;
+    }
+    return is_inside(host, service, unit) ? kInPlace : "elsewhere";
+}
 
 std::string lasting_units(const kernel::Host& host) {
     return host.paths().root + "/etc/systemd/system";

@@ -25,6 +25,10 @@ bool is_active(const kernel::Systemd::Unit& unit);
 // Whether systemd knows of that drop-in what is true: that it is there, or not.
 bool is_read(const kernel::Systemd::Unit& unit, const std::string& path);
 
+// Whether the unit runs where it belongs, as far as it runs: kInPlace, or what is the matter.
+std::string state_of(kernel::Host& host, kernel::Systemd& systemd, const Service& service,
+                     const kernel::Systemd::Unit& unit);
+
 // Finds the files that partd wrote below /run/systemd/system and /etc/systemd/system, and asks systemd about
 // their units.
 Result<> observe_services(Look& look);
