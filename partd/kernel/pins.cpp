@@ -277,8 +277,11 @@ Result<> PinDirectory::unpin(const std::string& name, int ns) {
     }
     struct stat file{};
     if (lstat(target.c_str(), &file) == 0 && is_left_over(target, file) && unlink(target.c_str()) != 0 &&
-        errno != ENOENT && errno != EBUSY) {
-        return fail_errno("remove " + target);
+        errno != ENOENT) {
+        auto failed = fail_errno("remove " + target);
+        if (!is_mount(target)) {  // else another namespace has got the name meanwhile
+            return failed;
+        }
     }
     return remove_directory_of(path_, name);
 }

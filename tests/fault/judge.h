@@ -41,8 +41,8 @@ private:
     std::string ending(const Traced& traced, const Injection& injection, const Scenario& scenario);
     std::string converges(const Scenario& scenario);
     std::string leaves_nothing();
-    /// What differs from that, once the kernel has come to rest.
-    std::string differs(const test::Snapshot& wanted);
+    /// What differs from that, once the kernel has come to rest; `but` is a topic that is not looked at.
+    std::string differs(const test::Snapshot& wanted, const std::string& but = {});
 
     std::unique_ptr<test::Sandbox> sandbox_;
     std::optional<test::RootTree> root_;
