@@ -1,12 +1,14 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # Joined means joined, over boots: with partd, without it, and with a file that is wrong the units never run on the host.
 # boots: 3
+# machine: own
 # timeout: 500
 
 log=/var/lib/bench/where
+here=$(</proc/sys/kernel/random/boot_id)
 state() { systemctl show --property=ActiveState --value "$1"; }
 # Where a unit ran since the last boot: its network namespaces, the host's as "host".
-ran() { grep "^$BOOT $1 " "$log" | cut -d' ' -f3 | sort -u | paste -s -d ' '; }
+ran() { grep "^$here $1 " "$log" | cut -d' ' -f3 | sort -u | paste -s -d ' '; }
 joined='[partition.web.link.eth0]
 address = ["10.55.0.2/24"]
 peer = { address = ["10.55.0.1/24"] }
@@ -28,7 +30,7 @@ case $BOOT in
 # Runs also as a user who may not look at PID 1: compares with what root wrote down.
 here=$(readlink /proc/self/ns/net)
 [ "$here" = "$(cat /run/host-netns)" ] && here=host
-echo "$(cat /var/lib/bench/boot) $1 $here" >>/var/lib/bench/where
+echo "$(cat /proc/sys/kernel/random/boot_id) $1 $here" >>/var/lib/bench/where
 exec sleep infinity
 END
         chmod 755 /usr/local/bin/where-am-i
@@ -64,7 +66,7 @@ END
         systemctl daemon-reload
         check "units are enabled" systemctl enable --quiet host-netns plain dynamic instance@one limited timed.timer
         check "and run" systemctl start host-netns plain dynamic instance@one limited timed.timer
-        expect "on the host" host "$(ran plain)"
+        eventually "on the host" 10 grep -q "^$here plain host" "$log"
         echo "$joined" | config web
         with_daemon
         eventually "all have joined" 60 partctl diff
@@ -72,12 +74,12 @@ END
             eventually "$unit runs in the partition" 20 bash -c "[[ \$(readlink /proc/\$(systemctl show --property=MainPID --value $unit)/ns/net) == net:\[$(stat --format=%i /run/netns/web)\] ]]"
             check "what holds it survives" grep -q NetworkNamespacePath=/run/netns/web "/etc/systemd/system/$unit.service.d/49-partd-web.conf"
         done
-        # A partition that is made anew: the unit waits, and is not on the host in between.
+        # A name that somebody takes away: whether the namespace is made anew or found by its process, the unit is in it.
         : >"$log"
-        umount /run/netns/web && rm -f /run/netns/web
-        eventually "the partition is made anew" 60 bash -c 'test -e /run/netns/web && partctl diff'
-        expect_match "the unit has started in the new one" '^net:\[[0-9]+\]$' "$(ran plain)"
-        expect "and runs" active "$(state plain)"
+        check "the namespace's name is taken away" ip netns delete web
+        eventually "the name is back" 60 bash -c 'test -e /run/netns/web && partctl diff'
+        expect "the unit is in its namespace" "net:[$(stat --format=%i /run/netns/web)]" "$(readlink "/proc/$(systemctl show --property=MainPID --value plain)/ns/net")"
+        expect "and was not on the host in between" "" "$(ran plain | grep -o host)"
         # An upgrade from before the holds: the file comes, the unit stays.
         pid=$(systemctl show --property=MainPID --value plain)
         rm -r /etc/systemd/system/plain.service.d
@@ -91,10 +93,10 @@ END
         eventually "partd is ready" 60 systemctl is-active partd.service
         eventually "nothing differs" 60 partctl diff
         for unit in plain dynamic instance; do
-            eventually "$unit runs" 30 bash -c "grep -q '^2 $unit ' $log"
+            eventually "$unit runs" 30 grep -q "^$here $unit " "$log"
             expect_match "$unit ran in the partition alone" '^net:\[[0-9]+\]$' "$(ran "$unit")"
         done
-        eventually "the timer's service too" 30 grep -q '^2 timed net' "$log"
+        eventually "the timer's service too" 30 grep -q "^$here timed net" "$log"
         expect "and there alone" 0 "$(grep -c ' host$' <(grep -v ' limited ' "$log"))"
         eventually "the one with limits runs in its slice" 20 grep -q partd-limited.slice "/proc/$(systemctl show --property=MainPID --value limited)/cgroup"
         expect "no unit was dropped for a cycle" "" "$(journalctl --boot --no-pager | grep -i 'ordering cycle')"
@@ -120,12 +122,12 @@ END
         expect "nothing ran anywhere" "" "$(cat "$log")"
         echo "$joined" | config web
         for unit in plain dynamic instance limited; do
-            eventually "the file is right again, and $unit runs" 60 grep -q "^3 $unit " "$log"
+            eventually "the file is right again, and $unit runs" 60 grep -q "^$here $unit " "$log"
         done
         eventually "nothing differs" 30 partctl diff
         expect "none of them ran on the host" 0 "$(grep -c ' host$' <(grep -v ' limited ' "$log"))"
         rm /etc/partd/web.toml
-        eventually "not declared any more, it runs on the host" 60 grep -q '^3 plain host' "$log"
+        eventually "not declared any more, it runs on the host" 60 grep -q "^$here plain host" "$log"
         expect "no file is left" "" "$(find /etc/systemd/system /run/systemd/system -name '*partd-web*' -o -name '*partd-limited*')"
         systemctl disable --quiet --now plain dynamic instance@one limited timed.timer host-netns
         ;;
