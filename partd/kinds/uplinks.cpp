@@ -49,7 +49,7 @@ Result<std::vector<std::string>> links_with_forwarding(kernel::Host& host, int v
     for (const int index : indexes) {
         const auto link = kernel::get_link(socket, index);
         PARTD_TRY(link);
-        if (*link && parse_link_mark((*link)->alias).has_value() == own) {
+        if (*link && (*link)->name != "lo" && parse_link_mark((*link)->alias).has_value() == own) {
             names.push_back((*link)->name);
         }
     }

@@ -99,17 +99,20 @@ void complete(const Declared& declared, State& desired, Diagnostics&) {
     }
 }
 
-bool is_on(const Family& family) {
+// Off where the host has no such family.
+Result<bool> is_on(const Family& family) {
     const auto value = kernel::read_file(std::string("/proc/sys/") + family.path);
+    if (!value && value.error().is_shortage()) {
+        return std::unexpected(value.error());
+    }
     return value && trim(*value) != "0";
 }
 
 // Whether the host forwards, or is about to, because of partd alone. A guard that stands says so, too: the
 // ledger may have been lost.
-bool is_duty(Look& look, const Family& family, bool guarded) {
+bool is_duty(Look& look, const Family& family, bool guarded, bool on) {
     const Key key = host_sysctl_key(family.path);
     const LedgerEntry* made = look.ledger.find({key.kind->name, key.name});
-    const bool on = is_on(family);
     const Resource* wanted = look.desired.find(key);
     const bool will_be = wanted != nullptr && wanted->spec.as<Sysctl>().value != "0";
     const bool by_us = guarded || was_off(made).value_or(!on);
@@ -166,7 +169,9 @@ Result<std::set<std::string>> routers(Look& look, const std::set<std::string>& t
     if (const LedgerEntry* made = look.ledger.find({kGuard.kind.name, guard_key().name})) {
         add(words(made->identity));
     }
-    if (!is_on(kFamilies.front())) {
+    const auto on = is_on(kFamilies.front());
+    PARTD_TRY(on);
+    if (!*on) {
         const auto now = forwarding_links(look.host);
         PARTD_TRY(now);
         add(*now);
@@ -225,11 +230,13 @@ Result<> observe(Look& look) {
     bool any = false;
     for (const Family& family : kFamilies) {
         const std::string name(family.name);
-        const bool duty = !seen.manual && is_duty(look, family, there->contains(name));
+        const auto on = is_on(family);
+        PARTD_TRY(on);
+        const bool duty = !seen.manual && is_duty(look, family, there->contains(name), *on);
         any |= duty;
         if (duty && !there->contains(name)) {
             seen.open.names.push_back(name);
-        } else if (!duty && there->contains(name) && is_on(family)) {
+        } else if (!duty && there->contains(name) && *on) {
             seen.shut.names.push_back(name);
         }
     }
