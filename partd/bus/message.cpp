@@ -89,6 +89,8 @@ int append_files(sd_bus_message* message, const std::vector<TextFile>& files) {
     return result < 0 ? result : sd_bus_message_close_container(message);
 }
 
+constexpr std::string_view kExtra = "extra";
+
 constexpr Option kOptions[] = {
     text<&Request::name>("name"),
     text<&Request::signal>("signal"),
@@ -116,7 +118,7 @@ constexpr Option kOptions[] = {
          return sd_bus_message_append(message, "v", "t",
                                       static_cast<std::uint64_t>(request.confirm->count()));
      }},
-    {"extra", "(ss)", [](sd_bus_message* message, Request& request) { request.extra = take_file(message); },
+    {kExtra, "(ss)", [](sd_bus_message* message, Request& request) { request.extra = take_file(message); },
      [](const Request& request) { return request.extra.has_value(); },
      [](sd_bus_message* message, const Request& request) {
          return sd_bus_message_append(message, "v", "(ss)", request.extra->path.c_str(),
@@ -175,6 +177,18 @@ Result<Request> read_request(sd_bus_message* message) {
         return malformed(result);
     }
     return request;
+}
+
+bool brings_text(sd_bus_message* message) {
+    bool found = false;
+    int result = sd_bus_message_enter_container(message, 'a', "{sv}");
+    while (result >= 0 && !found && (result = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+        found = take_text(message) == kExtra;
+        result = sd_bus_message_skip(message, "v");
+        result = result < 0 ? result : sd_bus_message_exit_container(message);
+    }
+    (void)sd_bus_message_rewind(message, 1);
+    return found;
 }
 
 int append(sd_bus_message* message, const verbs::Answer& answer) {

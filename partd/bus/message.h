@@ -15,6 +15,8 @@ namespace partd::bus {
 // error that names it.
 int append(sd_bus_message* message, const verbs::Request& request);
 Result<verbs::Request> read_request(sd_bus_message* message);
+// Whether it brings a text to apply of the caller's own; the message is as unread afterwards as before.
+bool brings_text(sd_bus_message* message);
 
 int append(sd_bus_message* message, const verbs::Answer& answer);
 Result<verbs::Answer> read_answer(sd_bus_message* message);

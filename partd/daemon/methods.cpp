@@ -19,6 +19,8 @@ const char* action_of(verbs::Right right) {
             return "org.partd1.read";
         case verbs::Right::Apply:
             return "org.partd1.apply";
+        case verbs::Right::ApplyText:
+            return "org.partd1.apply-text";
         case verbs::Right::Manage:
             return "org.partd1.manage";
     }
@@ -121,10 +123,11 @@ const sd_bus_vtable Server::kBusVtable[] = {
 int Server::on_method(sd_bus_message* message, void* data, sd_bus_error*) {
     auto& client = *static_cast<Client*>(data);
     const verbs::Verb* verb = verb_of(message);
+    const verbs::Right right = bus::brings_text(message) ? verbs::Right::ApplyText : verb->right;
     if (client.system && !is_root(message)) {
-        return client.server->ask_polkit(client, message, verb->right);
+        return client.server->ask_polkit(client, message, right);
     }
-    if (!client.system && !client.root && verb->right != verbs::Right::Read) {
+    if (!client.system && !client.root && right != verbs::Right::Read) {
         return refuse(message);
     }
     return client.server->answer(client, message, verb);

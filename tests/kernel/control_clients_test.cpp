@@ -304,6 +304,33 @@ TEST_CASE("clients: a member of group partd may look, and no more", "[control][c
         CHECK(existing.code == 5);
         CHECK(existing.text() == missing.text());
     }
+    // a text of their own is nobody's but root's, with whatever method it comes
+    for (const char* method : {"Apply", "Diff", "Show"}) {
+        const auto own = run({"setpriv",
+                              "--reuid",
+                              "65534",
+                              "--regid",
+                              "65534",
+                              "--groups",
+                              "64999",
+                              "--",
+                              "busctl",
+                              "--address=unix:path=/run/partd/bus",
+                              "call",
+                              "org.partd1",
+                              "/org/partd1",
+                              "org.partd1.Manager",
+                              method,
+                              "a{sv}",
+                              "1",
+                              "extra",
+                              "(ss)",
+                              "x.toml",
+                              "[partition.x]"});
+        INFO(method << ": " << own.text());
+        CHECK(own.code != 0);
+        CHECK(own.err.find("Access denied") != std::string::npos);
+    }
     // so many of them that they fill what is theirs: root still gets in
     Background crowd(Arguments{"setpriv", "--reuid", "65534", "--regid", "65534", "--groups", "64999", "--",
                                "/usr/bin/python3", "-c", R"(

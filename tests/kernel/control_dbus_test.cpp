@@ -138,6 +138,56 @@ TEST_CASE("dbus: the bus does not let partd have the name, until it does", "[con
     CHECK(eventually(serves, 10s));
 }
 
+TEST_CASE("dbus: who may apply root's files may not apply a text of his own", "[control][dbus]") {
+    Configured host(kWeb);
+    configure_bus();
+    const Bus bus;
+    // In polkit's place: says which action it is asked about, and allows what is in the files alone.
+    Background polkit(Arguments{"/usr/bin/python3", "-c", R"py(
+import ctypes
+lib = ctypes.CDLL("libsystemd.so.0")
+for name in ("sd_bus_message_get_member", "sd_bus_message_get_signature"):
+    getattr(lib, name).restype = ctypes.c_char_p
+bus, message = ctypes.c_void_p(), ctypes.c_void_p()
+assert lib.sd_bus_open_system(ctypes.byref(bus)) >= 0
+assert lib.sd_bus_request_name(bus, b"org.freedesktop.PolicyKit1", ctypes.c_uint64(0)) >= 0
+print("owned", flush=True)
+while True:
+    if lib.sd_bus_process(bus, ctypes.byref(message)) == 0:
+        lib.sd_bus_wait(bus, ctypes.c_uint64(0xffffffffffffffff))
+    elif message and lib.sd_bus_message_get_member(message) == b"CheckAuthorization":
+        action = ctypes.c_char_p()
+        lib.sd_bus_message_skip(message, b"(sa{sv})")
+        lib.sd_bus_message_read_basic(message, ctypes.c_char(b"s"), ctypes.byref(action))
+        print("asked " + action.value.decode(), flush=True)
+        allowed = 1 if action.value == b"org.partd1.apply" else 0
+        lib.sd_bus_reply_method_return(message, b"(bba{ss})", allowed, 0, 0)
+    message = ctypes.c_void_p()
+)py"});
+    const auto asked = [&](const std::string& action) {
+        return polkit.written().find("asked " + action + "\n") != std::string::npos;
+    };
+    REQUIRE(eventually([&] { return polkit.written().find("owned") != std::string::npos; }));
+    const Daemon daemon;
+    REQUIRE(eventually(serves));
+    const auto apply = [](const Arguments& options) {
+        Arguments all{"setpriv", "--reuid",    "65534",       "--clear-groups",     "--",    "busctl",
+                      "call",    "org.partd1", "/org/partd1", "org.partd1.Manager", "Apply", "a{sv}"};
+        all.insert(all.end(), options.begin(), options.end());
+        return run(all);
+    };
+    const auto files = apply({"0"});
+    INFO(files.text() << polkit.written());
+    CHECK(files.code == 0);
+    CHECK(asked("org.partd1.apply"));
+    const auto own = apply({"2", "legend", "b", "false", "extra", "(ss)", "x.toml", "[partition.x]"});
+    INFO(own.text() << polkit.written());
+    CHECK(own.code != 0);
+    CHECK(own.err.find("Access denied") != std::string::npos);
+    CHECK(asked("org.partd1.apply-text"));
+    CHECK_FALSE(exists("x"));
+}
+
 TEST_CASE("bus: nothing is sent to a client before it has asked for something", "[control][bus]") {
     Configured host(kWeb);
     const Daemon daemon;

@@ -306,8 +306,10 @@ class Polkit(Installed):
             self.assertTrue(action.findtext("description") and action.findtext("message"))
             actions[action.get("id")] = [action.findtext(f"defaults/allow_{who}") for who in ("any", "inactive", "active")]
         change = ["auth_admin_keep"] * 3
+        each_time = ["auth_admin"] * 3
         self.assertEqual(actions, {f"{SERVICE}.read": ["auth_admin_keep", "auth_admin_keep", "yes"],
-                                   f"{SERVICE}.apply": change, f"{SERVICE}.enter": change, f"{SERVICE}.manage": change})
+                                   f"{SERVICE}.apply": change, f"{SERVICE}.apply-text": each_time,
+                                   f"{SERVICE}.enter": change, f"{SERVICE}.manage": change})
 
 
 if __name__ == "__main__":

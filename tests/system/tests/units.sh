@@ -14,6 +14,7 @@ expect "directories of tmpfiles" "755 root /etc/partd 755 root /run/partd 711 ro
     "$(stat --format='%a %U %n' /etc/partd /run/partd /var/lib/partd | paste -s -d ' ')"
 check "the group partd" getent group partd
 check "polkit knows the actions" bash -c 'pkaction | grep -x org.partd1.apply'
+check "polkit knows that a text of one's own is another action" bash -c 'pkaction | grep -x org.partd1.apply-text'
 check "D-Bus knows the service" bash -c 'busctl list --activatable --no-legend | grep "^org.partd1 "'
 check "the catalog knows the messages" journalctl --dump-catalog 2bd486c691864b529ff55be66253bdab
 
