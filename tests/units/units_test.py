@@ -85,6 +85,12 @@ class Places(Installed):
                     self.assertNotRegex((self.root / path).read_text(), r"@(SBINDIR|CMAKE)")
 
 
+    def test_nothing_may_be_written_by_others_whatever_the_umask(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.must(CMAKE, "--install", BUILD, env=os.environ | {"DESTDIR": root}, umask=0)
+            self.assertEqual(self.must("find", root, "-mindepth", "1", "-perm", "/022"), "")
+
+
 class Units(Installed):
     def setUp(self):
         # systemd-analyze looks whether the programs of a unit are there: put them where it looks.
