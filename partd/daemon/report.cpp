@@ -1,5 +1,5 @@
 #include "daemon/daemon.h"
-#include "kernel/files.h"
+#include "kernel/own_files.h"
 #include "kinds/partition.h"
 #include "plan/render.h"
 #include "verbs/metrics.h"
@@ -166,13 +166,13 @@ void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {
 void Daemon::write_metrics() {
     const std::string path = engine_->settings().metrics.value_or(engine_->paths().state() + "/partd.prom");
     if (path != figures_path_ && !figures_path_.empty()) {
-        (void)kernel::remove_file(figures_path_);
+        kernel::remove_among_others(figures_path_);
     }
     figures_path_ = path;
     if (path.empty()) {
         return;
     }
-    if (auto done = kernel::write_atomically(path, verbs::metrics_text(*engine_, states_)); !done) {
+    if (auto done = kernel::write_among_others(path, verbs::metrics_text(*engine_, states_)); !done) {
         say({.what = "failed", .message = "metrics: " + done.error().message, .bad = true});
     }
 }

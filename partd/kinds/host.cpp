@@ -1,6 +1,7 @@
 #include "kinds/host.h"
 
 #include "base/text.h"
+#include "kernel/own_files.h"
 #include "kinds/nat/gate.h"
 #include "kinds/sysctl.h"
 #include "kinds/topology.h"
@@ -65,7 +66,7 @@ constexpr Field kDaemonFields[] = {
     field<&DaemonSettings::metrics>(
         "metrics",
         "the file that Prometheus' node_exporter reads (textfile collector); \"\" for none, or a path below "
-        "/run or /var",
+        "/run or /var, no part of which is a symbolic link",
         {.role = Role::Declared, .fallback = "/run/partd/partd.prom"}),
     field<&DaemonSettings::history>("history", "how many applied documents are kept to go back to",
                                     {.role = Role::Declared, .min = 2, .max = 10'000, .fallback = "20"}),
@@ -79,7 +80,8 @@ void check_metrics(const Declared& declared, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<DaemonSettings>()) {
         const std::string path = object->spec.as<DaemonSettings>().metrics.value_or("");
         const bool allowed = path.starts_with("/run/") || path.starts_with("/var/");
-        if (!path.empty() && (!allowed || path.contains("/../") || path.ends_with('/'))) {
+        const bool a_file = !(path + "/").contains("/../") && !path.ends_with('/') && !path.ends_with("/.");
+        if (!path.empty() && (!allowed || !a_file)) {
             problems.error(object->place("metrics"),
                            fmt::format("\"{}\" is no path of a file below /run or /var", path));
         }
@@ -115,6 +117,20 @@ constinit const Table DaemonSettings::table = {"daemon", "How partd works.", kDa
 DaemonSettings daemon_settings(const Declared& declared) {
     const auto settings = declared.all<DaemonSettings>();
     return settings.empty() ? DaemonSettings() : settings.front()->spec.as<DaemonSettings>();
+}
+
+void inspect_metrics(const Declared& declared, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<DaemonSettings>()) {
+        const std::string path = object->spec.as<DaemonSettings>().metrics.value_or("");
+        const std::string who =
+            path.empty() ? "" : kernel::who_else_writes_in(path.substr(0, path.rfind('/')));
+        if (!who.empty()) {
+            problems.error(object->place("metrics"),
+                           who +
+                               ": each of them can put other figures in the place of partd's. chmod go-w it, "
+                               "or chmod +t");
+        }
+    }
 }
 
 constinit const LiveKind kHost = {.kind = {.name = "host", .language = kLanguage, .complete = complete}};

@@ -44,5 +44,7 @@ extern const LiveKind kHost;
 
 // How partd works, as declared or by default.
 DaemonSettings daemon_settings(const Declared& declared);
+// A directory of the file of metrics where others can exchange it, on this host now.
+void inspect_metrics(const Declared& declared, Diagnostics& problems);
 
 }  // namespace partd

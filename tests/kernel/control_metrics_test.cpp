@@ -3,7 +3,11 @@
 #include "daemon_fixture.h"
 #include "host_view.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <regex>
 #include <set>
@@ -175,6 +179,96 @@ TEST_CASE("metrics: the file goes where the configuration says", "[control][metr
     CHECK(eventually([] { return is_up("web0"); }));
     sandbox.write_config("daemon.toml", "[daemon]\nmetrics = \"/etc/passwd\"\n");
     CHECK(daemon.said("no path of a file below /run or /var"));
+}
+
+TEST_CASE("metrics: what others put in the way in their directory", "[control][metrics]") {
+    constexpr const char* kDirectory = "/run/theirs";
+    constexpr const char* kTheirs = "/run/theirs/p.prom";
+    constexpr const char* kDraft = "/run/theirs/p.prom.new";
+    Sandbox sandbox;
+    fs::create_directory(kDirectory);
+    REQUIRE(::chown(kDirectory, 65534, 65534) == 0);
+    write_file("/run/secret", "untouched\n");
+    fs::permissions("/run/secret", fs::perms(0600));
+    sandbox.write_config("web.toml", kWeb);
+    sandbox.write_config("daemon.toml", std::string("[daemon]\nmetrics = \"") + kTheirs + "\"\n");
+    Daemon daemon;
+    const auto is_written = [&] {
+        return fs::is_regular_file(fs::symlink_status(kTheirs)) &&
+               Exposition(read_file(kTheirs)).value("partd_partition_up{partition=\"web\"}") == 1;
+    };
+    REQUIRE(eventually(is_written));
+
+    // Figures are written after each change.
+    int number = 0;
+    const auto do_something = [&] {
+        ++number;
+        sandbox.write_config("p.toml", numbered_partition(number));
+        CHECK(eventually([&] { return exists("p" + std::to_string(number)); }));
+    };
+    struct Trap {
+        const char* what;
+        std::function<void(const char*)> set;
+    };
+    const std::vector<Trap> traps = {
+        {"a FIFO", [](const char* path) { REQUIRE(::mkfifo(path, 0666) == 0); }},
+        {"a link", [](const char* path) { fs::create_symlink("/run/secret", path); }},
+        {"a second name", [](const char* path) { fs::create_hard_link("/run/secret", path); }},
+        {"another user's file",
+         [](const char* path) {
+             write_file(path, "theirs\n");
+             REQUIRE(::chown(path, 65534, 65534) == 0);
+         }},
+    };
+    for (const char* place : {kTheirs, kDraft}) {
+        for (const Trap& trap : traps) {
+            INFO(place << ": " << trap.what << "\n" << daemon.log());
+            fs::remove_all(kDraft);
+            fs::remove_all(kTheirs);
+            trap.set(place);
+            const Background reader(trap.what == std::string("a FIFO") ? Arguments{"cat", place}
+                                                                       : Arguments{"true"});
+            do_something();
+            CHECK(eventually(is_written));
+            CHECK(answers(sandbox));
+            CHECK(read_file("/run/secret") == "untouched\n");
+            CHECK((fs::status("/run/secret").permissions() & fs::perms::all) == fs::perms(0600));
+        }
+    }
+    // A directory at the draft's name is passed by, one at the file's own is told.
+    fs::remove_all(kDraft);
+    fs::create_directory(kDraft);
+    fs::remove_all(kTheirs);
+    do_something();
+    CHECK(eventually(is_written));
+    fs::remove_all(kTheirs);
+    fs::create_directory(kTheirs);
+    do_something();
+    CHECK(daemon.said("metrics: "));
+    CHECK(answers(sandbox));
+}
+
+TEST_CASE("metrics: nothing is written or removed through a directory that became a link",
+          "[control][metrics]") {
+    Sandbox sandbox;
+    fs::create_directories("/run/theirs/d");
+    fs::create_directory("/run/roots");
+    sandbox.write_config("web.toml", kWeb);
+    sandbox.write_config("daemon.toml", "[daemon]\nmetrics = \"/run/theirs/d/p.prom\"\n");
+    Daemon daemon;
+    REQUIRE(eventually([] { return fs::exists("/run/theirs/d/p.prom"); }));
+    REQUIRE(converged(sandbox));
+    fs::rename("/run/theirs/d", "/run/theirs/before");
+    fs::create_symlink("/run/roots", "/run/theirs/d");
+    ip({"link", "set", "web0", "down"});
+    CHECK(daemon.said("is a symbolic link"));
+    CHECK(fs::is_empty("/run/roots"));
+    write_file("/run/roots/p.prom", "root's\n");
+    sandbox.write_config("daemon.toml", "[daemon]\nmetrics = \"\"\n");
+    REQUIRE(eventually([&] { return converged(sandbox); }));
+    std::this_thread::sleep_for(1500ms);
+    CHECK(read_file("/run/roots/p.prom") == "root's\n");
+    CHECK(daemon.running());
 }
 
 TEST_CASE("metrics: log_level decides what is told", "[control][log]") {
