@@ -5,6 +5,8 @@
 #include "doctor/checks.h"
 #include "kernel/layers.h"
 #include "kernel/mounts.h"
+#include "kinds/host.h"
+#include "kinds/isolation/exposure.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/rootfs.h"
 #include "kinds/isolation/user.h"
@@ -207,10 +209,41 @@ Findings layers(const Patient& patient) {
     return found;
 }
 
+// Where a partition's root could leave a program for other users of the host.
+Findings trees(const Patient& patient) {
+    Findings found;
+    for (const Exposure& exposure : exposures(patient.declared())) {
+        found.push_back(
+            {.severity = Severity::Warning,
+             .what =
+                 fmt::format("{}: other users of the host reach {}, where the root of partition {} writes",
+                             exposure.at.place(), printable(exposure.path), exposure.partition),
+             .why = fmt::format("a set-user-ID program that it leaves there runs as {} for each of them",
+                                exposure.as_root ? "the host's root" : "a user of the partition"),
+             .mend = "put it below a directory that root alone may search (chmod 700)"});
+    }
+    return found;
+}
+
+Findings metrics(const Patient& patient) {
+    Diagnostics amiss;
+    inspect_metrics(patient.declared(), amiss);
+    Findings found;
+    for (const Problem& problem : amiss.problems()) {
+        found.push_back({.severity = Severity::Warning,
+                         .what = problem.at.prefix() + problem.message,
+                         .why = "who reads the figures believes whoever wrote them",
+                         .mend = "give the directory to one user"});
+    }
+    return found;
+}
+
 constexpr Check kFileChecks[] = {
     {"the configuration is well", configuration},
     {"no file is overlooked for its name", overlooked},
     {"every layer is in use", layers},
+    {"nobody else reaches what the root of a partition writes", trees},
+    {"the file of metrics is exchanged by nobody", metrics},
     {"/run/netns and /run/partd/ns can be believed", names},
     {"partd sees the mounts of the host", daemon_mounts},
     {"/etc/subuid and /etc/subgid have numbers enough", subordinate_ids},

@@ -76,6 +76,9 @@ Result<> Layers::make(const std::string& name) const {
     // Nobody but root comes near: a partition's root may leave programs with its rights there.
     PARTD_TRY(make_directories(directory_.substr(0, directory_.rfind('/')), 0711));
     PARTD_TRY(make_directories(directory_, 0700));
+    if (chmod(directory_.c_str(), 0700) != 0) {  // somebody else may have made it
+        return fail_errno("close " + directory_);
+    }
     const bool anew = !exists(path_of(name));
     const std::string path = anew ? draft_of(name) : path_of(name);
     if (!make_directory(path, 0700) || !make_directory(path + "/work", 0700) ||

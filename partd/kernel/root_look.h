@@ -18,4 +18,15 @@ Result<> look_at_target(const std::string& root, const std::string& path);
 // upper layer before what is below. An error when none has it, or when it is not executable.
 Result<> look_at_program(const std::vector<std::string>& roots, const std::string& path);
 
+// Who reaches what is at a path of the host, and how it is mounted.
+struct Reach {
+    bool others = false;  // users besides root may search each directory above it
+    bool nosuid = false;
+    bool nodev = false;
+    bool of_root = false;  // it belongs to root
+};
+// Nobody where there is nothing, or a part of the path is a symbolic link. Who may enter the directory itself
+// does not count: whoever has it as a root can change that.
+Reach reach_of(const std::string& path);
+
 }  // namespace partd::kernel

@@ -1,7 +1,7 @@
 #include "base/text.h"
-#include "doctor/ports.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
+#include "verbs/warnings.h"
 #include "verbs/work.h"
 
 #include <algorithm>
@@ -69,19 +69,19 @@ void tell(Work& work, const Outcome& outcome) {
     }
 }
 
-// What came of it, as data or as text, and which ports others have, too.
-void report(Work& work, const Applied& applied, const std::vector<TakenPort>& taken = {}) {
+// What came of it, as data or as text, and what there is to be warned of.
+void report(Work& work, const Applied& applied, const std::vector<Warning>& warned = {}) {
     work.answer.generation = applied.generation;
     if (work.request.json) {
         Value value = to_value(applied.outcome);
         value.set("generation", applied.generation);
         Value& warnings = value.set("warnings", Array());
-        std::ranges::for_each(taken, [&](const TakenPort& port) { warnings.push(port.text()); });
+        std::ranges::for_each(warned, [&](const Warning& each) { warnings.push(each.text); });
         work.print_json(std::move(value));
     } else if (applied.outcome.refused.empty()) {
         tell(work, applied.outcome);
-        std::ranges::for_each(taken,
-                              [&](const TakenPort& port) { work.say(printable("warning: " + port.text())); });
+        std::ranges::for_each(warned,
+                              [&](const Warning& each) { work.say(printable("warning: " + each.text)); });
     }
     if (!applied.outcome.refused.empty()) {
         work.complain(applied.outcome.refused);
@@ -149,15 +149,12 @@ Answer apply(Engine& engine, const Request& request) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
-    const auto taken = taken_ports(work.desired.compiled.declared, request.name);
-    if (!taken) {
-        work.complain(taken.error().message);
-    }
+    const auto warned = warnings_about(work, request.name);
     auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
     if (!applied) {
         return work.failed(applied.error());
     }
-    report(work, *applied, taken.value_or(std::vector<TakenPort>()));
+    report(work, *applied, warned);
     if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {
         work.complain(released.error().message);

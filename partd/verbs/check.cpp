@@ -1,5 +1,7 @@
 #include "base/text.h"
 #include "kernel/rights.h"
+#include "kinds/host.h"
+#include "kinds/isolation/exposure.h"
 #include "kinds/isolation/inspect.h"
 #include "verbs/work.h"
 
@@ -20,11 +22,16 @@ Value to_value(const std::vector<Problem>& problems) {
     return all;
 }
 
-// What the files are right about and this host has not, now: no mistake in them, and apply would say it.
-std::vector<Problem> missing_here(const kernel::Paths& paths, const Desired& desired) {
+// What the files are right about and this host has not, or leaves open, now: no mistake in them, and apply
+// would say it.
+std::vector<Problem> amiss_here(const kernel::Paths& paths, const Desired& desired) {
     Diagnostics found;
     if (desired.good() && kernel::may_manage()) {
         inspect_roots(paths, desired.compiled.desired, found);
+        for (const Exposure& exposure : exposures(desired.compiled.declared)) {
+            found.error(exposure.at, exposure.text());
+        }
+        inspect_metrics(desired.compiled.declared, found);
     }
     return found.problems();
 }
@@ -41,8 +48,8 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool look)
     for (const std::string& path : desired->overlooked) {
         work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));
     }
-    const auto missing = look ? missing_here(paths, *desired) : std::vector<Problem>();
-    for (const Problem& problem : missing) {
+    const auto amiss = look ? amiss_here(paths, *desired) : std::vector<Problem>();
+    for (const Problem& problem : amiss) {
         work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
     }
     if (request.json) {
@@ -52,7 +59,7 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool look)
         }
         Value all;
         all.set("problems", to_value(desired->problems));
-        all.set("warnings", to_value(missing));
+        all.set("warnings", to_value(amiss));
         all.set("overlooked", std::move(overlooked));
         work.print_json(std::move(all));
     } else if (desired->good()) {

@@ -1,11 +1,11 @@
 #include "base/text.h"
 #include "base/values.h"
-#include "doctor/ports.h"
 #include "kinds/cgroup.h"
 #include "plan/render.h"
 #include "verbs/layers.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
+#include "verbs/warnings.h"
 #include "verbs/work.h"
 
 #include <algorithm>
@@ -16,9 +16,9 @@ namespace partd::verbs {
 
 namespace {
 
-using Taken = std::vector<TakenPort>;
+using Warnings = std::vector<Warning>;
 
-Value to_value(const Summary& summary, const Taken& taken) {
+Value to_value(const Summary& summary, const Warnings& warned) {
     Value value;
     value.set("name", summary.name);
     value.set("state", summary.state);
@@ -31,9 +31,9 @@ Value to_value(const Summary& summary, const Taken& taken) {
     value.set("processes", summary.processes);
     value.set("since", summary.since ? Value(time_text(*summary.since)) : Value());
     Value& warnings = value.set("warnings", Array());
-    for (const TakenPort& port : taken) {
-        if (port.partition == summary.name) {
-            warnings.push(port.text());
+    for (const Warning& warning : warned) {
+        if (warning.partition == summary.name) {
+            warnings.push(warning.text);
         }
     }
     return value;
@@ -99,7 +99,7 @@ std::vector<std::string> obstacles(const View& view, const std::string& owner) {
     return all;
 }
 
-void print_whole(Work& work, const Summary& summary, const View& view, const Taken& taken) {
+void print_whole(Work& work, const Summary& summary, const View& view, const Warnings& warned) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
     work.print("  state      {}\n",
@@ -107,9 +107,9 @@ void print_whole(Work& work, const Summary& summary, const View& view, const Tak
     work.print("  since      {}\n", summary.since ? time_text(*summary.since) : "-");
     work.print("  memory     {}\n  processes  {}\n  nat        {}\n", memory_text(summary), summary.processes,
                nat_text(summary));
-    for (const TakenPort& port : taken) {
+    for (const Warning& warning : warned) {
         work.print("  {}    {}\n", plan::painted("warning", plan::Color::Yellow, work.request.color),
-                   printable(port.text()));
+                   printable(warning.text));
     }
     work.print("\n");
     for (const Resource& wanted : work.desired.compiled.desired.all()) {
@@ -134,17 +134,9 @@ void tell_waiting(Work& work, Engine& engine) {
     }
 }
 
-Taken ports_taken(Work& work) {
-    auto ports = taken_ports(work.desired.compiled.declared, work.request.name);
-    if (!ports) {
-        work.complain(ports.error().message);
-    }
-    return ports ? std::move(*ports) : Taken();
-}
-
-void print_as_json(Work& work, const std::vector<Summary>& all, const View& view, const Taken& taken) {
+void print_as_json(Work& work, const std::vector<Summary>& all, const View& view, const Warnings& warned) {
     Value partitions = Array();
-    std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, taken)); });
+    std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, warned)); });
     Value in_the_way = Array();
     for (std::string& obstacle : obstacles(view, work.request.name)) {
         in_the_way.push(std::move(obstacle));
@@ -182,19 +174,19 @@ Answer status(Engine& engine, const Request& request) {
         all.push_back(std::move(slice));
     }
     tell_waiting(work, engine);
-    const Taken taken = ports_taken(work);
+    const Warnings warned = warnings_about(work, request.name);
     if (request.json) {
-        print_as_json(work, all, *view, taken);
+        print_as_json(work, all, *view, warned);
     } else if (request.name.empty()) {
         print_line_each(work, all);
         for (const std::string& obstacle : obstacles(*view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }
-        for (const TakenPort& port : taken) {
-            work.say(printable("warning: " + port.text()));
+        for (const Warning& warning : warned) {
+            work.say(printable("warning: " + warning.text));
         }
     } else {
-        print_whole(work, all.front(), *view, taken);
+        print_whole(work, all.front(), *view, warned);
     }
     const bool invalid = request.name.empty() ? !work.desired.good() : all.front().state == "invalid";
     const bool differs = !view->plan.empty() || invalid;

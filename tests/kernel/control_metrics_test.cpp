@@ -271,6 +271,22 @@ TEST_CASE("metrics: nothing is written or removed through a directory that becam
     CHECK(daemon.running());
 }
 
+TEST_CASE("metrics: a directory where others can exchange the file is told", "[control][metrics]") {
+    Sandbox sandbox;
+    fs::create_directory("/run/open");
+    sandbox.write_config("daemon.toml", "[daemon]\nmetrics = \"/run/open/p.prom\"\n");
+    const auto told = [&](const std::string& verb) {
+        const Outcome said = sandbox.partctl({verb});
+        return (said.out + said.err).find("/run/open may be written by everybody") != std::string::npos;
+    };
+    for (const unsigned mode : {0777U, 01777U, 0755U}) {
+        REQUIRE(::chmod("/run/open", mode) == 0);
+        INFO(std::oct << mode);
+        CHECK(told("check") == (mode == 0777U));
+        CHECK(told("doctor") == (mode == 0777U));
+    }
+}
+
 TEST_CASE("metrics: log_level decides what is told", "[control][log]") {
     Sandbox sandbox;
     sandbox.write_config("daemon.toml", "[daemon]\nlog_level = \"error\"\n");
