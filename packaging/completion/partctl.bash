@@ -99,7 +99,7 @@ _partctl() {
             mapfile -t COMPREPLY < <(compgen -W "$(_partctl_generations)" -- "$word")
             return
             ;;
-        -f | --file)
+        -f | --file | --environment)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             return
@@ -109,6 +109,7 @@ _partctl() {
     case $verb in
         '') [[ $word == -* ]] || words=$_partctl_verbs ;;
         diff) words+=' --generation' ;;
+        exec) words+=' --environment' ;;
         apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
         status) words+=' --check --watch --layers' ;;
         wait) words+=' --timeout --give-up' ;;

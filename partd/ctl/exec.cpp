@@ -1,6 +1,8 @@
 #include "ctl/options.h"
+#include "kernel/files.h"
 #include "kernel/session.h"
 #include "kernel/terminal.h"
+#include "kinds/environment.h"
 #include "kinds/isolation/entrance.h"
 
 #include <algorithm>
@@ -16,6 +18,8 @@ namespace {
 // As sh(1) does it: 126 for what cannot be run, 127 for what is not there.
 constexpr int kCannotRun = 126;
 constexpr int kNotFound = 127;
+// All that execve(2) takes.
+constexpr std::size_t kMostVariables = std::size_t{2} << 20;
 
 bool has_terminal() {
     constexpr std::array kStandard = {0, 1, 2};
@@ -34,6 +38,13 @@ int run(const Options& options, const char* verb) {
         complain(safe.error().message);
         return kCannotRun;
     }
+    const auto variables = options.environment.empty()
+                               ? Result<std::string>()
+                               : kernel::read_file(options.environment, kMostVariables);
+    if (!variables) {
+        complain(variables.error().message);
+        return kCannotRun;
+    }
     auto engine = Engine::open(options.paths());
     auto loaded = engine ? (*engine)->load({.keep_going = true}) : std::unexpected(engine.error());
     auto view = loaded ? (*engine)->look((*engine)->desired()) : std::unexpected(loaded.error());
@@ -45,6 +56,7 @@ int run(const Options& options, const char* verb) {
         return kCannotRun;
     }
     const kernel::SessionPlan plan{.command = options.command,
+                                   .environment = read_environment(*variables),
                                    .file_mode_mask = options.umask,
                                    .terminal = entry->isolated() && has_terminal()};
     const Error error = kernel::run_session((*engine)->host().cgroups(), *entry, plan);

@@ -152,9 +152,11 @@ private:
     }
 
     void add_entering() {
-        add_name(add("exec", "Run a program in a partition: exec NAME -- PROGRAM ARGUMENTS", run_exec, true),
-                 "A partition")
-            ->required();
+        CLI::App* exec =
+            add("exec", "Run a program in a partition: exec NAME -- PROGRAM ARGUMENTS", run_exec, true);
+        add_name(exec, "A partition")->required();
+        exec->add_option("--environment", options_.environment,
+                         "A file with variables for it, NAME=\"VALUE\" a line each");
         add_name(add("shell", "A login shell in a partition, on a terminal of its own", run_shell),
                  "A partition")
             ->required();

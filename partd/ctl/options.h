@@ -27,6 +27,7 @@ struct Options {
     bool at_terminal = false;                          // somebody is there to be asked
     bool manual = false;                               // schema --man
     std::vector<std::string> command;                  // exec
+    std::string environment;                           // exec --environment
     char** arguments = nullptr;                        // all of them, to start again with
     unsigned umask = 022;                              // the caller's, for the program that exec becomes
 

@@ -70,11 +70,28 @@ std::map<std::string, std::string> environment_for(const Account& account) {
     return environment;
 }
 
+std::map<std::string, std::string> own_environment() {
+    std::map<std::string, std::string> environment;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        const std::size_t equals = text.find('=');
+        if (equals != std::string_view::npos) {
+            environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+        }
+    }
+    return environment;
+}
+
 Error be_program(const Entry& entry, const SessionPlan& plan) {
     const Account account = root_account();
     Surroundings surroundings{.file_mode_mask = plan.file_mode_mask};
     if (entry.isolated() || entry.own_root) {
         surroundings.environment = environment_for(account);
+    } else if (!plan.environment.empty()) {
+        surroundings.environment = own_environment();
+    }
+    for (const auto& [name, value] : plan.environment) {
+        (*surroundings.environment)[name] = value;
     }
     std::vector<std::string> command = plan.command;
     if (command.empty()) {

@@ -4,6 +4,7 @@
 #include "kernel/enter.h"
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,8 @@ namespace partd::kernel {
 
 // What to run in a partition, for whom.
 struct SessionPlan {
-    std::vector<std::string> command;  // empty: the shell of its root (passwd(5))
+    std::vector<std::string> command;                     // empty: the shell of its root (passwd(5))
+    std::map<std::string, std::string> environment = {};  // besides what it gets anyway
     unsigned file_mode_mask = 022;
     // A terminal of the partition's in the place of the caller's, wherever the caller has one.
     bool terminal = false;

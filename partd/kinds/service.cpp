@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kinds/cgroup.h"
 #include "kinds/dns.h"
+#include "kinds/environment.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/service_check.h"
@@ -24,6 +25,9 @@ constexpr Field kFields[] = {
     field<&Service::unit>("unit", "the unit of systemd", {.role = Role::Replace, .live = true}),
     field<&Service::joins>("joins", "the unit is not partd's own", {.role = Role::Replace, .live = true}),
     field<&Service::content>("content", "the text of its file below /run/systemd/system", {.live = true}),
+    field<&Service::environment>("environment",
+                                 "the variables of its command, in a file that root alone reads",
+                                 {.live = true, .told = told_environment_files}),
     field<&Service::held>(
         "held",
         "whether a unit that joins is kept from starting without the partition, by a file below "
@@ -80,24 +84,24 @@ UnitPlace place_of(const Declared& declared, const DeclaredObject& object, const
 
 std::string own_unit(const DeclaredObject& object, UnitPlace place, bool plain) {
     const auto& service = object.spec.as<ServiceSettings>();
-    UnitCommand command{.description = fmt::format("{} of partition {}", object.name, object.owner),
-                        .command = service.command,
-                        .environment = service.environment,
-                        .restart = std::string(
-                            Codec<RestartPolicy>::text(service.restart.value_or(RestartPolicy::OnFailure))),
-                        .user = service.user.value_or("")};
+    UnitCommand command{
+        .description = fmt::format("{} of partition {}", object.name, object.owner),
+        .command = service.command,
+        .environment_file = service.environment.empty() ? "" : environment_path("/run/partd", place.service),
+        .restart =
+            std::string(Codec<RestartPolicy>::text(service.restart.value_or(RestartPolicy::OnFailure))),
+        .user = service.user.value_or("")};
     if (!plain) {
         // Into the namespaces by the way that everybody takes; what is inside gets a clean environment.
-        std::vector<std::string> words = {PARTD_SBINDIR "/partctl", "exec", object.owner, "--"};
-        if (!command.environment.empty()) {
-            words.emplace_back("env");
+        std::vector<std::string> words = {PARTD_SBINDIR "/partctl", "exec", object.owner};
+        if (!command.environment_file.empty()) {
+            // Its command line and its own environment are not the place: who may see the process reads both.
+            words.insert(words.end(), {"--environment", command.environment_file});
         }
-        for (const auto& [name, value] : command.environment) {
-            words.push_back(name + "=" + value);
-        }
+        words.emplace_back("--");
         words.insert(words.end(), command.command.begin(), command.command.end());
         command.command = std::move(words);
-        command.environment.clear();
+        command.environment_file.clear();
         command.relayed = true;
         place.netns.clear();
         place.etc.clear();
@@ -121,6 +125,7 @@ void expand_one(const Declared& declared, const DeclaredObject& object, State& d
         wanted.netns = place.netns.substr(place.netns.rfind('/') + 1);
     }
     wanted.content = wanted.joins ? drop_in(place) : own_unit(object, place, is_plain(membership));
+    wanted.environment = environment_file(settings.environment);
     wanted.held = wanted.joins ? kInPlace : "";
     wanted.hold = wanted.joins ? hold(place) : "";
     Resource resource{.key = {&kService.kind, place.service}, .owner = object.owner, .source = object.source};

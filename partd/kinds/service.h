@@ -43,8 +43,9 @@ struct Service {
     std::string partition = {};
     std::string name = {};
     std::string unit = {};
-    bool joins = false;        // the unit is somebody else's
-    std::string content = {};  // of the drop-in, or of the unit's file
+    bool joins = false;            // the unit is somebody else's
+    std::string content = {};      // of the drop-in, or of the unit's file
+    std::string environment = {};  // of the file with its variables; "" for none
     std::string held = {};   // of one that joins: "in place" when it cannot start elsewhere, or what is wrong
     std::string state = {};  // "in place", or what is wrong
     bool operator==(const Service&) const = default;

@@ -105,6 +105,15 @@ Result<> write_if_other(const std::string& path, const std::string& text, bool l
     return lasting ? kernel::write_durably(path, text) : kernel::write_atomically(path, text);
 }
 
+Result<> put_environment(const kernel::Host& host, const Service& wanted) {
+    const std::string path = environment_path(host, wanted);
+    if (wanted.environment.empty()) {
+        return kernel::remove_file(path);
+    }
+    PARTD_TRY(kernel::make_directories(path.substr(0, path.rfind('/')), 0700));
+    return kernel::write_atomically(path, wanted.environment, 0600);
+}
+
 // Where /etc cannot be written, the image's own file does as well.
 Result<> write_hold(const kernel::Host& host, const Service& wanted) {
     const std::string path = hold_path(host, wanted);
@@ -135,8 +144,10 @@ Result<> put(Doing& doing, const Change& change, std::size_t number) {
         return fail("its partition is frozen, and so would be what starts in it: partctl thaw it first");
     }
     PARTD_TRY(check_unit(doing.host, *systemd, wanted));
+    PARTD_TRY(put_environment(doing.host, wanted));
     PARTD_TRY(write_if_other(service_path(doing.host, wanted), wanted.content, false));
     const bool as_before = change.action == Action::Update && (wanted.joins || !change.changes("state")) &&
+                           !change.changes("environment") &&
                            below_mark(change.found.as<Service>().content) == below_mark(wanted.content);
     auto held =
         change.action == Action::Create || change.changes("held") ? put_hold(doing.host, wanted) : Result<>();
@@ -148,9 +159,7 @@ Result<> put(Doing& doing, const Change& change, std::size_t number) {
 
 Result<> remove_files(const kernel::Host& host, const Service& found) {
     std::vector paths = {service_path(host, found)};
-    if (found.joins) {
-        paths.push_back(hold_path(host, found));
-    }
+    paths.push_back(found.joins ? hold_path(host, found) : environment_path(host, found));
     for (const std::string& path : paths) {
         PARTD_TRY(kernel::remove_file(path));
         if (found.joins) {

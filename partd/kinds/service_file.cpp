@@ -67,8 +67,9 @@ std::string unit_file(const UnitPlace& place, const UnitCommand& command) {
         text += (&word == command.command.data() ? "" : " ") + quoted_word(word);
     }
     text += '\n';
-    for (const auto& [name, value] : command.environment) {
-        text += fmt::format("Environment={}\n", quoted_word(name + "=" + value));
+    // Not Environment=: systemd tells everybody who asks.
+    if (!command.environment_file.empty()) {
+        text += fmt::format("EnvironmentFile={}\n", command.environment_file);
     }
     if (!command.user.empty()) {
         text += fmt::format("User={}\n", command.user);
@@ -103,6 +104,11 @@ std::string declared_in(std::string_view text) {
 std::string_view below_mark(std::string_view text) {
     const std::size_t end = text.find('\n');
     return end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+}
+
+std::string environment_path(std::string_view state, std::string_view service) {
+    const std::size_t slash = service.find('/');
+    return fmt::format("{}/environment/{}.{}", state, service.substr(0, slash), service.substr(slash + 1));
 }
 
 std::string drop_in_name(std::string_view unit, std::string_view partition) {

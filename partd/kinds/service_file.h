@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,10 +22,10 @@ struct UnitPlace {
 struct UnitCommand {
     std::string description;
     std::vector<std::string> command;
-    std::map<std::string, std::string> environment;
-    std::string restart;   // "on-failure"
-    std::string user;      // "": root
-    bool relayed = false;  // by a process that passes signals on
+    std::string environment_file;  // "": none
+    std::string restart;           // "on-failure"
+    std::string user;              // "": root
+    bool relayed = false;          // by a process that passes signals on
 };
 
 // Text that systemd reads as this one word, whatever is in it but control characters, which no file of
@@ -47,6 +46,8 @@ std::optional<std::string> service_of(std::string_view text);
 std::string declared_in(std::string_view text);
 // Its lines without the first, by which alone it differs when the declaration moves to another file.
 std::string_view below_mark(std::string_view text);
+// "/run/partd/environment/web.app", of service "web/app": the variables of a command.
+std::string environment_path(std::string_view state, std::string_view service);
 // "nginx.service.d/50-partd-web.conf".
 std::string drop_in_name(std::string_view unit, std::string_view partition);
 // "nginx.service.d/49-partd-web.conf".

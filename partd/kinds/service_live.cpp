@@ -142,6 +142,8 @@ void observe_one(Look& look, Service service) {
     if (wanted != nullptr && wanted->unit == service.unit && service.content.empty()) {
         return;  // after a boot: it is made anew, with its partition
     }
+    service.environment =
+        service.joins ? "" : kernel::read_if_there(environment_path(look.host, service)).value_or("");
     service.group = look.host.group_of(service.partition);
     service.netns = wanted != nullptr ? wanted->netns : service.partition;
     service.restart = wanted != nullptr ? wanted->restart : service.restart;
@@ -221,6 +223,10 @@ std::string service_path(const kernel::Host& host, const Service& service) {
 
 std::string hold_path(const kernel::Host& host, const Service& service) {
     return lasting_units(host) + "/" + hold_name(service.unit, service.partition);
+}
+
+std::string environment_path(const kernel::Host& host, const Service& service) {
+    return environment_path(host.paths().state(), service.partition + "/" + service.name);
 }
 
 std::string hold_of_image(const kernel::Host& host, const Service& service) {

@@ -15,6 +15,8 @@ std::string lasting_units(const kernel::Host& host);
 // starting elsewhere afterwards.
 std::string service_path(const kernel::Host& host, const Service& service);
 std::string hold_path(const kernel::Host& host, const Service& service);
+// The file with the variables of its command.
+std::string environment_path(const kernel::Host& host, const Service& service);
 // The text in the place that an image without an /etc to write to has for the same file; "" when there is
 // none.
 std::string hold_of_image(const kernel::Host& host, const Service& service);

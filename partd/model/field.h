@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace partd {
 
@@ -20,6 +21,9 @@ enum class Role : std::uint8_t {
     Later,     // of the language, but not built yet: refused by name
 };
 
+// Both sides of a difference, in words.
+using Sides = std::pair<std::string, std::string>;
+
 struct FieldOptions {
     Role role = Role::Managed;
     bool required = false;
@@ -28,6 +32,8 @@ struct FieldOptions {
     std::int64_t max = std::numeric_limits<std::int64_t>::max();
     std::string_view unit = {};      // of integers: "bytes", …
     std::string_view fallback = {};  // what holds when the key is absent, for the manual
+    // Of a field with secrets in it: what a difference is told as, made of its two texts.
+    Sides (*told)(const std::string& from, const std::string& to) = nullptr;
 };
 
 // One key of the language and attribute of a resource: everything that reads, checks, compares, prints or

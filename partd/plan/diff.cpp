@@ -17,7 +17,11 @@ std::vector<FieldChange> compare(const Resource& wanted, const Resource& found) 
         const bool compared = field.options.role == Role::Managed || field.options.role == Role::Replace;
         if (compared && !field.same(wanted.spec.data(), found.spec.data())) {
             const Source* place = wanted.places.of(i);
-            changes.push_back({&field, field.text(found.spec.data()), field.text(wanted.spec.data()),
+            Sides told = {field.text(found.spec.data()), field.text(wanted.spec.data())};
+            if (field.options.told != nullptr) {
+                told = field.options.told(told.first, told.second);
+            }
+            changes.push_back({&field, std::move(told.first), std::move(told.second),
                                place == nullptr ? wanted.source : *place});
         }
     }

@@ -3,6 +3,7 @@
 #include "kinds/service.h"
 
 #include "config/compile.h"
+#include "kinds/environment.h"
 #include "kinds/service_file.h"
 #include "plan/diff.h"
 
@@ -99,7 +100,7 @@ TEST_CASE("A command gets a unit of its own") {
                                         .etc = {}},
                                        {.description = "app of partition web",
                                         .command = {"/bin/app", "$x %n"},
-                                        .environment = {{"A", "\"b\" c"}},
+                                        .environment_file = environment_path("/run/partd", "web/app"),
                                         .restart = "always",
                                         .user = "www",
                                         .relayed = true});
@@ -111,12 +112,44 @@ TEST_CASE("A command gets a unit of its own") {
           "Type=exec\n"
           "Slice=partd-web.slice\n"
           "ExecStart=:\"/bin/app\" \"$x %%n\"\n"
-          "Environment=\"A=\\\"b\\\" c\"\n"
+          "EnvironmentFile=/run/partd/environment/web.app\n"
           "User=www\n"
           "KillMode=mixed\n"
           "Restart=always\n"
           "RestartSec=1\n");
     CHECK(service_of(text) == "web/app");
+}
+
+TEST_CASE("Variables of a service are in no unit's file and on no command line") {
+    for (const char* namespaces : {"", "namespaces = [\"pid\"]\n"}) {
+        const std::vector<TextFile> files = {
+            {"x.toml", std::string("[partition.web]\n") + namespaces +
+                           "[partition.web.service.app]\ncommand = [\"/bin/app\"]\n"
+                           "environment = { KEY = \"hunter2\", B = \"c\" }\n"}};
+        const auto compiled = config::compile(files, pure_kinds());
+        REQUIRE(compiled.problems.empty());
+        const Resource* found = compiled.desired.find({&kService.kind, "web/app"});
+        REQUIRE(found != nullptr);
+        const Service& service = found->spec.as<Service>();
+        INFO(service.content);
+        CHECK_FALSE(service.content.contains("hunter2"));
+        CHECK(service.content.contains("/run/partd/environment/web.app"));
+        CHECK(service.environment == "B=\"c\"\nKEY=\"hunter2\"\n");
+    }
+}
+
+TEST_CASE("A file of variables says what it was made of, and a difference names them alone") {
+    const Environment all = {{"A", ""}, {"B", "$HOME `x` \\ \"y\" = z"}, {"C", "ü"}};
+    CHECK(read_environment(environment_file(all)) == all);
+    CHECK(environment_file({{"A", "a\"b"}}) == "A=\"a\\\"b\"\n");
+    CHECK(environment_file({}).empty());
+    for (const char* broken : {"", "A", "A=", "A=\"", "A=\"\\", "\n\n=\"\"", "A=\"b\"C"}) {
+        INFO(broken);
+        CHECK(read_environment(broken).size() <= 1);
+    }
+    CHECK(told_environment({{"A", "1"}, {"B", "2"}}, {{"B", "3"}, {"C", "4"}}) ==
+          Sides("A, B", "B, C (new values: B)"));
+    CHECK(told_environment({}, {{"A", "1"}}) == Sides("", "A"));
 }
 
 TEST_CASE("A file's first line tells whose it is, and others' files are others'") {

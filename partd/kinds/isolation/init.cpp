@@ -4,6 +4,7 @@
 #include "kernel/boot.h"
 #include "kernel/processes.h"
 #include "kinds/cgroup.h"
+#include "kinds/environment.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/mounted.h"
 #include "kinds/isolation/namespace.h"
@@ -18,9 +19,46 @@ namespace {
 
 using kernel::Namespace;
 
+// What it is started with, taken apart for telling it: the variables' values are not told.
+struct CommandTexts {
+    Value rest = {};
+    Environment environment = {};
+    bool known = false;
+
+    explicit CommandTexts(const std::string& text) {
+        auto all = from_json(text);
+        Value* variables = all ? all->find("environment") : nullptr;
+        known = variables != nullptr && variables->get_if<Object>() != nullptr;
+        if (!known) {
+            return;
+        }
+        Value names = Array();
+        for (const Member& variable : *variables->get_if<Object>()) {
+            const auto* value = variable.value.get_if<std::string>();
+            environment[variable.key] = value == nullptr ? "" : *value;
+            names.push(variable.key);
+        }
+        *variables = std::move(names);
+        rest = std::move(*all);
+    }
+    // One that is too long to be noted whole is cut somewhere.
+    [[nodiscard]] std::string told(const std::string& text) const {
+        return known ? to_json(rest) : text.starts_with('{') ? "a long command" : text;
+    }
+};
+
+Sides told_command(const std::string& from, const std::string& to) {
+    const CommandTexts before(from);
+    const CommandTexts after(to);
+    const std::string names = told_environment(before.environment, after.environment).second;
+    const std::size_t renewed = names.find(" (");
+    return {before.told(from), after.told(to) + (renewed == std::string::npos ? "" : names.substr(renewed))};
+}
+
 constexpr Field kFields[] = {
     field<&Init::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
-    field<&Init::command>("command", "what it was started with", {.role = Role::Replace, .live = true}),
+    field<&Init::command>("command", "what it was started with",
+                          {.role = Role::Replace, .live = true, .told = told_command}),
     field<&Init::owner>("owner", "whose user namespace owns its pid namespace",
                         {.role = Role::Replace, .live = true}),
     field<&Init::root>("root", "what is mounted in its mount namespace",
