@@ -4,6 +4,7 @@
 #include "kernel/clock.h"
 #include "kernel/files.h"
 #include "kinds/marks.h"
+#include "reconcile/discretion.h"
 
 #include <malloc.h>
 #include <sys/epoll.h>
@@ -236,7 +237,9 @@ bool Daemon::read_files() {
     }
     pending_.add(*changed);
     std::vector<std::string> complaints = desired.notes;
-    for (const Problem& problem : desired.problems) {
+    auto problems = desired.problems;
+    Discretion().keep(problems);
+    for (const Problem& problem : problems) {
         complaints.push_back(problem.at.prefix() + problem.message);
     }
     complain(std::move(complaints));
@@ -342,11 +345,13 @@ void Daemon::confirm_time_is_over() {
         confirm_->arm(kPause);
         return;
     }
+    std::vector<std::string> differing;
+    std::ranges::transform(back->differing, std::back_inserter(differing), object_of);
     say({.what = "rolled-back",
          .message = fmt::format(
              "nobody confirmed in time: the host is as generation {} says again{}", waiting.generation,
              back->differing.empty() ? ", and as it stood before"
-                                     : "; not as it stood before: " + join(back->differing, "; ")),
+                                     : "; not as it stood before: " + join(differing, "; ")),
          .bad = !back->differing.empty()});
     settle_in({});
     plan_next(Clock::now());

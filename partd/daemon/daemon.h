@@ -60,7 +60,7 @@ private:
     void note_states(const Applied& done);
     void tell_not_kept(const Applied& done);
     void say(const Happening& happening);
-    void tell_change(const Change& change, bool repair, Clock::time_point now);
+    void tell_change(const Change& change, const std::string& line, bool repair, Clock::time_point now);
     void tell_failures(const Execution& execution, Clock::time_point now);
     void judge(const Outcome& outcome, const Scope& scope);
     // What follows from a document that is in force now.

@@ -155,6 +155,7 @@ int Server::answer(Client& client, sd_bus_message* message, const verbs::Verb* v
                                           printable(request.error().message).c_str());
     }
     request->origin = fmt::format("partctl {} by {}", verb->name, caller_of(message, client.system));
+    request->reader = client.system ? !is_root(message) : !client.root;
     verbs::Answer answer = service_.call(*verb, *request);
     answer.out = valid_utf8(answer.out);
     answer.err = valid_utf8(answer.err);

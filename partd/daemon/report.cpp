@@ -1,7 +1,7 @@
 #include "daemon/daemon.h"
 #include "kernel/own_files.h"
 #include "kinds/partition.h"
-#include "plan/render.h"
+#include "reconcile/discretion.h"
 #include "verbs/metrics.h"
 
 #include <algorithm>
@@ -51,9 +51,10 @@ void Daemon::applied(const Applied& done) {
         refused_.clear();
     }
     std::uint64_t repairs = 0;
+    Discretion discretion;
     for (const Change& change : outcome.plan.changes) {
         if (!outcome.left.contains(change.key.text()) && outcome.execution.did(change.key)) {
-            tell_change(change, repairing_, now);
+            tell_change(change, discretion.line_of(change), repairing_, now);
             repairs += repairing_ ? 1 : 0;
         }
     }
@@ -126,8 +127,7 @@ void Daemon::note_states(const Applied& done) {
     states_ = std::move(now);
 }
 
-void Daemon::tell_change(const Change& change, bool repair, Clock::time_point now) {
-    const std::string line = plan::render_line(change);
+void Daemon::tell_change(const Change& change, const std::string& line, bool repair, Clock::time_point now) {
     Happening happening{.what = repair ? "repaired" : "changed",
                         .partition = change.owner,
                         .kind = std::string(change.key.kind->name),
@@ -151,13 +151,14 @@ void Daemon::tell_change(const Change& change, bool repair, Clock::time_point no
 }
 
 void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {
+    Discretion discretion;
     for (const auto& [change, error] : execution.failed) {
         say({.what = "failed",
              .partition = change.owner,
              .kind = std::string(change.key.kind->name),
              .object = change.key.text(),
-             .change = plan::render_line(change),
-             .message = change.source.prefix() + error.message,
+             .change = discretion.line_of(change),
+             .message = change.source.prefix() + discretion.told(error, change.source),
              .bad = true});
         backoff_.failed(change.key.text(), scope_of(change), now);
     }

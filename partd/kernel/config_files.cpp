@@ -243,6 +243,19 @@ ConfigFiles read_config_directories(const std::vector<std::string>& directories,
     return std::move(collector).finish();
 }
 
+bool others_may_read(const std::string& path) {
+    struct stat st{};
+    if (!path.starts_with('/') || stat(path.c_str(), &st) != 0 || (st.st_mode & S_IROTH) == 0) {
+        return false;
+    }
+    for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+        if (stat(path.substr(0, end).c_str(), &st) != 0 || (st.st_mode & S_IXOTH) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 Result<TextFile> read_named_file(const std::string& path, std::size_t most) {
     if (path == "-") {
         auto text = read_fd(STDIN_FILENO, most);

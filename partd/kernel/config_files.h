@@ -46,6 +46,10 @@ struct ConfigMemory {
 ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
                                     ConfigMemory* memory = nullptr);
 
+// Whether any user of the host can read the file at that absolute path: its mode, and each directory above
+// it.
+bool others_may_read(const std::string& path);
+
 // One file that the user named: any regular file, or "-" for standard input.
 Result<TextFile> read_named_file(const std::string& path, std::size_t most);
 

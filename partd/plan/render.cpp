@@ -24,7 +24,7 @@ std::string field_texts(const Change& change) {
     std::vector<std::string> texts;
     for (const FieldChange& field : change.fields) {
         constexpr std::size_t kReadable = 240;
-        const bool readable = field.from.size() + field.to.size() <= kReadable;
+        const bool readable = field.from.size() + field.to.size() <= kReadable && !change.kept;
         texts.push_back(
             readable ? fmt::format("{} {} → {}", field.field->name, or_none(field.from), or_none(field.to))
                      : fmt::format("{} as declared", field.field->name));
@@ -47,7 +47,7 @@ std::string details(const Change& change) {
     }
     const auto summarize = change.key.kind->summary;
     const Spec& spec = change.action == Action::Create ? change.wanted : change.found;
-    const std::string text = summarize == nullptr ? "" : summarize(spec);
+    const std::string text = summarize == nullptr || change.kept ? "" : summarize(spec);
     const std::string reason = change.fields.empty() ? "" : fmt::format(" (anew: {})", field_texts(change));
     return (text.empty() ? "" : " " + printable(text)) + reason;
 }

@@ -219,6 +219,10 @@ std::vector<std::string> differences(const Confirmation& confirmation, const Sta
     return differing;
 }
 
+std::string object_of(const std::string& line) {
+    return line.substr(0, line.find(" {"));
+}
+
 std::uint64_t hash_of(const std::vector<TextFile>& files) {
     return fnv1a(encode_files(files));
 }

@@ -54,6 +54,8 @@ void want_former(const Confirmation& confirmation, State& desired);
 // What is not as it stood before, a line each; of another boot only what is declared can be compared, which
 // the apply has done.
 std::vector<std::string> differences(const Confirmation& confirmation, const State& observed);
+// The object of such a line, without its values.
+std::string object_of(const std::string& line);
 
 // Files that were rolled back: as long as they stay as they are, an earlier generation is in force.
 struct RolledBack {

@@ -21,14 +21,20 @@ Value identify(const Change& change) {
     return value;
 }
 
-Value to_value(const Outcome& outcome) {
+// Why a change failed, for who asks.
+std::string told(Work& work, const Execution::Failed& failed) {
+    return work.request.reader ? work.discretion.told(failed.error, failed.change.source)
+                               : failed.error.message;
+}
+
+Value to_value(Work& work, const Outcome& outcome) {
     Value all = plan::to_value(outcome.plan);
     all.set("done", outcome.execution.done);
     all.set("writes", outcome.execution.writes);
     Value& failed = all.set("failed", Array());
     for (const auto& each : outcome.execution.failed) {
         Value value = identify(each.change);
-        value.set("error", each.error.message);
+        value.set("error", told(work, each));
         failed.push(std::move(value));
     }
     Value& skipped = all.set("skipped", Array());
@@ -46,7 +52,7 @@ void tell(Work& work, const Outcome& outcome) {
     work.print("{}", plan::render(outcome.plan, work.request.color));
     for (const auto& failed : outcome.execution.failed) {
         work.say(fmt::format("{}error: {}", printable(failed.change.source.prefix()),
-                             printable(failed.error.message)));
+                             printable(told(work, failed))));
     }
     for (const auto& skipped : outcome.execution.skipped) {
         work.say(fmt::format("skipped {}, which {} {}", skipped.change.key.text(),
@@ -70,10 +76,11 @@ void tell(Work& work, const Outcome& outcome) {
 }
 
 // What came of it, as data or as text, and what there is to be warned of.
-void report(Work& work, const Applied& applied, const std::vector<Warning>& warned = {}) {
+void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {}) {
+    work.keep(applied.outcome.plan);
     work.answer.generation = applied.generation;
     if (work.request.json) {
-        Value value = to_value(applied.outcome);
+        Value value = to_value(work, applied.outcome);
         value.set("generation", applied.generation);
         Value& warnings = value.set("warnings", Array());
         std::ranges::for_each(warned, [&](const Warning& each) { warnings.push(each.text); });
@@ -138,6 +145,7 @@ Answer apply(Engine& engine, const Request& request) {
     }
     const bool good = loaded->good();
     work.desired = std::move(*loaded);
+    work.keep(work.desired.problems);
     if (!work.judge(work.desired, false) || !work.knows_name(engine) || !may_apply(work)) {
         return std::move(work.answer);
     }
@@ -237,7 +245,7 @@ Answer rollback(Engine& engine, const Request& request) {
         return work.done(kRefused);
     }
     for (const std::string& line : back->differing) {
-        work.complain("not as it stood before: " + printable(line));
+        work.complain("not as it stood before: " + printable(work.request.reader ? object_of(line) : line));
     }
     const int code = exit_code(back->applied.outcome);
     return work.done(code == kDone && !back->differing.empty() ? kNotConverged : code);

@@ -44,6 +44,9 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool look)
         return work.not_loaded(desired.error());
     }
     desired->problems.insert(desired->problems.begin(), request.unreadable.begin(), request.unreadable.end());
+    if (request.files.empty()) {
+        work.keep(desired->problems);
+    }
     work.complain(desired->problems);
     for (const std::string& path : desired->overlooked) {
         work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));

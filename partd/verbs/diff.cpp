@@ -11,6 +11,7 @@ Answer diff(Engine& engine, const Request& request) {
     if (!view) {
         return work.failed(view.error());
     }
+    work.keep(view->plan);
     work.print_plan(view->plan);
     return work.done(!view->plan.changes.empty()    ? kDifferences
                      : view->plan.conflicts.empty() ? kDone

@@ -18,14 +18,15 @@ struct Listed {
     std::string description;
 };
 
-std::map<std::string, Listed> declared_in(const Declared& declared) {
+std::map<std::string, Listed> declared_in(Work& work, const Declared& declared) {
     std::map<std::string, Listed> all;
     for (const DeclaredObject* object : declared.all<Limits>()) {
         all[object->owner] = {"slice", object->source.place(), ""};
     }
     for (const DeclaredObject* object : declared.all<Partition>()) {
+        const auto& description = object->spec.as<Partition>().description;
         all[object->owner] = {"partition", object->source.place(),
-                              object->spec.as<Partition>().description.value_or("")};
+                              work.keeps(object->source) ? "" : description.value_or("")};
     }
     return all;
 }
@@ -38,7 +39,7 @@ Answer list(const kernel::Paths& paths, const Request& request) {
     if (!work.load(true)) {
         return std::move(work.answer);
     }
-    const auto all = declared_in(work.desired.compiled.declared);
+    const auto all = declared_in(work, work.desired.compiled.declared);
     if (request.json) {
         Value objects = Array();
         for (const auto& [name, listed] : all) {

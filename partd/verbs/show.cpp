@@ -10,15 +10,32 @@ namespace partd::verbs {
 
 namespace {
 
-Value to_value(const Resource& wanted, const State& observed) {
+// What is a part of the name is told with it.
+bool is_kept(Work& work, const Resource& wanted, const Field& field) {
+    return field.options.role != Role::Identity &&
+           ((work.request.reader && field.options.told != nullptr) || work.keeps(wanted.source));
+}
+
+// The values of one side, but for those that are kept from who asks.
+Value values_of(Work& work, const Resource& wanted, const Spec& spec) {
+    Value values = tabled_json(spec.table(), spec.data());
+    for (const Field& field : spec.table().fields) {
+        if (values.find_path(field.name) != nullptr && is_kept(work, wanted, field)) {
+            values.set_path(field.name, kKept);
+        }
+    }
+    return values;
+}
+
+Value to_value(Work& work, const Resource& wanted, const State& observed) {
     Value value;
     value.set("kind", wanted.key.kind->name);
     value.set("name", wanted.key.name);
     value.set("file", wanted.source ? Value(*wanted.source.file) : Value());
     value.set("line", wanted.source ? Value(wanted.source.line) : Value());
-    value.set("wanted", tabled_json(wanted.spec.table(), wanted.spec.data()));
+    value.set("wanted", values_of(work, wanted, wanted.spec));
     const Resource* found = observed.find(wanted.key);
-    value.set("found", found == nullptr ? Value() : tabled_json(found->spec.table(), found->spec.data()));
+    value.set("found", found == nullptr ? Value() : values_of(work, wanted, found->spec));
     return value;
 }
 
@@ -31,6 +48,10 @@ void print(Work& work, const Resource& wanted, const State& observed) {
         const std::string have =
             field.text == nullptr || found == nullptr ? "" : field.text(found->spec.data());
         if (want.empty() && have.empty()) {
+            continue;
+        }
+        if (is_kept(work, wanted, field)) {
+            work.print("  {:<14} {}\n", field.name, kKept);
             continue;
         }
         const bool compared = field.options.role == Role::Managed || field.options.role == Role::Replace;
@@ -62,7 +83,7 @@ Answer show(Engine& engine, const Request& request) {
             continue;
         }
         if (request.json) {
-            resources.push(to_value(wanted, view->observed));
+            resources.push(to_value(work, wanted, view->observed));
         } else {
             print(work, wanted, view->observed);
         }

@@ -81,8 +81,9 @@ void print_resource(Work& work, const Resource& wanted, const View& view) {
         std::ranges::find(view.plan.blocked, wanted.key, &Blocked::key) != view.plan.blocked.end();
     const std::string mark =
         plan::painted(differs ? "✗" : "✓", differs ? plan::Color::Red : plan::Color::Green, color);
-    const std::string summary =
-        wanted.key.kind->summary == nullptr ? "" : wanted.key.kind->summary(wanted.spec);
+    const std::string summary = wanted.key.kind->summary == nullptr || work.keeps(wanted.source)
+                                    ? ""
+                                    : wanted.key.kind->summary(wanted.spec);
     work.print("  {} {}{}{}  {}\n", mark, wanted.key.text(), summary.empty() ? "" : " ", printable(summary),
                plan::painted(wanted.source.place(), plan::Color::Grey, color));
 }
@@ -162,6 +163,12 @@ Answer status(Engine& engine, const Request& request) {
         return work.failed(view.error());
     }
     auto all = summarize(engine, work.desired, *view);
+    work.keep(view->plan);
+    std::ranges::for_each(all, [&](Summary& summary) {
+        if (work.keeps(summary.source)) {
+            summary.description.clear();
+        }
+    });
     std::erase_if(
         all, [&](const Summary& summary) { return !request.name.empty() && summary.name != request.name; });
     if (all.empty() && !request.name.empty()) {

@@ -37,6 +37,7 @@ public:
         for (const Resource& wanted : desired_.all()) {
             if (wanted.key.kind == &kPartition.kind) {
                 Summary& summary = at(wanted.owner);
+                summary.source = wanted.source;
                 summary.description = wanted.spec.as<Partition>().description.value_or("");
             }
         }

@@ -15,6 +15,7 @@ struct Summary {
     std::string name;
     std::string state;  // active, degraded, missing, conflict, invalid, undeclared
     std::string description;
+    Source source;
     std::size_t links = 0;
     std::size_t addresses = 0;
     std::size_t forwards = 0;

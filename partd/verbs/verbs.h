@@ -45,6 +45,7 @@ struct Request {
     std::optional<std::uint64_t> generation = {};           // diff, rollback
     std::optional<std::chrono::milliseconds> confirm = {};  // apply
     std::string origin = {};                                // who asks, for the history
+    bool reader = false;  // another than root asks: what is not for all to read is not for this one
 };
 
 // What there is to say: data for stdout, messages for stderr, and the exit code.

@@ -5,6 +5,14 @@
 
 namespace partd::verbs {
 
+namespace {
+
+std::string kept(const Source& at) {
+    return at.prefix() + kKept;
+}
+
+}  // namespace
+
 std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
     std::vector<Warning> all;
     const Declared& declared = work.desired.compiled.declared;
@@ -13,11 +21,12 @@ std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
         work.complain(ports.error().message);
     } else {
         for (const TakenPort& port : *ports) {
-            all.push_back({port.partition, port.text()});
+            all.push_back({port.partition, work.keeps(port.source) ? kept(port.source) : port.text()});
         }
     }
     for (const Exposure& exposure : exposures(declared, partition)) {
-        all.push_back({exposure.partition, exposure.at.prefix() + exposure.text()});
+        all.push_back({exposure.partition,
+                       work.keeps(exposure.at) ? kept(exposure.at) : exposure.at.prefix() + exposure.text()});
     }
     return all;
 }

@@ -6,6 +6,18 @@
 
 namespace partd::verbs {
 
+void Work::keep(Plan& plan) {
+    if (request.reader) {
+        discretion.keep(plan);
+    }
+}
+
+void Work::keep(std::vector<Problem>& problems) {
+    if (request.reader) {
+        discretion.keep(problems);
+    }
+}
+
 void Work::print_json(Value value) {
     Value all;
     all.set("schema", 1);
@@ -79,6 +91,7 @@ bool Work::load(bool tolerant, bool as_written) {
         return false;
     }
     desired = std::move(*loaded);
+    keep(desired.problems);
     return judge(desired, tolerant);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/diagnostics.h"
 #include "base/value.h"
+#include "reconcile/discretion.h"
 #include "verbs/verbs.h"
 
 #include <string>
@@ -18,8 +19,14 @@ struct Work {
     const Request& request;
     Desired desired = {};
     Answer answer = {};
+    Discretion discretion = {};
 
     Work(const kernel::Paths& where, const Request& asked) : paths(where), request(asked) {}
+
+    // Whether values declared there are kept from who asks.
+    bool keeps(const Source& source) { return request.reader && discretion.keeps(source); }
+    void keep(Plan& plan);
+    void keep(std::vector<Problem>& problems);
 
     // Adds to stdout.
     template <class... Arguments>

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "base/diagnostics.h"
+#include "base/error.h"
+#include "model/plan.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace partd {
+
+// What is said where others than root hear it: of a file that others may not read its names and lines, and no
+// value. Files are looked at once; make a new one for each answer.
+class Discretion {
+public:
+    // Whether the values that were declared there are kept. What was declared nowhere is no secret.
+    [[nodiscard]] bool keeps(const Source& source);
+    void keep(Plan& plan);
+    // The change in a line (plan/render.h).
+    [[nodiscard]] std::string line_of(const Change& change);
+    void keep(std::vector<Problem>& problems);
+    // The message of an error in what was declared there.
+    [[nodiscard]] std::string told(const Error& error, const Source& source);
+
+private:
+    [[nodiscard]] bool concerns(const Change& change);
+    void keep(Change& change);
+
+    std::map<std::string, bool> known_;
+};
+
+// In the place of a value that is kept.
+inline constexpr char kKept[] = "(not for all to read)";
+
+}  // namespace partd
