@@ -61,6 +61,7 @@ public:
             return false;
         }
         engine_ = std::move(*engine);
+        engine_->host().on_waiting = complain;
         return true;
     }
 

@@ -115,6 +115,7 @@ Result<> Daemon::start() {
     const auto directories = engine_->paths().config();
     files_.follow({directories.begin(), directories.end()});
     engine_->host().set_patience(kPatience);
+    engine_->host().set_lock_patience(kLockPatience);
     engine_->on_applied = [this](const Applied& done) { applied(done); };
     auto server = Server::open(loop_->event(), *this, engine_->paths().bus(), engine_->paths().root.empty());
     PARTD_TRY(server);
@@ -265,7 +266,13 @@ void Daemon::carry_out(Scope scope) {
                                 .origin = "the files"});
     looked_ = Clock::now();
     last_look_ = std::chrono::duration_cast<milliseconds>(looked_ - begin);
+    if (!done && done.error().code == EWOULDBLOCK) {
+        locked_out(done.error(), std::move(scope));
+        return;
+    }
     blind_ = !done;
+    locked_out_ = {};
+    holder_.clear();
     if (!done) {
         say({.what = "failed", .message = done.error().message, .bad = true});
         backoff_.failed("the host", {}, looked_);
@@ -274,6 +281,21 @@ void Daemon::carry_out(Scope scope) {
     }
     settle_in(scope);
     plan_next(looked_);
+}
+
+// Told when it lasts: a partctl of root's own is done in a moment.
+void Daemon::locked_out(const Error& error, Scope scope) {
+    if (locked_out_ == Clock::time_point()) {
+        locked_out_ = looked_;
+    }
+    blind_ = looked_ - locked_out_ >= kPause;
+    if (blind_ && holder_ != error.message) {
+        holder_ = error.message;
+        say({.what = "failed", .message = error.message, .bad = true});
+    }
+    pending_.add(std::move(scope));
+    plan_next(looked_);
+    notify();
 }
 
 // A look at a part that does not end well is followed by one at everything: the reason may lie elsewhere.
@@ -304,6 +326,9 @@ void Daemon::plan_next(Clock::time_point now) {
     auto next = backoff_.next();
     if (ending_) {
         next = std::min(next, now + kAskAgain);
+    }
+    if (locked_out_ != Clock::time_point()) {
+        next = std::min(next, now + (blind_ ? kPause : kAskAgain));
     }
     if (next != Clock::time_point::max()) {
         again_->arm(std::chrono::duration_cast<milliseconds>(std::max(next - now, Clock::duration(0))) +
@@ -340,7 +365,12 @@ void Daemon::confirm_time_is_over() {
     const Confirmation& waiting = **read;
     repairing_ = false;
     const auto back = engine_->go_back(waiting, {.origin = "nobody confirmed in time"});
+    if (!back && back.error().code == EWOULDBLOCK && back.error().message == holder_) {
+        confirm_->arm(kPause);  // as told
+        return;
+    }
     if (!back) {
+        holder_ = back.error().message;
         say({.what = "rolled-back", .message = "going back failed: " + back.error().message, .bad = true});
         confirm_->arm(kPause);
         return;

@@ -53,6 +53,11 @@ private:
     bool read_files();
     void complain(std::vector<std::string> about_files);
     void carry_out(Scope scope);
+    // Another run's lock is waited for by a timer, and in the loop only for so long.
+    static constexpr std::chrono::milliseconds kLockPatience{20};
+    static constexpr std::chrono::milliseconds kLockPatienceOfCaller{1000};
+    // Another run has the lock: again in a while.
+    void locked_out(const Error& error, Scope scope);
     // What happened up to now: those of the scope are about to be looked at, the others have their turn
     // later.
     void hear(const Scope& looked_at);
@@ -107,6 +112,8 @@ private:
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
     std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
     std::vector<std::string> not_kept_;          // what could not be written, as last told
+    Clock::time_point locked_out_ = {};          // since when another run has the lock; {}: none
+    std::string holder_;                         // of the lock, as last told
     std::string refused_;                        // the last plan that was refused, so as not to repeat it
     Clock::time_point looked_ = {};
     std::chrono::milliseconds last_look_{0};

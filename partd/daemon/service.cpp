@@ -10,7 +10,9 @@ namespace partd::daemon {
 verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {
     repairing_ = false;
     applied_ = false;
+    engine_->host().set_lock_patience(kLockPatienceOfCaller);
     verbs::Answer answer = verb.run(*engine_, request);
+    engine_->host().set_lock_patience(kLockPatience);
     Loop::still_alive();
     used_much_ = true;
     if (verb.right == verbs::Right::Read) {

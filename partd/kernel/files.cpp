@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <linux/openat2.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -244,19 +243,6 @@ std::string block_device_number(const std::string& path) {
         return {};
     }
     return std::to_string(major(st.st_rdev)) + ":" + std::to_string(minor(st.st_rdev));
-}
-
-Result<Fd> lock_file(const std::string& path) {
-    Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) {
-        return fail_errno("open " + path);
-    }
-    while (flock(lock.get(), LOCK_EX) != 0) {
-        if (errno != EINTR) {
-            return fail_errno("lock " + path);
-        }
-    }
-    return lock;
 }
 
 std::string get_xattr(const std::string& path, const std::string& name) {

@@ -52,8 +52,6 @@ Result<> rename_path(const std::string& from, const std::string& to);
 Result<> rewrite(const std::string& path, std::string_view text);
 // "8:0" of a block device's path; "" when it is none.
 std::string block_device_number(const std::string& path);
-// Waits until nobody else has the file locked (flock(2)), and holds it until the descriptor is closed.
-Result<Fd> lock_file(const std::string& path);
 
 // Extended attributes (xattr(7)); "" when there is none.
 std::string get_xattr(const std::string& path, const std::string& name);

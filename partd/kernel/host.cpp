@@ -1,6 +1,8 @@
 #include "kernel/host.h"
 
 #include "kernel/clock.h"
+#include "kernel/files.h"
+#include "kernel/lock.h"
 
 #include <sys/random.h>
 #include <unistd.h>
@@ -202,6 +204,11 @@ void Host::wait_until_gone(const std::set<int>& indexes) {
         }
     }
     forget_lists();
+}
+
+Result<Fd> Host::lock() const {
+    PARTD_TRY(make_directories(paths_.state()));
+    return lock_file(paths_.lock(), lock_patience_, on_waiting);
 }
 
 std::chrono::milliseconds Host::time_to_leave(const std::string& whose, std::chrono::milliseconds patience) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -103,6 +104,12 @@ public:
     // The port of the socket by which this changes them; 0 before it does.
     [[nodiscard]] std::uint32_t nftables_port() const { return nftables_ ? nftables_->port() : 0; }
 
+    // How long a run waits for another one's lock, and who hears that it waits.
+    void set_lock_patience(std::chrono::milliseconds patience) { lock_patience_ = patience; }
+    std::function<void(const std::string&)> on_waiting = {};
+    // Keeps all other runs away from this host until it is closed; EWOULDBLOCK when that takes too long.
+    [[nodiscard]] Result<Fd> lock() const;
+
     // How long one apply may wait for processes that are to end; nullopt: as long as they have.
     void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
     [[nodiscard]] std::optional<std::chrono::milliseconds> patience() const { return patience_; }
@@ -150,6 +157,7 @@ private:
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     Result<> groups_listed_;
     std::optional<nft::Nftables> nftables_;
+    std::chrono::milliseconds lock_patience_{30'000};
     std::optional<std::chrono::milliseconds> patience_;
     std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when
 };

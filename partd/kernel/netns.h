@@ -52,7 +52,7 @@ class NetnsSupply;
 // /run/netns, the network namespaces by name as ip-netns(8) keeps them.
 class NetnsDirectory : public PinDirectory {
 public:
-    using PinDirectory::PinDirectory;
+    explicit NetnsDirectory(std::string path) : PinDirectory(std::move(path), true) {}
 
     [[nodiscard]] Entry look(const std::string& name) const;
     [[nodiscard]] Result<Netns> open(const std::string& name) const;

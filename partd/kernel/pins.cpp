@@ -1,13 +1,13 @@
 #include "kernel/pins.h"
 
 #include "kernel/files.h"
+#include "kernel/lock.h"
 #include "kernel/mount_api.h"
 #include "kernel/mounts.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -90,6 +90,17 @@ Result<> make_mount(int directory) {
     return attach(tree->get(), directory);
 }
 
+// What lives here reaches the mount namespaces of services, and is seen to go by them. Not those on it: a
+// mount namespace's pin stays private.
+bool share(const std::string& path) {
+    return mount("", path.c_str(), "none", MS_SHARED, nullptr) == 0;
+}
+
+// Anybody can have the directory open and lock it. ip-netns(8) has it locked for the moment in which it makes
+// the mount: a lock that is held for longer is not that, and is not waited for.
+constexpr std::chrono::milliseconds kWhileMounting{1000};
+constexpr std::chrono::milliseconds kWhileRemoving{100};
+
 bool is_mount(const std::string& path) {
     struct statx found{};
     return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, 0, &found) == 0 &&
@@ -106,12 +117,12 @@ Result<> PinDirectory::make_ready() {
     PARTD_TRY(make_directories(path_));
     auto directory = open_directory(path_);
     PARTD_TRY(directory);
-    if (flock(directory->get(), LOCK_EX) != 0) {
-        return fail_errno("lock " + path_);
+    ready_ = share(path_);
+    if (!ready_ && shared_) {
+        (void)lock_within(directory->get(), kWhileMounting);
+        ready_ = share(path_);
     }
-    // Mounts made here must reach the mount namespaces of services and be seen to go by them: the directory
-    // is a shared mount of its own. Not those on it: a mount namespace's pin stays private.
-    if (mount("", path_.c_str(), "none", MS_SHARED, nullptr) != 0) {
+    if (!ready_) {
         Result<> made = fail_errno("change the mount");
         if (!is_mount(path_)) {
             (void)set_xattr(path_, kMadeBy,
@@ -144,8 +155,8 @@ void PinDirectory::retire() {
     if (made.empty() || !directory || !is_empty()) {
         return;
     }
-    // ip-netns(8) holds the same lock while it makes the mount; a name that it adds meanwhile makes it busy.
-    if (flock(directory->get(), LOCK_EX) != 0 || !is_empty()) {
+    // While ip-netns(8) may be about to put a name there the mount stays.
+    if ((shared_ && !lock_within(directory->get(), kWhileRemoving)) || !is_empty()) {
         return;
     }
     ready_ = false;

@@ -13,7 +13,9 @@ namespace partd::kernel {
 // the namespaces while nobody lives in them. Names may have a directory: "web/uts".
 class PinDirectory {
 public:
-    explicit PinDirectory(std::string path) : path_(std::move(path)) {}
+    // `shared`: with ip-netns(8), which makes the mount of it under a lock of the directory. What is partd's
+    // alone is under the lock of its runs.
+    explicit PinDirectory(std::string path, bool shared = false) : path_(std::move(path)), shared_(shared) {}
 
     enum class Entry : std::uint8_t {
         Absent,
@@ -36,8 +38,8 @@ public:
 
     // Gives the namespace that name, which nothing but a stale file may have: one of partd's own, or one that
     // is too old to be another program's that is about to mount on it (else EEXIST). Makes the directory a
-    // shared mount of its own first where it is not, under the lock that ip-netns(8) takes. `alone`: on a
-    // private mount, as the kernel wants it for a mount namespace.
+    // shared mount of its own first where it is not. `alone`: on a private mount, as the kernel wants it for
+    // a mount namespace.
     Result<> pin(const std::string& name, int fd, bool alone = false);
     // Takes the name away from this namespace, or a stale file that pin() could use; the namespace lives on
     // while somebody uses it. Success also where the name is absent, or stands for something else by now.
@@ -53,6 +55,7 @@ public:
 
 private:
     std::string path_;
+    bool shared_;
     bool ready_ = false;
 };
 

@@ -311,8 +311,7 @@ Result<View> Reconciler::look(const State& desired, const std::string& only) {
 }
 
 Result<Outcome> Reconciler::apply(const State& desired, const ApplyOptions& options) {
-    PARTD_TRY(kernel::make_directories(host_.paths().state()));
-    auto lock = kernel::lock_file(host_.paths().lock());
+    auto lock = host_.lock();
     PARTD_TRY(lock);
     ApplyOptions narrowed = options;
     PARTD_TRY(ledger_.read());

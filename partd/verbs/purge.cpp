@@ -184,10 +184,7 @@ Verdict set_aside(Engine& engine, Work& work, const Layers& layers, const std::s
         tell(work, error);
         return Verdict::Refuse;
     };
-    if (auto made = kernel::make_directories(engine.paths().state()); !made) {
-        return failed(made.error());
-    }
-    const auto lock = kernel::lock_file(engine.paths().lock());
+    const auto lock = engine.host().lock();
     if (!lock) {
         return failed(lock.error());
     }
