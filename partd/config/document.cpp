@@ -1,5 +1,6 @@
 #include "config/document.h"
 
+#include "base/names.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -153,6 +154,34 @@ void fill_up(Value& own, const Value& inherited) {
     }
 }
 
+// What a template makes of a few lines: a value counts once, and once more for each 64 bytes of text, with
+// names as long as they may be.
+constexpr std::uint64_t kMostWeight = std::uint64_t{1} << 20;
+constexpr std::size_t kWeightedBytes = 64;
+
+std::uint64_t weight_of(std::string_view text) {
+    constexpr std::string_view kName = "{name}";
+    std::size_t size = text.size();
+    for (auto at = text.find(kName); at != std::string::npos; at = text.find(kName, at + kName.size())) {
+        size += kMaxName;
+    }
+    return 1 + size / kWeightedBytes;
+}
+
+std::uint64_t weight_of(const Value& value) {
+    std::uint64_t weight = 1;
+    if (const auto* text = value.get_if<std::string>()) {
+        weight = weight_of(std::string_view(*text));
+    } else if (const auto* array = value.get_if<Array>()) {
+        std::ranges::for_each(*array, [&](const Value& element) { weight += weight_of(element); });
+    } else if (const auto* object = value.get_if<Object>()) {
+        for (const Member& member : *object) {
+            weight += weight_of(std::string_view(member.key)) + weight_of(member.value);
+        }
+    }
+    return weight;
+}
+
 // Its own key `index`, else the next number.
 std::string index_of(const Value& partition, std::int64_t& next) {
     const Value* own = partition.find("index");
@@ -168,6 +197,8 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
     auto* members = partitions == nullptr ? nullptr : partitions->get_if<Object>();
     const Value* templates = document.find("template");
     std::map<std::string, std::int64_t> next_index;
+    std::map<std::string, std::uint64_t> weights;
+    std::uint64_t weight = 0;
     check_templates(templates, problems);
     if (members == nullptr) {
         return result;
@@ -175,7 +206,7 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
     for (Member& member : *members) {
         const Value* extends = member.value.find("extends");
         const auto* name = extends == nullptr ? nullptr : extends->get_if<std::string>();
-        if (name == nullptr) {
+        if (name == nullptr || !valid_name(member.key)) {
             continue;
         }
         const Value* body = templates == nullptr ? nullptr : templates->find(*name);
@@ -184,6 +215,16 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
                            fmt::format("partition {} extends \"{}\", but there is no [template.{}]",
                                        printable(member.key), printable(*name), printable(*name)));
             continue;
+        }
+        const auto [entry, first] = weights.try_emplace(*name, 0);
+        entry->second = first ? weight_of(*body) : entry->second;
+        weight += entry->second;
+        if (weight > kMostWeight) {
+            problems.error(extends->source,
+                           fmt::format("with partition {} the templates would make more than {} values: make "
+                                       "them smaller, or extend them less often",
+                                       member.key, kMostWeight));
+            return document;
         }
         const std::string index = index_of(member.value, next_index.try_emplace(*name, 1).first->second);
         fill_up(member.value, substituted(*body, member.key, index));

@@ -192,6 +192,27 @@ void expand_snat(const DeclaredObject& object, State& desired, Diagnostics& prob
     }
 }
 
+// All forwards together: every port of the host for four addresses. Each entry is an element of the table.
+constexpr std::uint64_t kMostEntries = 4 * 65'536;
+
+// Counted before they are made.
+bool count_entries(const DeclaredObject& object, const Forward& forward, std::uint64_t& all,
+                   Diagnostics& problems) {
+    const auto sources = std::max<std::uint64_t>(1, forward.from.size());
+    const auto addresses = std::max<std::uint64_t>(1, forward.address.size());
+    const std::uint64_t entries = sources * addresses * forward.listen.count();
+    if (entries > kMostEntries - all) {
+        problems.error(object.source,
+                       fmt::format("this forward would need {} entries, for {} ports, {} addresses and {} "
+                                   "sources; at most {} are left of {} for all forwards",
+                                   entries, forward.listen.count(), addresses, sources, kMostEntries - all,
+                                   kMostEntries));
+        return false;
+    }
+    all += entries;
+    return true;
+}
+
 // The elements of one forward: for each source, address and port.
 Elements forward_elements(const Forward& forward) {
     const bool v6 = forward.to.ip.v6();
@@ -287,9 +308,11 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         expand_masquerade(*object, declared, interfaces, desired, problems);
         expand_snat(*object, desired, problems);
     }
+    std::uint64_t entries = 0;
     for (const DeclaredObject* object : declared.all<Forward>()) {
         Forward forward = object->spec.as<Forward>();
-        if (!check_forward(*object, forward, own_prefixes(interfaces, declared, object->owner), problems)) {
+        if (!check_forward(*object, forward, own_prefixes(interfaces, declared, object->owner), problems) ||
+            !count_entries(*object, forward, entries, problems)) {
             continue;
         }
         Resource& added =
