@@ -27,6 +27,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -218,10 +220,31 @@ private:
     pid_t init_ = 0;
 };
 
+constexpr std::chrono::seconds kBootPatience{60};
+
 struct Started {
     Namespace pid;
     Child parent;
 };
+
+// Ends the only child of that process, when somebody in its user namespace has stopped it.
+std::function<bool()> ends_child_when_stopped(pid_t parent) {
+    const std::string text = read_file(fmt::format("/proc/{}/task/{}/children", parent, parent)).value_or("");
+    const auto children = words(text);
+    const auto pid = children.size() == 1 ? parse_number(children.front()) : std::nullopt;
+    if (!pid) {
+        return {};
+    }
+    const auto child =
+        std::make_shared<const Fd>(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)));
+    return [pid = *pid, child] {
+        const std::string stat = read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
+        const auto name_end = stat.rfind(") ");
+        // By the descriptor: the number may be another process's by now.
+        return name_end != std::string::npos && stat.compare(name_end, 3, ") T") == 0 &&
+               syscall(SYS_pidfd_send_signal, child->get(), SIGKILL, nullptr, 0) == 0;
+    };
+}
 
 // Starts PID 1, which then waits at the other end of the channel.
 Result<Started> start(const Cgroups& cgroups, const BootPlan& plan, Channel control, Channel& ours,
@@ -285,10 +308,10 @@ Result<std::optional<Child>> boot_with(Materials with, const Cgroups& cgroups, c
     auto control = Channel::open();
     PARTD_TRY(control);
     auto& [ours, theirs] = *control;
-    ours.set_patience(std::chrono::seconds(60));
     auto started = start(cgroups, plan, std::move(theirs), ours, with);
     PARTD_TRY(started);
     std::optional<Child> parent(std::move(started->parent));
+    ours.set_patience(kBootPatience, ends_child_when_stopped(parent->pid()));
     PARTD_TRY(ours.expect());
     if (with.purpose == Purpose::Live && plan.command.empty()) {
         parent.reset();  // nothing to tell of partd-init

@@ -1,5 +1,6 @@
 #include "kernel/channel.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -72,12 +73,36 @@ void Channel::send(const Result<>& result, int fd) {
     (void)sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
 }
 
-void Channel::set_patience(std::chrono::seconds patience) {
-    const timeval time{.tv_sec = patience.count(), .tv_usec = 0};
-    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+void Channel::set_patience(std::chrono::seconds patience, std::function<bool()> lost) {
+    patience_ = patience;
+    lost_ = std::move(lost);
+}
+
+// Whether there is something to receive in time.
+bool Channel::comes() {
+    using std::chrono::milliseconds;
+    constexpr milliseconds kGlance{100};
+    const auto until = std::chrono::steady_clock::now() + patience_;
+    while (!is_lost_) {
+        auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+        if (left.count() <= 0) {
+            return false;
+        }
+        pollfd polled{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+        left = lost_ ? std::min(left, kGlance) : left;
+        const int ready = poll(&polled, 1, static_cast<int>(left.count()));
+        if (ready > 0 || (ready < 0 && errno != EINTR)) {
+            return true;
+        }
+        is_lost_ = ready == 0 && lost_ && lost_();
+    }
+    return false;
 }
 
 std::optional<Channel::Message> Channel::receive() {
+    if (patience_.count() != 0 && !comes()) {
+        return std::nullopt;
+    }
     Head head;
     std::array<char, 8192> text;
     std::array<iovec, 2> parts = {iovec{&head, sizeof head}, iovec{text.data(), text.size()}};
@@ -111,7 +136,8 @@ std::optional<Channel::Message> Channel::receive() {
 Result<Fd> Channel::expect() {
     auto message = receive();
     if (!message) {
-        return fail("a helper process gave no answer");
+        return fail(is_lost_ ? "a helper process was stopped from inside the partition, and ended by partd"
+                             : "a helper process gave no answer");
     }
     PARTD_TRY(message->result);
     return std::move(message->fd);

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -23,8 +24,9 @@ public:
     };
     // A peer that is gone hears nothing.
     void send(const Result<>& result, int fd = -1);
-    // How long receive() waits; for ever without it.
-    void set_patience(std::chrono::seconds patience);
+    // How long receive() waits; for ever without it. Meanwhile `lost` is asked now and then whether the other
+    // end will never answer.
+    void set_patience(std::chrono::seconds patience, std::function<bool()> lost = {});
     // Waits; nullopt when the other end is closed, or silent for too long.
     std::optional<Message> receive();
     // receive() for one who counts on an answer.
@@ -34,7 +36,12 @@ public:
 
 private:
     explicit Channel(int fd) : fd_(fd) {}
+    bool comes();
+
     Fd fd_;
+    std::chrono::seconds patience_{0};  // 0: for ever
+    std::function<bool()> lost_ = {};
+    bool is_lost_ = false;
 };
 
 }  // namespace partd::kernel

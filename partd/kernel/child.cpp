@@ -1,7 +1,9 @@
 #include "kernel/child.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <cstdio>
 #include <exception>
 #include <utility>
+#include <vector>
 
 namespace partd::kernel {
 
@@ -26,7 +29,32 @@ Result<> run_safely(const std::function<Result<>()>& work) {
     }
 }
 
+// Who has entered a user namespace can be stopped by its root, again and again.
+bool ends_when_stopped(pid_t child) {
+    siginfo_t found{};
+    const bool stopped =
+        waitid(P_PID, static_cast<id_t>(child), &found, WSTOPPED | WNOHANG) == 0 && found.si_pid == child;
+    if (stopped) {
+        kill(child, SIGKILL);
+    }
+    return stopped;
+}
+
 }  // namespace
+
+void end_child(pid_t pid) {
+    static std::vector<pid_t> astray;
+    std::erase_if(astray, [](pid_t each) { return waitpid(each, nullptr, WNOHANG) != 0; });
+    kill(pid, SIGKILL);
+    constexpr int kLongest = 1000;  // milliseconds
+    const Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    pollfd polled{.fd = process.get(), .events = POLLIN, .revents = 0};
+    while (process && poll(&polled, 1, kLongest) < 0 && errno == EINTR) {
+    }
+    if (waitpid(pid, nullptr, WNOHANG) == 0) {
+        astray.push_back(pid);
+    }
+}
 
 Result<Child> Child::start(const Work& work, const Work& report) {
     auto channel = Channel::open();
@@ -49,7 +77,7 @@ Result<Child> Child::start(const Work& work, const Work& report) {
         (void)theirs.receive();  // until the parent lets go, or is gone
         _exit(0);
     }
-    ours.set_patience(kEnterPatience);
+    ours.set_patience(kEnterPatience, [child] { return ends_when_stopped(child); });
     return Child(child, std::move(ours));
 }
 
@@ -61,11 +89,7 @@ Child::~Child() {
         return;
     }
     channel_.close();
-    // It only waits now, or it was stopped by somebody inside.
-    kill(pid_, SIGKILL);
-    int status = 0;
-    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+    end_child(pid_);
 }
 
 Result<> Child::result() {

@@ -24,7 +24,8 @@ public:
     ~Child();
 
     [[nodiscard]] pid_t pid() const { return pid_; }
-    // Waits for what `work` came to; an error when it takes more than a minute.
+    // Waits for what `work` came to; an error when it takes more than a minute, or was stopped by somebody in
+    // the namespaces that it entered.
     Result<> result();
     // Waits for what `report` came to; nullopt when it takes more than a minute, or the child is gone.
     std::optional<Result<>> report();
@@ -43,6 +44,9 @@ private:
 // minute, or whose parent dies, is killed.
 Result<> in_child(const std::function<Result<>()>& work,
                   const std::function<Result<>(pid_t child)>& meanwhile = {});
+
+// Ends a child of this process and waits until it is gone, but not for long: a frozen one does not go.
+void end_child(pid_t pid);
 
 // For a process that cannot leave a namespace of a partition, of the kind named: going on there would change
 // the wrong host. Says why by errno, and ends the process as one whose changes failed.
