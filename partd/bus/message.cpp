@@ -136,14 +136,15 @@ Result<> take_option(sd_bus_message* message, Request& request) {
         return fail("option \"" + name + "\" has no value");
     }
     for (const Option& option : kOptions) {
-        if (option.name == name && std::string_view(type) == option.type) {
+        if (option.name == name && type != nullptr && std::string_view(type) == option.type) {
             sd_bus_message_enter_container(message, 'v', option.type);
             option.take(message, request);
             sd_bus_message_exit_container(message);
             return {};
         }
     }
-    return fail(fmt::format("there is no option \"{}\" of type {}", name, type));
+    // Where the message is not well-formed there may be no type.
+    return fail(fmt::format("there is no option \"{}\" of type {}", name, type == nullptr ? "none" : type));
 }
 
 std::unexpected<Error> malformed(int result) {

@@ -27,6 +27,7 @@ public:
     Result<> run() { return loop_->run(); }
 
     verbs::Answer call(const verbs::Verb& verb, const verbs::Request& request) override;
+    verbs::Answer call_apart(const verbs::Verb& verb, const verbs::Request& request) override;
     void reload() override;
     [[nodiscard]] std::string state() const override;
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }

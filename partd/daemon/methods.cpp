@@ -1,8 +1,10 @@
 #include "base/text.h"
 #include "bus/names.h"
-#include "daemon/server.h"
+#include "daemon/apart.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -47,25 +49,38 @@ const verbs::Verb* verb_of(sd_bus_message* message) {
     return found == all.end() ? nullptr : &*found;
 }
 
-// Who is it, for the history.
-std::string caller_of(sd_bus_message* message, bool system) {
+// Who sent it over the system bus; nullopt where that cannot be told.
+std::optional<uid_t> sender_of(sd_bus_message* message) {
+    sd_bus_creds* creds = nullptr;
     uid_t uid = 0;
-    sd_bus_creds* creds = nullptr;
-    const int result =
-        system ? sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds)
-               : sd_bus_get_owner_creds(sd_bus_message_get_bus(message), SD_BUS_CREDS_EUID, &creds);
-    const bool known = result >= 0 && sd_bus_creds_get_euid(creds, &uid) >= 0;
-    sd_bus_creds_unref(creds);
-    return known ? fmt::format("uid {}", uid) : "somebody";
-}
-
-bool is_root(sd_bus_message* message) {
-    sd_bus_creds* creds = nullptr;
-    uid_t uid = 1;
     const bool known = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds) >= 0 &&
                        sd_bus_creds_get_euid(creds, &uid) >= 0;
     sd_bus_creds_unref(creds);
-    return known && uid == 0;
+    return known ? std::optional(uid) : std::nullopt;
+}
+
+bool is_root(sd_bus_message* message) {
+    return sender_of(message) == uid_t{0};
+}
+
+// Calls that wait for polkit's word are kept that long.
+constexpr std::size_t kMostAsking = 32;
+
+bool is_large(sd_bus_message* message) {
+    constexpr std::size_t kMost = std::size_t{2} << 20;
+    std::size_t size = 0;
+    if (const auto request = bus::read_request(message)) {
+        size += request->extra ? request->extra->text.size() : 0;
+        for (const TextFile& file : request->files) {
+            size += file.path.size() + file.text.size();
+        }
+    }
+    (void)sd_bus_message_rewind(message, 1);
+    return size > kMost;
+}
+
+bool brings_text(const verbs::Request& request) {
+    return request.extra || !request.files.empty() || !request.unreadable.empty();
 }
 
 }  // namespace
@@ -73,8 +88,13 @@ bool is_root(sd_bus_message* message) {
 struct Server::Pending {
     Client* client;
     sd_bus_message* message;
-    ~Pending() { sd_bus_message_unref(message); }
-    Pending(Client* who, sd_bus_message* what) : client(who), message(sd_bus_message_ref(what)) {}
+    ~Pending() {
+        --client->server->asking_;
+        sd_bus_message_unref(message);
+    }
+    Pending(Client* who, sd_bus_message* what) : client(who), message(sd_bus_message_ref(what)) {
+        ++client->server->asking_;
+    }
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
 };
@@ -154,20 +174,33 @@ int Server::answer(Client& client, sd_bus_message* message, const verbs::Verb* v
         return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_INVALID_ARGS, "%s",
                                           printable(request.error().message).c_str());
     }
-    request->origin = fmt::format("partctl {} by {}", verb->name, caller_of(message, client.system));
-    request->reader = client.system ? !is_root(message) : !client.root;
-    verbs::Answer answer = service_.call(*verb, *request);
+    const auto caller = client.system ? sender_of(message) : client.uid;
+    request->origin =
+        fmt::format("partctl {} by {}", verb->name, caller ? fmt::format("uid {}", *caller) : "somebody");
+    request->reader = caller != uid_t{0};
+    if (caller != uid_t{0} && verb->right == verbs::Right::Read && brings_text(*request)) {
+        constexpr uid_t kUnknown = std::numeric_limits<uid_t>::max();
+        return answer_apart(client, message, *verb, *request, caller.value_or(kUnknown));
+    }
+    return reply(message, service_.call(*verb, *request));
+}
+
+int Server::reply(sd_bus_message* message, verbs::Answer answer) {
     answer.out = valid_utf8(answer.out);
     answer.err = valid_utf8(answer.err);
-    sd_bus_message* reply = nullptr;
-    int result = sd_bus_message_new_method_return(message, &reply);
-    result = result < 0 ? result : bus::append(reply, answer);
-    result = result < 0 ? result : sd_bus_send(nullptr, reply, nullptr);
-    sd_bus_message_unref(reply);
+    sd_bus_message* returned = nullptr;
+    int result = sd_bus_message_new_method_return(message, &returned);
+    result = result < 0 ? result : bus::append(returned, answer);
+    result = result < 0 ? result : sd_bus_send(nullptr, returned, nullptr);
+    sd_bus_message_unref(returned);
     return result;
 }
 
 int Server::ask_polkit(Client& client, sd_bus_message* message, verbs::Right right) {
+    if (asking_ >= kMostAsking || is_large(message)) {
+        return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_LIMITS_EXCEEDED, "%s",
+                                          "too many ask, or with too large a text");
+    }
     auto pending = std::make_unique<Pending>(&client, message);
     const std::uint32_t interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0 ? 1 : 0;
     const int result =

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bus/names.h"
+#include "daemon/apart.h"
+#include "daemon/visit.h"
 #include "kernel/survey.h"
 
 #include <sys/epoll.h>
@@ -19,7 +21,8 @@ namespace {
 
 // Connections at a time; half of them may be others' than root's. Descriptors are for the host first.
 constexpr std::size_t kMostClients = 128;
-constexpr std::size_t kClientsShare = 4;
+constexpr std::size_t kClientsShare = 8;
+constexpr std::ptrdiff_t kMostOfOne = 16;  // of one user
 // Messages that a client lets lie before it is told goodbye.
 constexpr std::uint64_t kMostUnread = 512;
 
@@ -27,6 +30,8 @@ constexpr char kGroup[] = "partd";
 constexpr std::uint64_t kPolkitPatience = 5ULL * 60 * 1'000'000;  // somebody types a password
 
 }  // namespace
+
+Server::Server(sd_event* event, Service& service) : event_(event), service_(service) {}
 
 Result<std::unique_ptr<Server>> Server::open(sd_event* event, Service& service, const std::string& path,
                                              bool system_bus) {
@@ -47,6 +52,7 @@ void Server::check_system_bus() {
 Server::~Server() {
     sd_event_source_disable_unref(rejoin_);
     sd_event_source_unref(source_);
+    apart_.clear();
     for (Client& client : clients_) {
         sd_event_source_disable_unref(client.rest);
         sd_bus_flush_close_unref(client.bus);
@@ -81,7 +87,7 @@ void Server::join_system_bus() {
     result = result < 0 ? result
                         : sd_bus_request_name_async(client.bus, nullptr, bus::kService, SD_BUS_NAME_QUEUE,
                                                     on_name, &client);
-    result = result < 0 ? result : sd_bus_attach_event(client.bus, event_, SD_EVENT_PRIORITY_NORMAL);
+    result = result < 0 ? result : sd_bus_attach_event(client.bus, event_, kAfterAllElse);
     if (result < 0) {
         log_error(fmt::format("no system bus: {}", errno_text(-result)));
         drop(client);
@@ -153,14 +159,17 @@ void Server::accept() {
             }
             break;
         }
-        const bool root = kernel::peer_of(*connection) == 0;
+        const uid_t uid = kernel::peer_of(*connection);
         const auto others = std::ranges::count_if(
             clients_, [](const Client& client) { return !client.root && !client.system; });
-        if (clients_.size() >= most || (!root && static_cast<std::size_t>(others) >= most / 2)) {
+        const auto of_his = std::ranges::count_if(
+            clients_, [&](const Client& client) { return client.uid == uid && !client.system; });
+        if (clients_.size() >= most ||
+            (uid != 0 && (static_cast<std::size_t>(others) >= most / 2 || of_his >= kMostOfOne))) {
             const Fd closed(*connection);
             continue;
         }
-        Client& client = clients_.emplace_back(Client{.root = root, .server = this});
+        Client& client = clients_.emplace_back(Client{.uid = uid, .root = uid == 0, .server = this});
         if (const int result = add(client, *connection); result < 0) {
             log_detail(fmt::format("a connection failed: {}", errno_text(-result)));
             drop(client);
@@ -169,15 +178,25 @@ void Server::accept() {
     sweep();
 }
 
-int Server::add(Client& client, int connection) {
-    sd_id128_t id{};
+int Server::set_connection(Client& client, int connection) {
+    int input = connection;
     int result = sd_bus_new(&client.bus);
-    result = result < 0 ? result : sd_bus_set_fd(client.bus, connection, connection);
+    if (!client.root && result >= 0) {
+        input = start_visit(client, connection);
+        result = input < 0 ? input : sd_bus_set_anonymous(client.bus, 1);  // the kernel has said who it is
+    }
+    result = result < 0 ? result : sd_bus_set_fd(client.bus, input, connection);
     if (result < 0) {
         const Fd closed(connection);
-        return result;
+        const Fd other(input == connection ? -1 : input);
     }
-    result = sd_id128_randomize(&id);
+    return result;
+}
+
+int Server::add(Client& client, int connection) {
+    sd_id128_t id{};
+    int result = set_connection(client, connection);
+    result = result < 0 ? result : sd_id128_randomize(&id);
     result = result < 0 ? result : sd_bus_set_server(client.bus, 1, id);
     result = result < 0 ? result : sd_bus_set_sender(client.bus, bus::kService);
     result = result < 0 ? result : sd_bus_set_connected_signal(client.bus, 1);
@@ -191,7 +210,9 @@ int Server::add(Client& client, int connection) {
     result = result < 0 ? result
                         : sd_bus_add_object_vtable(client.bus, nullptr, "/org/freedesktop/DBus",
                                                    "org.freedesktop.DBus", kBusVtable, &client);
-    return result < 0 ? result : sd_bus_attach_event(client.bus, event_, SD_EVENT_PRIORITY_NORMAL);
+    return result < 0 ? result
+                      : sd_bus_attach_event(client.bus, event_,
+                                            client.root ? SD_EVENT_PRIORITY_NORMAL : kAfterAllElse);
 }
 
 int Server::match_disconnected(Client& client) {
@@ -207,12 +228,22 @@ int Server::match_connected(Client& client) {
 }
 
 int Server::on_message(sd_bus_message* message, void* data, sd_bus_error*) {
-    static_cast<Client*>(data)->greeted |= sd_bus_message_is_method_call(message, nullptr, nullptr) > 0;
+    auto& client = *static_cast<Client*>(data);
+    client.greeted |= sd_bus_message_is_method_call(message, nullptr, nullptr) > 0;
+    const bool own = sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", nullptr) > 0;
+    if (client.visit != nullptr && !own) {
+        client.visit->heard();
+        client.server->go_on_with(client.uid);
+    }
     return 0;
 }
 
 int Server::on_connected(sd_bus_message*, void* data, sd_bus_error*) {
     auto& client = *static_cast<Client*>(data);
+    if (client.visit != nullptr) {
+        client.visit->connected();
+        return 0;
+    }
     return std::min(0, sd_event_add_defer(client.server->event_, &client.rest, on_rest, &client));
 }
 
@@ -232,13 +263,16 @@ int Server::on_rest(sd_event_source*, void* data) {
 
 void Server::drop(Client& client) {
     client.dead = true;
+    go_on_with(client.uid);
 }
 
 // What is dead is taken away when nobody works with it.
 void Server::sweep() {
-    std::erase_if(clients_, [](Client& client) {
+    std::erase_if(clients_, [this](Client& client) {
         client.dead |= !client.system && sd_bus_is_open(client.bus) <= 0;
         if (client.dead) {
+            go_on_with(client.uid);
+            apart_.remove_if([&](const Apart& apart) { return apart.client == &client; });
             sd_event_source_disable_unref(client.rest);
             sd_bus_close_unref(client.bus);
         }

@@ -24,6 +24,8 @@ public:
     virtual ~Service() = default;
 
     virtual verbs::Answer call(const verbs::Verb& verb, const verbs::Request& request) = 0;
+    // The same of a verb that only looks, in a process where nothing of this one is open.
+    virtual verbs::Answer call_apart(const verbs::Verb& verb, const verbs::Request& request) = 0;
     virtual void reload() = 0;
     [[nodiscard]] virtual std::string state() const = 0;
     [[nodiscard]] virtual std::uint64_t generation() const = 0;
@@ -51,25 +53,40 @@ public:
     void properties_changed();
 
 private:
+    struct Visit;
     struct Client {
         sd_bus* bus = nullptr;
+        uid_t uid = 0;                    // on the own socket
         sd_event_source* rest = nullptr;  // what came along with the handshake
         bool root = false;                // on the own socket: may do all
         bool system = false;
         bool greeted = false;  // it has asked for something: a client of a bus takes no message before that
         Server* server = nullptr;
         bool dead = false;
+        std::shared_ptr<Visit> visit = {};  // of one who is not root
     };
     struct Pending;                                         // a call that waits for polkit
+    struct Apart;                                           // one that is answered by another process
     static constexpr std::uint64_t kRejoinFirst = 100'000;  // microseconds, doubled each time
 
-    Server(sd_event* event, Service& service) : event_(event), service_(service) {}
+    Server(sd_event* event, Service& service);
     Result<> listen(const std::string& path);
     void join_system_bus();
     void join_later();
     void note_name(std::string trouble);
     void accept();
     int add(Client& client, int connection);
+    int set_connection(Client& client, int connection);
+    // Of others than root: what they send is looked at after all else, whole, and one at a time.
+    int start_visit(Client& client, int connection);
+    void go_on(Client& client);
+    [[nodiscard]] bool may_go_on(const Client& client);
+    void hurry(Client& client, bool late);
+    void go_on_with(uid_t caller);
+    static int on_sent(sd_event_source* source, int fd, std::uint32_t events, void* client);
+    static int on_room(sd_event_source* source, int fd, std::uint32_t events, void* client);
+    static int on_more(sd_event_source* source, void* client);
+    static int on_hurry(sd_event_source* source, std::uint64_t time, void* client);
     int match_disconnected(Client& client);
     int match_connected(Client& client);
     void drop(Client& client);
@@ -94,6 +111,11 @@ private:
     static const sd_bus_vtable kBusVtable[];
 
     int answer(Client& client, sd_bus_message* message, const verbs::Verb* verb);
+    static int reply(sd_bus_message* message, verbs::Answer answer);
+    int answer_apart(Client& client, sd_bus_message* message, const verbs::Verb& verb,
+                     const verbs::Request& request, uid_t caller);
+    static int on_apart_done(sd_event_source* source, int fd, std::uint32_t events, void* apart);
+    static int on_apart_late(sd_event_source* source, std::uint64_t time, void* apart);
     int ask_polkit(Client& client, sd_bus_message* message, verbs::Right right);
 
     sd_event* event_;
@@ -106,6 +128,8 @@ private:
     std::uint64_t rejoin_after_ = kRejoinFirst;
     std::string name_trouble_;  // why org.partd1 on the system bus is not partd's, as last told
     std::list<Client> clients_;
+    std::list<Apart> apart_;
+    std::size_t asking_ = 0;  // calls that wait for polkit
 };
 
 }  // namespace partd::daemon

@@ -1,8 +1,11 @@
+#include "base/text.h"
 #include "daemon/daemon.h"
 #include "kinds/partition.h"
 #include "reconcile/pause.h"
 
 #include <algorithm>
+
+#include <fmt/format.h>
 
 // What the daemon does and tells for its callers.
 namespace partd::daemon {
@@ -36,6 +39,16 @@ verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& reques
         look_soon();
     }
     return answer;
+}
+
+verbs::Answer Daemon::call_apart(const verbs::Verb& verb, const verbs::Request& request) {
+    if (verb.read != nullptr) {
+        return verb.read(engine_->paths(), request);
+    }
+    const auto engine = Engine::open(engine_->paths());
+    return engine ? verb.run(**engine, request)
+                  : verbs::Answer{.err = fmt::format("partctl: {}\n", printable(engine.error().message)),
+                                  .code = verbs::kSomeFailed};
 }
 
 std::string Daemon::state() const {
