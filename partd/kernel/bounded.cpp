@@ -123,8 +123,9 @@ void BoundedWork::stop() const {
 }
 
 Result<std::string> BoundedWork::answer() {
+    const pid_t pid = std::exchange(pid_, 0);
     int status = 0;
-    while (waitpid(std::exchange(pid_, 0), &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) == kBeyond) {
         return fail("it takes too much memory or time");

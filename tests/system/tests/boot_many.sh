@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154
-# The boot with 200 partitions: how much longer it takes, and how much of that udev does.
+# The boot with 200 partitions: how much longer it takes, and how much of that udev does. The bounds are those of a machine
+# without hardware acceleration beside other work; the figures stand in the log.
 # boots: 3
 # machine: own
 # timeout: 300
@@ -29,8 +30,8 @@ case $BOOT in
         ;;
     3)
         eventually "the boot has ended" 60 bash -c '[[ $(systemctl is-system-running) != starting ]]'
-        expect_number "it took, in s, usually $(cat /var/lib/bench/usual)" 0 $(($(cat /var/lib/bench/usual) + 15)) "$(took)"
-        expect_number "udev used, in s of a processor" 0 12 "$(udev_used)"
+        expect_number "it took, in s, usually $(cat /var/lib/bench/usual)" 0 $(($(cat /var/lib/bench/usual) + 60)) "$(took)"
+        expect_number "udev used, in s of a processor" 0 40 "$(udev_used)"
         check "nothing differs" partctl diff
         check "the last one answers" ping -c 1 -W 5 10.100.200.1
         rm /etc/partd/p*.toml
