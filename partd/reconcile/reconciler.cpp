@@ -192,6 +192,7 @@ public:
             Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
+                outcome_.unsettled = {.changes = std::move(plan.changes)};
                 break;
             }
             plan = only_possible(std::move(plan));

@@ -47,6 +47,8 @@ struct Outcome {
     // Texts of the keys that it found still to be changed, where something failed or is held, and what comes
     // after.
     std::set<std::string> left = {};
+    // Changes that were carried out, and that the last look found still to be done. None when converged.
+    Plan unsettled = {};
 };
 
 // Compares the host with what is wanted, and makes it so: observe, plan, apply, verify. One at a time on a

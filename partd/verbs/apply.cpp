@@ -45,7 +45,23 @@ Value to_value(Work& work, const Outcome& outcome) {
     }
     all.set("refused", outcome.refused.empty() ? Value() : Value(outcome.refused));
     all.set("converged", outcome.converged);
+    all.set("unsettled", *plan::to_value(outcome.unsettled).find("changes"));
     return all;
+}
+
+int exit_code(const Outcome& outcome) {
+    if (!outcome.refused.empty()) {
+        return kRefused;
+    }
+    const auto& failed = outcome.execution.failed;
+    const bool all_refused = std::ranges::all_of(failed, [](const auto& each) { return each.error.refused; });
+    if (!failed.empty()) {
+        return all_refused ? kRefused : kSomeFailed;
+    }
+    if (!outcome.plan.conflicts.empty()) {
+        return kRefused;
+    }
+    return outcome.converged && outcome.execution.postponed.empty() ? kDone : kNotConverged;
 }
 
 void tell(Work& work, const Outcome& outcome) {
@@ -64,6 +80,14 @@ void tell(Work& work, const Outcome& outcome) {
                         "they are gone",
                         postponed.key.text()));
     }
+    if (exit_code(outcome) == kNotConverged) {
+        for (const Change& change : outcome.unsettled.changes) {
+            work.say(
+                fmt::format("{}not as declared, although it was done: {}: another program changes it back, "
+                            "or the kernel keeps another value",
+                            printable(change.source.prefix()), plan::render_line(change)));
+        }
+    }
     if (work.request.legend) {
         const auto& execution = outcome.execution;
         const bool nothing =
@@ -78,6 +102,7 @@ void tell(Work& work, const Outcome& outcome) {
 // What came of it, as data or as text, and what there is to be warned of.
 void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {}) {
     work.keep(applied.outcome.plan);
+    work.keep(applied.outcome.unsettled);
     work.answer.generation = applied.generation;
     if (work.request.json) {
         Value value = to_value(work, applied.outcome);
@@ -96,21 +121,6 @@ void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {
     for (const std::string& why : applied.not_kept) {
         work.complain("not kept for later: " + printable(why));
     }
-}
-
-int exit_code(const Outcome& outcome) {
-    if (!outcome.refused.empty()) {
-        return kRefused;
-    }
-    const auto& failed = outcome.execution.failed;
-    const bool all_refused = std::ranges::all_of(failed, [](const auto& each) { return each.error.refused; });
-    if (!failed.empty()) {
-        return all_refused ? kRefused : kSomeFailed;
-    }
-    if (!outcome.plan.conflicts.empty()) {
-        return kRefused;
-    }
-    return outcome.converged && outcome.execution.postponed.empty() ? kDone : kNotConverged;
 }
 
 EngineApply request_of(const Request& request) {

@@ -113,6 +113,44 @@ TEST_CASE("failure: a note of partd's own that cannot be read is not taken for n
     CHECK(snapshot(sandbox) == before);
 }
 
+TEST_CASE("failure: what does not stay as it was made is named, with its line", "[failure]") {
+    Sandbox sandbox;
+    sandbox.example("blue-green");
+    sandbox.apply();
+    const std::string blue = "partd.slice/partd-blue.slice";
+    sandbox.cgroups().set_limit(blue, "pids.max", 7);
+    // The kernel says that it has written, and has not.
+    const auto file = sandbox.cgroups().of("pids")->mount_point + "/" + blue + "/pids.max";
+    const auto apply = [&](const Arguments& more) {
+        Arguments traced = {"strace",
+                            "-E",
+                            kNoLeaks,
+                            "-f",
+                            "-qq",
+                            "-o",
+                            "/dev/null",
+                            "-P",
+                            file,
+                            "-e",
+                            "trace=write",
+                            "-e",
+                            "inject=write:retval=3",
+                            PARTCTL};
+        traced.insert(traced.end(), more.begin(), more.end());
+        return run(traced);
+    };
+    const auto told = apply({"apply"});
+    INFO(told.text());
+    CHECK(told.code == 8);
+    CHECK(told.err.find("blue-green.toml:") != std::string::npos);
+    CHECK(told.err.find("not as declared, although it was done: ~ limit " + blue + " pids.max") !=
+          std::string::npos);
+    const auto data = Json::parse(apply({"--json", "apply"}).out);
+    CHECK(data.at("unsettled").at(0).at("fields").at(0).at("from") == "7");
+    sandbox.apply();
+    CHECK(Json::parse(sandbox.partctl({"--json", "apply"}).out).at("unsettled").empty());
+}
+
 TEST_CASE("failure: what cannot be seen for want of descriptors is not taken for gone", "[failure]") {
     Sandbox sandbox;
     sandbox.example("pod");
