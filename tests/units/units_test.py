@@ -311,11 +311,10 @@ class Polkit(Installed):
         for action in xml.etree.ElementTree.parse(path).getroot().iter("action"):
             self.assertTrue(action.findtext("description") and action.findtext("message"))
             actions[action.get("id")] = [action.findtext(f"defaults/allow_{who}") for who in ("any", "inactive", "active")]
-        change = ["auth_admin_keep"] * 3
-        each_time = ["auth_admin"] * 3
-        self.assertEqual(actions, {f"{SERVICE}.read": ["auth_admin_keep", "auth_admin_keep", "yes"],
-                                   f"{SERVICE}.apply": change, f"{SERVICE}.apply-text": each_time,
-                                   f"{SERVICE}.enter": change, f"{SERVICE}.manage": change})
+        # Who sits at the machine is nobody for that: looking costs the daemon's time, too.
+        asked = ["auth_admin_keep"] * 3
+        self.assertEqual(actions, {f"{SERVICE}.{action}": asked for action in ("read", "apply", "enter", "manage")} |
+                         {f"{SERVICE}.apply-text": ["auth_admin"] * 3})
 
 
 if __name__ == "__main__":
