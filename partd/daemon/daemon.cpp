@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
@@ -36,6 +37,12 @@ bool is_no_traffic(std::string_view name) {
 // Drafts, and what partd keeps beside the files of /run/partd, are nothing to read.
 bool is_config(std::string_view name) {
     return name.ends_with(".toml");
+}
+
+// Time of a processor. What waits for the kernel takes none.
+Clock::duration used() {
+    return std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(static_cast<double>(std::clock()) / CLOCKS_PER_SEC));
 }
 
 // Those of one that the other does not cover.
@@ -112,6 +119,8 @@ Result<> Daemon::start() {
     PARTD_TRY(add(confirm_, &Daemon::confirm_time_is_over));
     PARTD_TRY(add(tidy_, &Daemon::tidy_up));
     PARTD_TRY(add(removal_, &Daemon::removal_settled));
+    PARTD_TRY(add(calm_, &Daemon::look_at_loud));
+    PARTD_TRY(add(listen_, &Daemon::listen_again));
     const auto directories = engine_->paths().config();
     files_.follow({directories.begin(), directories.end()});
     engine_->host().set_patience(kPatience);
@@ -136,8 +145,7 @@ void Daemon::removal_settled() {
     converge();
 }
 
-void Daemon::hear(const Scope& looked_at) {
-    kernel::Topics topics = host_.drain(engine_->host().nftables_port());
+void Daemon::take(kernel::Topics topics, const Scope& looked_at) {
     topics.merge(places_.drain(is_no_traffic));
     Scope heard = Scope::nothing();
     for (const std::string& topic : topics) {
@@ -149,6 +157,10 @@ void Daemon::hear(const Scope& looked_at) {
         }
         heard.add(concerned);
     }
+    if (Scope loud = loud_.part(heard, Clock::now()); !loud.empty()) {
+        noise_.add(loud);
+        calm_->arm_once(Loud::kPause);
+    }
     if (!heard.empty()) {
         drift_ = true;
         pending_.add(heard);
@@ -156,14 +168,40 @@ void Daemon::hear(const Scope& looked_at) {
     }
 }
 
-void Daemon::host_changed() {
-    hear(Scope::nothing());
+void Daemon::look_at_loud() {
+    drift_ = true;
+    pending_.add(std::exchange(noise_, Scope::nothing()));
+    look_soon();
 }
 
-// A storm of foreign events leaves most of the time to others, but nothing waits for long.
+// Who floods the kernel's events has them read for a part of the time. What waits then is dropped unread, for
+// the others' are among it, and everything is looked at instead.
+void Daemon::host_changed() {
+    constexpr std::size_t kMost = 500;
+    const auto before = used();
+    take(host_.drain_some(engine_->host().nftables_port(), kMost), Scope::nothing());
+    const auto now = Clock::now();
+    if (const auto rest = listening_.spend(used() - before, now); rest > Clock::duration(0)) {
+        constexpr std::chrono::seconds kStorm{2};
+        storm_until_ = now + kStorm;
+        loop_->turn(host_.links(), false);
+        listen_->arm(std::chrono::ceil<milliseconds>(rest));
+    }
+}
+
+void Daemon::listen_again() {
+    host_.skip();
+    loop_->turn(host_.links(), true);
+    drift_ = true;
+    pending_.all = true;
+    look_soon();
+}
+
+// A storm of foreign events leaves most of the time to others: reading them takes a twentieth of it, and
+// looks take a seventh.
 void Daemon::look_soon() {
-    constexpr milliseconds kLongest{500};
-    const auto due = looked_ + std::min(last_look_ * 4, kLongest);
+    constexpr Clock::duration kLongest = std::chrono::seconds(1);
+    const auto due = looked_ + std::min(last_look_ * (Clock::now() < storm_until_ ? 6 : 4), kLongest);
     const auto rest = std::chrono::duration_cast<milliseconds>(due - Clock::now());
     soon_->arm_once(std::max(milliseconds(0), rest));
 }
@@ -248,6 +286,9 @@ bool Daemon::read_files() {
 }
 
 void Daemon::carry_out(Scope scope) {
+    if (drift_ && !scope.all) {
+        loud_.looked(scope.owners, Clock::now());
+    }
     scope = engine_->parts().closed(std::move(scope));
     // Many one by one cost more than all at once.
     constexpr std::size_t kMany = 8;
@@ -255,6 +296,7 @@ void Daemon::carry_out(Scope scope) {
         scope = {};
     }
     const auto begin = Clock::now();
+    const auto before = used();
     repairing_ = drift_;
     auto done = engine_->apply({.options = {.held = backoff_.held(begin),
                                             .scope = scope,
@@ -265,7 +307,7 @@ void Daemon::carry_out(Scope scope) {
                                                 }},
                                 .origin = "the files"});
     looked_ = Clock::now();
-    last_look_ = std::chrono::duration_cast<milliseconds>(looked_ - begin);
+    last_look_ = used() - before;
     if (!done && done.error().code == EWOULDBLOCK) {
         locked_out(done.error(), std::move(scope));
         return;
@@ -289,6 +331,7 @@ void Daemon::locked_out(const Error& error, Scope scope) {
         locked_out_ = looked_;
     }
     blind_ = looked_ - locked_out_ >= kPause;
+    last_look_ = kLockPatience;
     if (blind_ && holder_ != error.message) {
         holder_ = error.message;
         say({.what = "failed", .message = error.message, .bad = true});
@@ -301,7 +344,8 @@ void Daemon::locked_out(const Error& error, Scope scope) {
 // A look at a part that does not end well is followed by one at everything: the reason may lie elsewhere.
 void Daemon::judge(const Outcome& outcome, const Scope& scope) {
     const bool well = outcome.converged && outcome.execution.failed.empty();
-    if (!scope.all && !well && outcome.refused.empty()) {
+    const bool loud = loud_.are_loud(scope.owners, looked_) && scope.channels.empty();
+    if (!scope.all && !well && !loud && outcome.refused.empty()) {
         pending_.all = true;
         look_soon();
     }

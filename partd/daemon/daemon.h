@@ -3,6 +3,7 @@
 #include "daemon/backoff.h"
 #include "daemon/concerns.h"
 #include "daemon/loop.h"
+#include "daemon/loud.h"
 #include "daemon/server.h"
 #include "daemon/teller.h"
 #include "kernel/directory_watch.h"
@@ -45,6 +46,8 @@ private:
     void removal_settled();
     void host_changed();
     void look_soon();
+    void look_at_loud();
+    void listen_again();
     void resync();
     void confirm_time_is_over();
     // Makes the host as the files say: the files first when they changed, then whoever has to be looked at.
@@ -61,7 +64,8 @@ private:
     void locked_out(const Error& error, Scope scope);
     // What happened up to now: those of the scope are about to be looked at, the others have their turn
     // later.
-    void hear(const Scope& looked_at);
+    void hear(const Scope& looked_at) { take(host_.drain(engine_->host().nftables_port()), looked_at); }
+    void take(kernel::Topics topics, const Scope& looked_at);
     void applied(const Applied& done);
     void note_states(const Applied& done);
     void tell_not_kept(const Applied& done);
@@ -92,19 +96,25 @@ private:
     Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
     Loop::Timer* confirm_ = nullptr;  // nobody confirmed
     Loop::Timer* removal_ = nullptr;  // files have been gone for long enough
+    Loop::Timer* calm_ = nullptr;     // those about whom much happens
+    Loop::Timer* listen_ = nullptr;   // the kernel's events have had their share of time
     Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
     Concerns concerns_;
     Backoff backoff_;
-    Scope pending_ = {};        // who has to be looked at
-    bool stale_files_ = true;   // they have to be read again
-    bool applied_ = false;      // something was, since a caller asked
-    bool loaded_ = false;       // they were read, once at least
-    bool used_much_ = false;    // memory, for a look at everything or for files
-    bool drift_ = false;        // what is done next puts back what somebody else changed
-    std::string culprit_;       // who did, as far as the kernel tells
-    bool repairing_ = false;    // what is being done does
-    std::string figures_path_;  // of the file of metrics that was written last
+    Loud loud_;
+    Share listening_;
+    Clock::time_point storm_until_ = {};
+    Scope noise_ = Scope::nothing();  // of the loud, who have to be looked at
+    Scope pending_ = {};              // who has to be looked at
+    bool stale_files_ = true;         // they have to be read again
+    bool applied_ = false;            // something was, since a caller asked
+    bool loaded_ = false;             // they were read, once at least
+    bool used_much_ = false;          // memory, for a look at everything or for files
+    bool drift_ = false;              // what is done next puts back what somebody else changed
+    std::string culprit_;             // who did, as far as the kernel tells
+    bool repairing_ = false;          // what is being done does
+    std::string figures_path_;        // of the file of metrics that was written last
     bool ready_ = false;
     bool blind_ = false;  // the last look failed
     bool goes_down_ = false;
@@ -117,7 +127,7 @@ private:
     std::string holder_;                         // of the lock, as last told
     std::string refused_;                        // the last plan that was refused, so as not to repeat it
     Clock::time_point looked_ = {};
-    std::chrono::milliseconds last_look_{0};
+    Clock::duration last_look_{0};                // of a processor
     std::chrono::milliseconds tidy_after_{1000};  // changes that follow each other are gathered
 };
 

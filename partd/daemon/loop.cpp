@@ -44,6 +44,9 @@ Loop::~Loop() {
     for (const Timer& timer : timers_) {
         sd_event_source_unref(timer.source_);
     }
+    for (const auto& [fd, source] : ready_) {
+        sd_event_source_unref(source);
+    }
     sd_event_unref(event_);
 }
 
@@ -53,10 +56,14 @@ Loop::Handler* Loop::keep(Handler handler) {
 
 Result<> Loop::on_ready(int fd, std::uint32_t events, Handler handler) {
     return check(sd_event_add_io(
-                     event_, nullptr, fd, events,
+                     event_, &ready_[fd], fd, events,
                      [](sd_event_source*, int, std::uint32_t, void* data) { return call(data); },
                      keep(std::move(handler))),
                  "wait for events");
+}
+
+void Loop::turn(int fd, bool on) {
+    sd_event_source_set_enabled(ready_[fd], on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 Result<> Loop::on_signal(int signal, Handler handler) {

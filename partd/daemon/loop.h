@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 
 #include <systemd/sd-event.h>
@@ -22,6 +23,8 @@ public:
     using Handler = std::function<void()>;
     // Calls when the descriptor is ready for these (EPOLLIN, …).
     Result<> on_ready(int fd, std::uint32_t events, Handler handler);
+    // Calls nobody for that descriptor until it is on again.
+    void turn(int fd, bool on);
     Result<> on_signal(int signal, Handler handler);
 
     // A timer of CLOCK_BOOTTIME: a clock that is set does not move it.
@@ -53,6 +56,7 @@ private:
     sd_event* event_;
     std::list<Handler> handlers_;
     std::list<Timer> timers_;
+    std::map<int, sd_event_source*> ready_;
 };
 
 }  // namespace partd::daemon

@@ -74,11 +74,14 @@ Result<std::optional<Datagram>> receive(int fd, std::span<std::uint8_t> buffer) 
     return datagram;
 }
 
-// Calls `each(datagram)` for all that wait; what was lost is kEverything.
+// Who floods can send faster than anybody reads: what then is left is for the next time.
+constexpr std::size_t kMostAtOnce = 20'000;
+
+// Calls `each(datagram)` for those that wait; what was lost is kEverything.
 template <class Each>
-void for_datagrams(int fd, Topics& topics, Each each) {
+void for_datagrams(int fd, Topics& topics, std::size_t most, Each each) {
     alignas(nlmsghdr) std::array<std::uint8_t, 65536> buffer;
-    while (true) {
+    for (std::size_t i = 0; i < most; ++i) {
         auto datagram = receive(fd, buffer);
         if (!datagram) {
             topics.insert(kEverything);
@@ -220,9 +223,14 @@ void HostWatch::blame(const Topics& heard, const std::string& culprit, Topics& t
     topics.insert(heard.begin(), heard.end());
 }
 
-void HostWatch::drain_links(Topics& topics) {
-    for_datagrams(links_.get(), topics, [&](Datagram& datagram) {
-        const std::string culprit = sender_of(datagram);
+void HostWatch::drain_links(Topics& topics, std::size_t most) {
+    std::map<std::uint32_t, std::string> senders;  // by port
+    for_datagrams(links_.get(), topics, most, [&](Datagram& datagram) {
+        const auto [sender, first] = senders.try_emplace(port_of(datagram));
+        if (first) {
+            sender->second = sender_of(datagram);
+        }
+        const std::string& culprit = sender->second;
         Topics heard;
         std::uint32_t sequence = 0;
         while (const auto reply = next_message(datagram.data, sequence)) {
@@ -243,7 +251,7 @@ void HostWatch::drain_links(Topics& topics) {
 // The end of a transaction tells whose it was.
 void HostWatch::drain_nftables(Topics& topics, std::uint32_t own_port) {
     Topics heard;
-    for_datagrams(nftables_.get(), topics, [&](Datagram& datagram) {
+    for_datagrams(nftables_.get(), topics, kMostAtOnce, [&](Datagram& datagram) {
         std::uint32_t sequence = 0;
         if (own_port != 0 && port_of(datagram) == own_port) {
             return;
@@ -295,10 +303,26 @@ void HostWatch::drain_mounts(Topics& topics) {
     points_ = std::move(now);
 }
 
+void HostWatch::skip() {
+    constexpr std::size_t kLot = 256;
+    constexpr int kMostLots = 1000;
+    std::array<mmsghdr, kLot> lot{};  // no room for any: each is cut off, and gone
+    for (int i = 0; i < kMostLots; ++i) {
+        const int count = recvmmsg(links_.get(), lot.data(), kLot, MSG_DONTWAIT, nullptr);
+        if (count <= 0 && errno != ENOBUFS && errno != EINTR) {
+            return;
+        }
+    }
+}
+
 Topics HostWatch::drain(std::uint32_t own_port) {
+    return drain_some(own_port, kMostAtOnce);
+}
+
+Topics HostWatch::drain_some(std::uint32_t own_port, std::size_t most) {
     Topics topics;
     culprits_.clear();
-    drain_links(topics);
+    drain_links(topics, most);
     drain_nftables(topics, own_port);
     drain_mounts(topics);
     return topics;

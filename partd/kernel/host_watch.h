@@ -35,6 +35,10 @@ public:
     // Takes what waits. What was lost (ENOBUFS) is kEverything; what was done to nftables by the socket with
     // that port is no news.
     Topics drain(std::uint32_t own_port);
+    // The same of at most so many messages about links, addresses and routes.
+    Topics drain_some(std::uint32_t own_port, std::size_t most);
+    // Drops what waits of these unread.
+    void skip();
     // Who caused that one of them, as far as the kernel tells: "nft (process 1234)"; "" when it does not.
     [[nodiscard]] std::string culprit(const std::string& topic) const;
 
@@ -49,7 +53,7 @@ private:
           marks_(std::move(marks)) {}
 
     void blame(const Topics& heard, const std::string& culprit, Topics& topics);
-    void drain_links(Topics& topics);
+    void drain_links(Topics& topics, std::size_t most);
     void drain_nftables(Topics& topics, std::uint32_t own_port);
     void drain_mounts(Topics& topics);
     [[nodiscard]] bool is_news(const Reply& reply) const;
