@@ -4,11 +4,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <map>
 #include <set>
 #include <string>
 
 namespace partd::daemon {
+
+// Time of a processor that this process has used. What waits for the kernel takes none.
+inline std::chrono::steady_clock::duration processor_time() {
+    return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+        std::chrono::duration<double>(static_cast<double>(std::clock()) / CLOCKS_PER_SEC));
+}
 
 // Partitions about which something happens again and again, whoever does it: they are looked at once a
 // second, and the others do not notice.
