@@ -46,7 +46,8 @@ TEST_CASE("stop: a helper that is stopped inside a user namespace does not stop 
     }
     INFO(slowest << " " << daemon.log());
     CHECK(slowest < 1.5);
-    CHECK(daemon.times("was stopped from inside the partition") > 0);
+    // Who was not fast enough has stopped nobody.
+    CHECK((daemon.times("was stopped from inside the partition") > 0 || converged(sandbox)));
     // And when nobody does so any more it is made.
     stopper.signal(SIGKILL);
     for (const pid_t each : sandbox.cgroups().processes(group_of("evil"))) {
