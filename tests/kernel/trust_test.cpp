@@ -153,6 +153,29 @@ TEST_CASE("trust: nobody sends from an address that is not behind his link", "[t
     }));
 }
 
+TEST_CASE("trust: a partition with two links sends by the one that the source belongs to", "[trust]") {
+    Sandbox sandbox;
+    const std::string second =
+        "[partition.web.link.eth1]\naddress = [\"10.3.1.1/24\"]\npeer = { name = \"web1\", "
+        "address = [\"10.3.1.2/24\"] }\n";
+    sandbox.write_config("web.toml", member("web", "1") + second);
+    sandbox.apply();
+    const int web = sandbox.netns("web");
+    const Datagrams host(kHere, "10.1.1.2", 9000);
+    Datagrams(web, "10.3.1.1", 9001).send("by eth0", "10.1.1.2", 9000);
+    CHECK_FALSE(host.receive(300ms));
+    Datagrams(web, "10.1.1.1", 9001).send("by eth0", "10.1.1.2", 9000);
+    CHECK(host.receive());
+    // a rule sends it by its own link
+    sandbox.write_config("web.toml",
+                         member("web", "1") + second +
+                             "[[partition.web.rule]]\nfrom = \"10.3.1.0/24\"\ntable = 3\npriority = 100\n"
+                             "[[partition.web.route]]\nto = \"default\"\nvia = \"10.3.1.2\"\ntable = 3\n");
+    sandbox.apply();
+    Datagrams(web, "10.3.1.1", 9001).send("by eth1", "10.1.1.2", 9000);
+    CHECK(host.receive());
+}
+
 TEST_CASE("trust: the host's loopback is out of a partition's reach, whatever became of the ruleset",
           "[trust]") {
     Sandbox sandbox;
