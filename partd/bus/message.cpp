@@ -182,11 +182,10 @@ Result<Request> read_request(sd_bus_message* message) {
 
 bool brings_text(sd_bus_message* message) {
     bool found = false;
-    int result = sd_bus_message_enter_container(message, 'a', "{sv}");
-    while (result >= 0 && !found && (result = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+    bool whole = sd_bus_message_enter_container(message, 'a', "{sv}") > 0;
+    while (whole && !found && sd_bus_message_enter_container(message, 'e', "sv") > 0) {
         found = take_text(message) == kExtra;
-        result = sd_bus_message_skip(message, "v");
-        result = result < 0 ? result : sd_bus_message_exit_container(message);
+        whole = sd_bus_message_skip(message, "v") >= 0 && sd_bus_message_exit_container(message) >= 0;
     }
     (void)sd_bus_message_rewind(message, 1);
     return found;

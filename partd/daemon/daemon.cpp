@@ -225,7 +225,7 @@ void Daemon::carry_out(Scope scope) {
     looked_ = Clock::now();
     last_look_ = processor_time() - before;
     if (!done && done.error().code == EWOULDBLOCK) {
-        locked_out(done.error(), std::move(scope));
+        locked_out(done.error(), scope);
         return;
     }
     blind_ = !done;
@@ -242,7 +242,7 @@ void Daemon::carry_out(Scope scope) {
 }
 
 // Told when it lasts: a partctl of root's own is done in a moment.
-void Daemon::locked_out(const Error& error, Scope scope) {
+void Daemon::locked_out(const Error& error, const Scope& scope) {
     if (locked_out_ == Clock::time_point()) {
         locked_out_ = looked_;
     }
@@ -252,7 +252,7 @@ void Daemon::locked_out(const Error& error, Scope scope) {
         holder_ = error.message;
         say({.what = "failed", .message = error.message, .bad = true});
     }
-    pending_.add(std::move(scope));
+    pending_.add(scope);
     plan_next(looked_);
     notify();
 }

@@ -61,7 +61,7 @@ private:
     static constexpr std::chrono::milliseconds kLockPatience{20};
     static constexpr std::chrono::milliseconds kLockPatienceOfCaller{1000};
     // Another run has the lock: again in a while.
-    void locked_out(const Error& error, Scope scope);
+    void locked_out(const Error& error, const Scope& scope);
     // What happened up to now: those of the scope are about to be looked at, the others have their turn
     // later.
     void hear(const Scope& looked_at) { take(host_.drain(engine_->host().nftables_port()), looked_at); }

@@ -83,10 +83,10 @@ private:
     [[nodiscard]] bool may_go_on(const Client& client);
     void hurry(Client& client, bool late);
     void go_on_with(uid_t caller);
-    static int on_sent(sd_event_source* source, int fd, std::uint32_t events, void* client);
-    static int on_room(sd_event_source* source, int fd, std::uint32_t events, void* client);
-    static int on_more(sd_event_source* source, void* client);
-    static int on_hurry(sd_event_source* source, std::uint64_t time, void* client);
+    static int on_sent(sd_event_source* source, int fd, std::uint32_t events, void* data);
+    static int on_room(sd_event_source* source, int fd, std::uint32_t events, void* data);
+    static int on_more(sd_event_source* source, void* data);
+    static int on_hurry(sd_event_source* source, std::uint64_t time, void* data);
     int match_disconnected(Client& client);
     int match_connected(Client& client);
     void drop(Client& client);
@@ -114,7 +114,7 @@ private:
     static int reply(sd_bus_message* message, verbs::Answer answer);
     int answer_apart(Client& client, sd_bus_message* message, const verbs::Verb& verb,
                      const verbs::Request& request, uid_t caller);
-    static int on_apart_done(sd_event_source* source, int fd, std::uint32_t events, void* apart);
+    static int on_apart_done(sd_event_source* source, int fd, std::uint32_t events, void* data);
     static int on_apart_late(sd_event_source* source, std::uint64_t time, void* apart);
     int ask_polkit(Client& client, sd_bus_message* message, verbs::Right right);
 

@@ -193,7 +193,7 @@ void expand_snat(const DeclaredObject& object, State& desired, Diagnostics& prob
 }
 
 // All forwards together: every port of the host for four addresses. Each entry is an element of the table.
-constexpr std::uint64_t kMostEntries = 4 * 65'536;
+constexpr std::uint64_t kMostEntries = 4 * std::uint64_t{65'536};
 
 // Counted before they are made.
 bool count_entries(const DeclaredObject& object, const Forward& forward, std::uint64_t& all,
