@@ -5,7 +5,7 @@
 _partctl_options='--root --json --color --no-legend --no-daemon --verbose --help --version'
 
 _partctl_verbs='check diff apply confirm rollback history status list show wait events pause resume exec shell kill freeze
-thaw purge ns doctor metrics schema'
+thaw purge ns doctor metrics schema help version'
 
 # Runs partctl with these words, below the --root of the command line if it has one.
 _partctl_run() {
@@ -69,17 +69,26 @@ _partctl() {
     COMPREPLY=()
     _partctl_find_verb
     if [[ $verb == exec ]]; then
-        # Behind `exec NAME --` stands another program's command line.
-        for ((i = verb_at + 1; i < COMP_CWORD; i++)); do
-            if [[ ${COMP_WORDS[i]} == -- ]]; then
-                if declare -F _command_offset >/dev/null; then
-                    _command_offset $((i + 1))
-                elif ((COMP_CWORD == i + 1)); then
-                    mapfile -t COMPREPLY < <(compgen -c -- "$word")
-                fi
-                return
-            fi
+        # From the word after NAME on, or after --, stands another program's command line.
+        local -i at=0 names=0
+        for ((i = verb_at + 1; i < COMP_CWORD && at == 0; i++)); do
+            case ${COMP_WORDS[i]} in
+                --) at=$((i + 1)) ;;
+                --root | --color | --environment) ((++i)) ;;
+                -*) ;;
+                *) ((++names > 1)) && at=$i ;;
+            esac
         done
+        # The word being completed is the command itself.
+        ((at == 0 && names == 1 && i == COMP_CWORD)) && [[ $word != -* ]] && at=$COMP_CWORD
+        if ((at > 0)); then
+            if declare -F _command_offset >/dev/null; then
+                _command_offset "$at"
+            elif ((COMP_CWORD == at)); then
+                mapfile -t COMPREPLY < <(compgen -c -- "$word")
+            fi
+            return
+        fi
     fi
     case $previous in
         --root)
@@ -108,7 +117,7 @@ _partctl() {
     local words=$_partctl_options
     case $verb in
         '') [[ $word == -* ]] || words=$_partctl_verbs ;;
-        diff) words+=' --generation' ;;
+        diff) words+=' --file --generation' ;;
         exec) words+=' --environment' ;;
         apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
         status) words+=' --check --watch --layers' ;;
@@ -131,6 +140,9 @@ _partctl() {
             diff | apply | show | pause | resume)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
                 ;;
+            help)
+                [[ $previous == "$verb" || $previous == -* ]] && words=$_partctl_verbs
+                ;;
             purge)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_layers)
                 ;;
@@ -140,8 +152,6 @@ _partctl() {
             status | wait | exec | shell | kill | freeze | thaw)
                 if [[ $previous == "$verb" || $previous == -* ]]; then
                     words=$(_partctl_names partition)
-                elif [[ $verb == exec ]]; then
-                    words='--'
                 elif [[ $verb == kill && ${COMP_WORDS[COMP_CWORD - 2]} == kill ]]; then
                     words=$(_partctl_signals)
                 fi

@@ -1,5 +1,6 @@
 #include "config/objects.h"
 
+#include "base/hint.h"
 #include "base/names.h"
 #include "base/text.h"
 #include "config/document.h"
@@ -82,11 +83,9 @@ private:
             return;
         }
         const auto known = grammar.child_names();
-        const std::string_view near = nearest(member.key, known);
-        problems_.error(
-            member.key_source,
-            fmt::format("unknown key \"{}\"{}{}", printable(member.key), path.empty() ? "" : " in " + path,
-                        near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+        problems_.error(member.key_source,
+                        fmt::format("unknown key \"{}\"{}{}", printable(member.key),
+                                    path.empty() ? "" : " in " + path, did_you_mean(member.key, known)));
     }
 
     bool check_name(const Member& member, const Grammar& grammar) {

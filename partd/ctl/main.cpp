@@ -1,4 +1,6 @@
+#include "base/hint.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/values.h"
 #include "ctl/options.h"
 #include "kernel/enter.h"
@@ -6,20 +8,35 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
 #include <new>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace partd::ctl {
 
 namespace {
 
 using Run = std::function<int(const Options&)>;
+
+// What other programs call our verbs, where no typing mistake leads to them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kCalledElsewhere = {
+    {{"ls", "list"},
+     {"ps", "status"},
+     {"start", "apply"},
+     {"up", "apply"},
+     {"enter", "shell"},
+     {"run", "exec"},
+     {"plan", "diff"},
+     {"validate", "check"}}};
 
 // The verbs on the command line; each sets what is to be run.
 class CommandLine {
@@ -30,13 +47,102 @@ public:
         add_applying();
         add_managing();
         add_entering();
+        add_explaining();
     }
 
     [[nodiscard]] int run() const { return run_(options_); }
-    [[nodiscard]] bool takes_program() const { return takes_program_; }
+    [[nodiscard]] bool takes_program() const { return exec_->parsed(); }
     [[nodiscard]] const std::string& color() const { return color_; }
 
+    // Where another program's command line begins: at "--", or at the word after exec's NAME. The count of
+    // words when nowhere.
+    [[nodiscard]] std::size_t program_at(std::span<char* const> words) const {
+        const CLI::App* verb = &app_;
+        std::size_t names = 0;
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const std::string word = words[i];
+            if (word == "--") {
+                return i;
+            }
+            if (word.size() > 1 && word.front() == '-') {
+                i += takes_value(*verb, word) ? 1 : 0;
+            } else if (verb == &app_) {
+                verb = find_verb(word);
+                if (verb == nullptr) {
+                    break;
+                }
+            } else if (verb == exec_ && names++ == 1) {
+                return i;
+            }
+        }
+        return words.size();
+    }
+
+    // What is wrong with the command line, and where more is said; the parser knows no verb that is near.
+    [[nodiscard]] std::string usage_error(const CLI::ParseError& error) const {
+        const auto extra = app_.remaining(true);
+        const auto verbs = app_.get_subcommands();
+        const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+        const bool stray = code == CLI::ExitCodes::ExtrasError;
+        if (verbs.empty() && (stray || code == CLI::ExitCodes::RequiredError)) {
+            return extra.empty()                  ? "a verb is missing: partctl help lists them"
+                   : extra.front().front() == '-' ? unknown_option(app_, extra.front())
+                                                  : unknown_verb(extra.front());
+        }
+        if (verbs.empty()) {
+            return error.what();
+        }
+        const std::string name = verbs.front()->get_name();
+        if (stray && !extra.empty()) {
+            return extra.front().starts_with('-') ? unknown_option(*verbs.front(), extra.front())
+                                                  : fmt::format("{0} does not take \"{1}\": partctl help {0}",
+                                                                name, printable(extra.front()));
+        }
+        return fmt::format("{0}: {1}: partctl help {0}", name, printable(error.what()));
+    }
+
 private:
+    // nullptr when there is none of that name.
+    [[nodiscard]] const CLI::App* find_verb(const std::string& name) const {
+        const auto all = app_.get_subcommands(nullptr);
+        const auto found = std::ranges::find(all, name, &CLI::App::get_name);
+        return found == all.end() ? nullptr : *found;
+    }
+    [[nodiscard]] bool takes_value(const CLI::App& verb, const std::string& option) const {
+        const CLI::Option* found = verb.get_option_no_throw(option);
+        found = found == nullptr ? app_.get_option_no_throw(option) : found;
+        return found != nullptr && found->get_items_expected_min() > 0;
+    }
+
+    [[nodiscard]] std::string unknown_verb(const std::string& word) const {
+        const auto all = app_.get_subcommands(nullptr);
+        std::vector<std::string> names;
+        std::ranges::transform(all, std::back_inserter(names), &CLI::App::get_name);
+        const auto* other =
+            std::ranges::find(kCalledElsewhere, word, &std::pair<std::string_view, std::string_view>::first);
+        const std::vector<std::string_view> known(names.begin(), names.end());
+        return fmt::format("there is no verb \"{}\"{}", printable(word),
+                           other != kCalledElsewhere.end()
+                               ? fmt::format("; did you mean \"{}\"?", other->second)
+                               : did_you_mean(word, known, ": partctl help lists them"));
+    }
+
+    [[nodiscard]] std::string unknown_option(const CLI::App& verb, const std::string& word) const {
+        std::vector<std::string> names;
+        for (const CLI::App* each : {&verb, static_cast<const CLI::App*>(&app_)}) {
+            for (const CLI::Option* option : each->get_options()) {
+                std::ranges::transform(option->get_lnames(), std::back_inserter(names),
+                                       [](const std::string& name) { return "--" + name; });
+            }
+        }
+        const std::vector<std::string_view> known(names.begin(), names.end());
+        const std::string option = word.substr(0, word.find('='));
+        return fmt::format("there is no option \"{}\"{}", printable(option),
+                           did_you_mean(option, known,
+                                        fmt::format(": partctl help{}{}", &verb == &app_ ? "" : " ",
+                                                    &verb == &app_ ? "" : verb.get_name())));
+    }
+
     void add_global() {
         app_.add_option("--root", options_.root, "Work below this directory instead of / (for tests)")
             ->check(CLI::ExistingDirectory);
@@ -51,12 +157,9 @@ private:
         app_.require_subcommand(1);
     }
 
-    CLI::App* add(const char* name, const char* description, Run run, bool program = false) {
+    CLI::App* add(const char* name, const char* description, Run run) {
         CLI::App* sub = app_.add_subcommand(name, description);
-        sub->callback([this, run = std::move(run), program] {
-            run_ = run;
-            takes_program_ = program;
-        });
+        sub->callback([this, run = std::move(run)] { run_ = run; });
         return sub;
     }
     // One that the daemon knows, too.
@@ -66,6 +169,10 @@ private:
     }
     CLI::Option* add_name(CLI::App* verb, const char* what) {
         return verb->add_option("name", options_.request.name, what);
+    }
+    void add_file(CLI::App* verb) {
+        verb->add_option("-f,--file", options_.extra,
+                         "A file besides those of the configuration directories; - for standard input");
     }
     // "60s", as the configuration writes it.
     void add_duration(CLI::App* verb, const char* name, std::optional<std::chrono::milliseconds>& into,
@@ -86,6 +193,7 @@ private:
             ->add_option("file", options_.files, "Files; - for standard input");
         CLI::App* diff = add("diff", "Show what apply would do");
         add_name(diff, "Only this partition or slice");
+        add_file(diff);
         diff->add_option("--generation", options_.request.generation,
                          "What it would take to go back to that one");
         CLI::App* status = add("status", "One line a partition, or all about one");
@@ -109,8 +217,7 @@ private:
     void add_applying() {
         CLI::App* apply = add("apply", "Make the host as declared");
         add_name(apply, "Only this partition or slice");
-        apply->add_option("-f,--file", options_.extra,
-                          "A file besides those of the configuration directories; - for standard input");
+        add_file(apply);
         apply->add_flag("--keep-going", options_.request.keep_going,
                         "Apply the valid files although others are not");
         apply->add_flag("--allow-delete", options_.request.allow_delete,
@@ -152,20 +259,40 @@ private:
     }
 
     void add_entering() {
-        CLI::App* exec =
-            add("exec", "Run a program in a partition: exec NAME -- PROGRAM ARGUMENTS", run_exec, true);
-        add_name(exec, "A partition")->required();
-        exec->add_option("--environment", options_.environment,
-                         "A file with variables for it, NAME=\"VALUE\" a line each");
+        exec_ = add("exec", "Run a program in a partition: exec NAME PROGRAM ARGUMENTS", run_exec);
+        add_name(exec_, "A partition")->required();
+        exec_->add_option("--environment", options_.environment,
+                          "A file with variables for it, NAME=\"VALUE\" a line each");
         add_name(add("shell", "A login shell in a partition, on a terminal of its own", run_shell),
                  "A partition")
             ->required();
     }
 
+    void add_explaining() {
+        add("help", "What partctl, or one of its verbs, takes", [this](const Options&) {
+            return help();
+        })->add_option("verb", verb_, "A verb");
+        add("version", "Print the version", [](const Options&) {
+            fmt::print("{}\n", PARTD_VERSION);
+            return kDone;
+        });
+    }
+    [[nodiscard]] int help() const {
+        const CLI::App* verb = verb_.empty() ? &app_ : find_verb(verb_);
+        if (verb == nullptr) {
+            complain(unknown_verb(verb_));
+            return kUsage;
+        }
+        const std::string name = verb == &app_ ? "partctl" : "partctl " + verb_;
+        fmt::print("{}", app_.get_formatter()->make_help(verb, name, CLI::AppFormatMode::Normal));
+        return kDone;
+    }
+
     CLI::App& app_;
     Options& options_;
     Run run_;
-    bool takes_program_ = false;
+    CLI::App* exec_ = nullptr;
+    std::string verb_;  // help
     std::string color_ = "auto";
 };
 
@@ -175,32 +302,33 @@ bool wants_color(const std::string& choice) {
     return choice == "always" || (choice != "never" && !refused && isatty(STDOUT_FILENO) != 0);
 }
 
-// What follows the first "--" is another program's command line: nothing for our parser.
-std::vector<std::string> take_command(int& count, char** arguments) {
-    char** end = arguments + count;
-    char** dashes =
-        std::find_if(arguments, end, [](const char* argument) { return std::string_view(argument) == "--"; });
-    std::vector<std::string> command;
-    if (dashes != end) {
-        command.assign(dashes + 1, end);
-        count = static_cast<int>(dashes - arguments);
-    }
-    return command;
+// Takes the words of another program's command line off those for our parser.
+std::vector<std::string> take_command(const CommandLine& line, int& count, char** arguments) {
+    const std::span<char* const> words(arguments, static_cast<std::size_t>(count));
+    const std::size_t at = line.program_at(words);
+    count = static_cast<int>(at);
+    const bool dashes = at < words.size() && std::string_view(words[at]) == "--";
+    const auto command = words.subspan(at + (dashes ? 1 : 0));
+    return {command.begin(), command.end()};
 }
 
 int run(int count, char** arguments) {
     Options options;
     options.arguments = arguments;
-    options.command = take_command(count, arguments);
     CLI::App app{"partd: declarative host partitioning", "partctl"};
     CommandLine line(app, options);
+    options.command = take_command(line, count, arguments);
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? kDone : kUsage;
+        if (error.get_exit_code() == 0) {  // --help, --version
+            return app.exit(error);
+        }
+        fmt::print(stderr, "partctl: {}\n", line.usage_error(error));
+        return kUsage;
     }
     if (line.takes_program() == options.command.empty()) {
-        std::fputs(line.takes_program() ? "partctl: exec needs a program: partctl exec NAME -- PROGRAM\n"
+        std::fputs(line.takes_program() ? "partctl: exec needs a program: partctl exec NAME PROGRAM\n"
                                         : "partctl: only exec takes a program after --\n",
                    stderr);
         return kUsage;

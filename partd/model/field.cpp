@@ -1,5 +1,6 @@
 #include "model/field.h"
 
+#include "base/hint.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -95,10 +96,8 @@ private:
                 known.push_back(field.name);
             }
         }
-        const std::string_view near = nearest(name, known);
-        error(member.key_source,
-              fmt::format("unknown key \"{}\" in {}{}", printable(name), table_.name,
-                          near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+        error(member.key_source, fmt::format("unknown key \"{}\" in {}{}", printable(name), table_.name,
+                                             did_you_mean(name, known)));
     }
 
     void error(const Source& at, std::string message) {

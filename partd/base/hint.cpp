@@ -1,0 +1,15 @@
+#include "base/hint.h"
+
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+namespace partd {
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates,
+                         std::string_view otherwise) {
+    const std::string_view near = nearest(word, candidates);
+    return near.empty() ? std::string(otherwise) : fmt::format("; did you mean \"{}\"?", near);
+}
+
+}  // namespace partd
