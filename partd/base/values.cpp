@@ -119,6 +119,10 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
     if (const auto bare = Ip::parse(text)) {
         return Endpoint{*bare, 0};
     }
+    if (text.starts_with('[') && text.ends_with(']')) {
+        const auto ip = Ip::parse(text.substr(1, text.size() - 2));
+        return ip && ip->v6() ? std::optional(Endpoint{*ip, 0}) : std::nullopt;
+    }
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) {
         return std::nullopt;
@@ -137,7 +141,7 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
 }
 
 std::string Endpoint::text() const {
-    const std::string host = ip.v6() && port != 0 ? "[" + ip.text() + "]" : ip.text();
+    const std::string host = ip.v6() ? "[" + ip.text() + "]" : ip.text();
     return port == 0 ? host : fmt::format("{}:{}", host, port);
 }
 

@@ -1,5 +1,6 @@
 #include "kinds/address.h"
 
+#include "kinds/address_check.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
 
@@ -11,11 +12,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <map>
-#include <numeric>
 #include <set>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -39,96 +37,12 @@ Key container_of(const Interface& interface) {
     return interface.link ? *interface.link : netns_key(interface.netns);
 }
 
-struct Placed {
-    const Interface* interface;
-    const Sourced<Address>* address;
-};
-
-// A network, and the link that it means alone when it is a link-local one.
-struct Reach {
-    std::string_view link;
-    Prefix network;
-
-    explicit Reach(const Placed& placed) : network(placed.address->value.prefix()) {
-        constexpr std::uint8_t kLinkLocalV4 = 16;
-        constexpr std::uint8_t kLinkLocalV6 = 10;
-        const bool local =
-            network.ip.is_link_local() && network.length >= (network.ip.v6() ? kLinkLocalV6 : kLinkLocalV4);
-        link = local ? std::string_view(placed.interface->name) : "";
-    }
-    [[nodiscard]] bool contains(const Reach& other) const {
-        return link == other.link && network.contains(other.network.ip);
-    }
-    [[nodiscard]] auto rank() const { return std::tuple(link, network.ip, network.length); }
-};
-
-// The pairs whose networks overlap, each and all in the order of the files. Networks lie side by side or one
-// in the other, so that sorted, those around one are the ones before it that have not ended yet.
-std::vector<std::pair<std::size_t, std::size_t>> overlapping(const std::vector<Placed>& placed) {
-    const std::vector<Reach> reaches(placed.begin(), placed.end());
-    std::vector<std::size_t> order(placed.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, {}, [&](std::size_t i) { return reaches[i].rank(); });
-    std::vector<std::pair<std::size_t, std::size_t>> pairs;
-    std::vector<std::size_t> around;
-    for (const std::size_t each : order) {
-        while (!around.empty() && !reaches[around.back()].contains(reaches[each])) {
-            around.pop_back();
-        }
-        for (const std::size_t outer : around) {
-            pairs.emplace_back(std::min(outer, each), std::max(outer, each));
-        }
-        around.push_back(each);
-    }
-    std::ranges::sort(pairs);
-    return pairs;
-}
-
-// An address that two interfaces of a namespace have, or a network that two reach, sends packets to only one
-// of them.
-void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
-    for (const auto& [first, second] : overlapping(placed)) {
-        const Placed& a = placed[first];
-        const Placed& b = placed[second];
-        const Address& one = a.address->value;
-        const Address& two = b.address->value;
-        const bool other_links = a.interface->name != b.interface->name;
-        const bool loopback = !a.interface->link || !b.interface->link;
-        if (other_links && one.ip.is_link_local() && two.ip.is_link_local()) {
-            continue;  // those mean their own link only
-        }
-        if (one.ip == two.ip || (other_links && !loopback)) {
-            problems.error(b.address->at,
-                           fmt::format("{} of {} overlaps with {} of {}", two.text(),
-                                       place_text(b.interface->netns, b.interface->name), one.text(),
-                                       place_text(a.interface->netns, a.interface->name)),
-                           a.address->at, "the other address");
-        }
-    }
-}
-
 bool overlap(const Resource& one, const Resource& other) {
     const auto& a = one.spec.as<InterfaceAddress>();
     const auto& b = other.spec.as<InterfaceAddress>();
     const bool local = a.address.ip.is_link_local() && b.address.ip.is_link_local();
     return a.netns == b.netns && !local &&
            (a.address.prefix().contains(b.address.ip) || b.address.prefix().contains(a.address.ip));
-}
-
-void check_pairs(const Declared& declared, Diagnostics& problems) {
-    for (const DeclaredObject* object : declared.all<Veth>()) {
-        const Veth& veth = object->spec.as<Veth>();
-        for (const auto& own : veth.address) {
-            for (const auto& other : veth.peer_address) {
-                if (own.value.ip == other.value.ip) {
-                    problems.error(other.at,
-                                   fmt::format("{} stands at both ends of {}/{}", other.value.ip.text(),
-                                               object->owner, object->name),
-                                   own.at, "the other address");
-                }
-            }
-        }
-    }
 }
 
 // The first address of a network in the file is to be the one from which the interface sends. For IPv4 that
@@ -157,14 +71,8 @@ void put_in_order(const Interface& interface, State& desired) {
 
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     const auto interfaces = all_interfaces(declared);
-    std::map<std::string, std::vector<Placed>> by_netns;
     for (const Interface& interface : interfaces) {
         for (const auto& address : interface.addresses) {
-            by_netns[interface.netns].push_back({&interface, &address});
-            if (address.value.ip.is_any() || address.value.ip.is_multicast()) {
-                problems.error(address.at,
-                               fmt::format("{} is no address for an interface", address.value.text()));
-            }
             const Key container = container_of(interface);
             desired.add({.key = address_key(interface.netns, interface.name, address.value),
                          .spec = Spec(InterfaceAddress{interface.netns, interface.name, address.value}),
@@ -175,10 +83,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         put_in_order(interface, desired);
     }
-    for (const auto& [netns, placed] : by_netns) {
-        check_overlaps(placed, problems);
-    }
-    check_pairs(declared, problems);
+    check_addresses(declared, interfaces, problems);
 }
 
 // IFA_PROTO is younger (Linux 5.18) than some headers.

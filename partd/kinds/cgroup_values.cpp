@@ -76,6 +76,13 @@ struct Codec<MemoryLimit> {
         if (!read_bytes(value, 0, out.bytes, problems)) {
             return false;
         }
+        if (out.bytes && *out.bytes > 0 && *out.bytes < kPage) {
+            problems.error(value.source,
+                           fmt::format("{} bytes are less than a page of memory ({}), of which the kernel "
+                                       "makes 0: write 0, or at least {}",
+                                       *out.bytes, kPage, kPage));
+            return false;
+        }
         if (out.bytes) {
             out.bytes = *out.bytes / kPage * kPage;
         }

@@ -1,9 +1,9 @@
 #include "kinds/route.h"
 
-#include "base/text.h"
 #include "kinds/address.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
+#include "kinds/route_check.h"
 #include "kinds/topology.h"
 
 #include <linux/rtnetlink.h>
@@ -113,175 +113,6 @@ constexpr Field kFields[] = {
 
 constexpr Declaration kLanguage[] = {declaration<Route>("partition.*.route[]")};
 
-// Turns one declared route into what the kernel would show.
-class Normalizer {
-public:
-    Normalizer(const Declared& declared, const DeclaredObject& object,
-               const std::vector<Interface>& interfaces, Diagnostics& problems)
-        : declared_(declared), object_(object), interfaces_(interfaces), problems_(problems) {}
-
-    std::optional<Route> run() {
-        Route route = object_.spec.as<Route>();
-        route.netns = object_.owner;
-        const bool v6 = is_v6(route);
-        if (!route.to.prefix) {
-            route.to.prefix = Prefix{Ip::any(v6), 0};
-        }
-        if (!check_families(route, v6) || !check_ways(route) || !check_source(route)) {
-            return std::nullopt;
-        }
-        route.table_id = route.table_id.value_or(RouteTable{});
-        if (v6 && route.metric == 0) {
-            route.metric.reset();  // the kernel's word for its usual one
-        }
-        route.metric = route.metric.value_or(v6 ? 1024 : 0);
-        auto ways = route.ways();
-        for (NextHop& way : ways) {
-            if (!resolve(way)) {
-                return std::nullopt;
-            }
-        }
-        if (v6 && !check_ways6(ways)) {
-            return std::nullopt;
-        }
-        route.path = path_text(ways);
-        route.nexthop = ways;
-        route.via.reset();
-        route.dev.reset();
-        route.scope = v6 ? std::nullopt : std::optional(scope_of(route));  // IPv6 routes have none
-        return route;
-    }
-
-private:
-    static bool is_v6(const Route& route) {
-        if (route.to.prefix) {
-            return route.to.prefix->ip.v6();
-        }
-        for (const NextHop& way : route.ways()) {
-            if (way.via) {
-                return way.via->v6();
-            }
-        }
-        return route.src && route.src->v6();
-    }
-
-    bool check_families(const Route& route, bool v6) {
-        const auto fits = [&](const std::optional<Ip>& ip) { return !ip || ip->v6() == v6; };
-        const auto ways = route.ways();
-        if (fits(route.src) && std::ranges::all_of(ways, [&](const NextHop& way) { return fits(way.via); })) {
-            return true;
-        }
-        problems_.error(
-            object_.source,
-            "a route is IPv4 or IPv6: its destination, gateways and source must be of one family");
-        return false;
-    }
-
-    bool check_source(const Route& route) {
-        const auto has = [&](const Interface& interface) {
-            return std::ranges::any_of(interface.addresses,
-                                       [&](const auto& address) { return address.value.ip == route.src; });
-        };
-        if (!route.src || std::ranges::any_of(interfaces_, has)) {
-            return true;
-        }
-        problems_.error(object_.place("src"),
-                        fmt::format("{} is no address of partition {}", route.src->text(), object_.owner));
-        return false;
-    }
-
-    // As ip-route(8) has it: a route without a gateway ends at the link.
-    static RouteScope scope_of(const Route& route) {
-        const bool direct =
-            route.type == RouteType::Unicast && route.nexthop.size() == 1 && !route.nexthop[0].via;
-        return route.scope.value_or(direct ? RouteScope::Link : RouteScope::Global);
-    }
-
-    bool check_ways(const Route& route) {
-        const bool goes_somewhere = route.via || route.dev || !route.nexthop.empty();
-        if (route.type == RouteType::Unicast && !goes_somewhere) {
-            problems_.error(object_.source, "a unicast route needs via, dev or nexthop");
-            return false;
-        }
-        if (route.type != RouteType::Unicast && goes_somewhere) {
-            problems_.error(object_.source,
-                            fmt::format("a {} route goes nowhere: it has no via, dev or nexthop",
-                                        Codec<RouteType>::text(route.type)));
-            return false;
-        }
-        if ((route.via || route.dev) && !route.nexthop.empty()) {
-            problems_.error(object_.place("nexthop"), "a route has via and dev, or nexthop, not both");
-            return false;
-        }
-        return true;
-    }
-
-    // What the kernel takes of IPv4 only (ip6_route_multipath_add()).
-    bool check_ways6(const std::vector<NextHop>& ways) {
-        for (std::size_t i = 0; i < ways.size() && ways.size() > 1; ++i) {
-            const auto same = [&](const NextHop& other) {
-                return other.via == ways[i].via && other.dev == ways[i].dev;
-            };
-            const bool twice = std::ranges::count_if(ways, same) > 1;
-            if (!ways[i].via || twice) {
-                problems_.error(object_.place("nexthop"),
-                                twice ? fmt::format("an IPv6 route goes one way once: {} twice; use weight",
-                                                    path_text({ways[i]}))
-                                      : fmt::format("an IPv6 route with several ways needs a gateway for "
-                                                    "each: {} has none",
-                                                    path_text({ways[i]})));
-                return false;
-            }
-        }
-        return true;
-    }
-
-    // Finds the interface of a way, and that its gateway can be reached there.
-    bool resolve(NextHop& way) {
-        if (way.dev) {
-            const auto named = [&](const Interface& interface) { return interface.name == *way.dev; };
-            if (std::ranges::none_of(interfaces_, named)) {
-                problems_.error(object_.place("dev"),
-                                fmt::format("partition {} has no link {}", object_.owner, *way.dev));
-                return false;
-            }
-        }
-        if (!way.via || (way.dev && way.via->is_link_local())) {
-            return true;
-        }
-        for (const Interface& interface : interfaces_) {
-            if ((!way.dev || interface.name == *way.dev) && reaches(interface, *way.via)) {
-                way.dev = IfName(interface.name.c_str());
-                return true;
-            }
-        }
-        problems_.error(
-            object_.place("via"),
-            fmt::format("no link of partition {} reaches {}{}: give one an address in the same network",
-                        object_.owner, way.via->text(), way.dev ? " over " + *way.dev : ""));
-        return false;
-    }
-
-    // By one of its addresses, or by a route that needs no gateway itself.
-    bool reaches(const Interface& interface, const Ip& gateway) const {
-        const auto by_address = [&](const auto& address) { return address.value.prefix().contains(gateway); };
-        if (std::ranges::any_of(interface.addresses, by_address)) {
-            return true;
-        }
-        const auto by_route = [&](const DeclaredObject* other) {
-            const Route& route = other->spec.as<Route>();
-            return route.dev == interface.name && !route.via && route.to.prefix &&
-                   route.to.prefix->length > 0 && route.to.prefix->contains(gateway);
-        };
-        return std::ranges::any_of(declared_.all<Route>(object_.owner), by_route);
-    }
-
-    const Declared& declared_;
-    const DeclaredObject& object_;
-    const std::vector<Interface>& interfaces_;
-    Diagnostics& problems_;
-};
-
 void add_needs(Resource& resource, const Route& route, const std::vector<Interface>& interfaces) {
     resource.needs = {netns_key(route.netns)};
     for (const Interface& interface : interfaces) {
@@ -349,7 +180,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
             continue;
         }
         const auto& interfaces = by_netns[object->owner];
-        const auto route = Normalizer(declared, *object, interfaces, problems).run();
+        const auto route = normal_route(declared, *object, interfaces, problems);
         if (!route) {
             continue;
         }

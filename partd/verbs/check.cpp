@@ -1,9 +1,13 @@
 #include "base/text.h"
+#include "doctor/cautions.h"
 #include "kernel/rights.h"
 #include "kinds/host.h"
 #include "kinds/isolation/exposure.h"
 #include "kinds/isolation/inspect.h"
 #include "verbs/work.h"
+
+#include <algorithm>
+#include <iterator>
 
 namespace partd::verbs {
 
@@ -20,6 +24,15 @@ Value to_value(const std::vector<Problem>& problems) {
         all.push(std::move(entry));
     }
     return all;
+}
+
+// What the files ask for and their author may not mean.
+std::vector<Problem> doubtful(const Desired& desired) {
+    Diagnostics found;
+    for (const Caution& each : cautions(desired.compiled.declared)) {
+        found.error(each.at, each.what + "; " + each.mend, each.other, each.note);
+    }
+    return found.problems();
 }
 
 // What the files are right about and this host has not, or leaves open, now: no mistake in them, and apply
@@ -51,9 +64,16 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool look)
     for (const std::string& path : desired->overlooked) {
         work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));
     }
-    const auto amiss = look ? amiss_here(paths, *desired) : std::vector<Problem>();
+    auto amiss = doubtful(*desired);
+    if (request.files.empty()) {
+        work.keep(amiss);
+    }
+    std::ranges::move(look ? amiss_here(paths, *desired) : std::vector<Problem>(), std::back_inserter(amiss));
     for (const Problem& problem : amiss) {
         work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
+        if (problem.other) {
+            work.say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
+        }
     }
     if (request.json) {
         Value overlooked = Array();

@@ -1,5 +1,6 @@
 #include "verbs/warnings.h"
 
+#include "doctor/cautions.h"
 #include "doctor/ports.h"
 #include "kinds/isolation/exposure.h"
 
@@ -23,6 +24,10 @@ std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
         for (const TakenPort& port : *ports) {
             all.push_back({port.partition, work.keeps(port.source) ? kept(port.source) : port.text()});
         }
+    }
+    for (const Caution& each : cautions(declared, partition)) {
+        const bool secret = work.keeps(each.at) || (each.other && work.keeps(each.other));
+        all.push_back({each.partition, secret ? kept(each.at) : each.text()});
     }
     for (const Exposure& exposure : exposures(declared, partition)) {
         all.push_back({exposure.partition,

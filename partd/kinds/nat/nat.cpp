@@ -66,12 +66,40 @@ constexpr Field kNatFields[] = {
         {.role = Role::Declared, .fallback = "false"}),
     field<&Nat::snat>("snat", "sources that get an address of choice", kPlain),
 };
+// What "fd00:1::2:80" also may mean: [fd00:1::2]:80. nullopt for a text that has one meaning, or none.
+std::optional<Endpoint> port_at_end(std::string_view text) {
+    const auto bare = Ip::parse(text);
+    if (!bare || !bare->v6()) {
+        return std::nullopt;
+    }
+    const std::size_t colon = text.rfind(':');
+    return Endpoint::parse(fmt::format("[{}]:{}", text.substr(0, colon), text.substr(colon + 1)));
+}
+
+constexpr Field kTo = [] {
+    Field to = field<&Forward::to>("to", "address and port inside; a port behind IPv6 needs brackets",
+                                   {.role = Role::Declared, .required = true});
+    to.read = [](const Value& value, void* object, Diagnostics& problems) {
+        const auto* text = value.get_if<std::string>();
+        const auto meant = text == nullptr ? std::nullopt : port_at_end(*text);
+        if (meant) {
+            problems.error(
+                value.source,
+                fmt::format("{} may be an address, or one with a port: write \"{}\" for port {}, or "
+                            "\"[{}]\" for the address",
+                            *text, meant->text(), meant->port, *text));
+            return false;
+        }
+        return Codec<Endpoint>::read(value, static_cast<Forward*>(object)->to, problems);
+    };
+    return to;
+}();
 constexpr Field kForwardFields[] = {
     field<&Forward::listen>("listen", "the host's port; a range maps to an equal range",
                             {.role = Role::Declared, .required = true}),
     field<&Forward::address>("address", "host addresses to listen on",
                              {.role = Role::Declared, .fallback = "every local address"}),
-    field<&Forward::to>("to", "address and port inside", {.role = Role::Declared, .required = true}),
+    kTo,
     field<&Forward::from>("from", "allowed sources", {.role = Role::Declared, .fallback = "any"}),
 };
 
@@ -247,6 +275,27 @@ Elements forward_elements(const Forward& forward) {
     return elements;
 }
 
+// An address at which no forward ever gets a packet, or would lead to itself.
+bool check_listening(const DeclaredObject& object, const Forward& forward, Diagnostics& problems) {
+    for (const Ip& address : forward.address) {
+        if (address.is_any() || address.is_multicast()) {
+            problems.error(object.place("address"),
+                           fmt::format("{} is no address of an interface: leave address out for every local "
+                                       "address of the host",
+                                       address.text()));
+            return false;
+        }
+        if (address == forward.to.ip && forward.listen.first == forward.to.port) {
+            problems.error(object.place("address"),
+                           fmt::format("{} is where the forward leads: give an address of the host, or leave "
+                                       "address out for every local address of the host",
+                                       forward.to.text()));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool check_forward(const DeclaredObject& object, Forward& forward, const std::vector<OwnPrefix>& prefixes,
                    Diagnostics& problems) {
     const auto other_family = [&](const auto& ip) { return ip.v6() != forward.to.ip.v6(); };
@@ -268,7 +317,7 @@ bool check_forward(const DeclaredObject& object, Forward& forward, const std::ve
                                                        forward.to.ip.text(), object.owner));
         return false;
     }
-    return true;
+    return check_listening(object, forward, problems);
 }
 
 std::string forward_name(const Forward& forward) {

@@ -1,0 +1,177 @@
+#include "doctor/cautions.h"
+
+#include "kinds/isolation/user.h"
+#include "kinds/route.h"
+#include "kinds/topology.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using Addresses = std::vector<Sourced<Address>>;
+
+bool of_ipv4(const Sourced<Address>& address) {
+    return !address.value.ip.v6() && !address.value.ip.is_link_local();
+}
+
+bool reach(const Addresses& from, const Addresses& to) {
+    return std::ranges::any_of(from, [&](const auto& own) {
+        return std::ranges::any_of(
+            to, [&](const auto& other) { return own.value.prefix().contains(other.value.ip); });
+    });
+}
+
+// A route of that interface's namespace that leads over it without a gateway.
+bool has_direct_route(const Declared& declared, const LinkEnd& end) {
+    const auto direct = [&](const NextHop& way) { return !way.via && way.dev == end.name; };
+    return std::ranges::any_of(declared.all<Route>(end.netns), [&](const DeclaredObject* route) {
+        return std::ranges::any_of(route->spec.as<Route>().ways(), direct);
+    });
+}
+
+// A /32 says that its routes are made elsewhere.
+void look_at_networks(const DeclaredObject& link, const Declared& declared, std::vector<Caution>& all) {
+    const Veth& veth = link.spec.as<Veth>();
+    const auto own = std::ranges::find_if(veth.address, of_ipv4);
+    const auto other = std::ranges::find_if(veth.peer_address, of_ipv4);
+    const auto alone = [](const auto& each) { return each.value.length == each.value.ip.bits(); };
+    if (own == veth.address.end() || other == veth.peer_address.end() ||
+        std::ranges::any_of(veth.address, alone) || std::ranges::any_of(veth.peer_address, alone) ||
+        reach(veth.address, veth.peer_address) || reach(veth.peer_address, veth.address) ||
+        has_direct_route(declared, self_end(link)) || has_direct_route(declared, peer_end(link))) {
+        return;
+    }
+    all.push_back(
+        {.partition = link.owner,
+         .at = own->at,
+         .what = fmt::format("the ends of {}/{} are in different networks, {} and {}: they do not "
+                             "reach each other",
+                             link.owner, link.name, own->value.prefix().text(), other->value.prefix().text()),
+         .mend = "give both addresses of one network, or a route with dev and without via",
+         .other = other->at,
+         .note = "the other end"});
+}
+
+void look_at_first_address(const DeclaredObject& link, std::vector<Caution>& all) {
+    constexpr std::uint8_t kLongest = 30;
+    const Veth& veth = link.spec.as<Veth>();
+    for (const Addresses* addresses : {&veth.address, &veth.peer_address}) {
+        for (const auto& [address, at] : *addresses) {
+            if (!address.ip.v6() && address.length <= kLongest && address.prefix().ip == address.ip) {
+                all.push_back(
+                    {.partition = link.owner,
+                     .at = at,
+                     .what = fmt::format("{} is the network's own address: neighbours with a kernel "
+                                         "before 5.14, and many devices, take it for a broadcast",
+                                         address.text()),
+                     .mend = "give the next one, or write /32"});
+            }
+        }
+    }
+}
+
+void look_at_mtus(const DeclaredObject& link, std::vector<Caution>& all) {
+    constexpr std::int64_t kUsual = 1500;
+    const std::int64_t own = link.spec.as<Veth>().self.mtu.value_or(kUsual);
+    const std::int64_t other = peer_end(link).mtu.value_or(kUsual);
+    if (own == other) {
+        return;
+    }
+    const Source& peer = link.place("peer.mtu");
+    all.push_back({.partition = link.owner,
+                   .at = link.place("mtu"),
+                   .what = fmt::format("{}/{} has MTU {}, its other end {}: larger packets are lost",
+                                       link.owner, link.name, own, other),
+                   .mend = "give both ends one MTU",
+                   .other = peer,
+                   .note = "the other end"});
+}
+
+// One line of a map, of users or groups.
+struct Mapped {
+    const DeclaredObject* object;
+    const Sourced<IdMapping>* line;
+    std::string_view key;
+
+    [[nodiscard]] std::int64_t first() const { return line->value.outside; }
+    [[nodiscard]] std::int64_t end() const { return line->value.outside + line->value.count; }
+};
+
+void look_at_root(const Mapped& mapped, std::vector<Caution>& all) {
+    if (mapped.first() == 0) {
+        const std::int64_t inside = mapped.line->value.inside;
+        all.push_back({.partition = mapped.object->owner,
+                       .at = mapped.line->at,
+                       .what = fmt::format(
+                           "{}: {} in partition {} is root on the host, with its files", mapped.key,
+                           inside == 0 ? "root" : fmt::format("number {}", inside), mapped.object->owner),
+                       .mend = "choose another range outside, or auto = true"});
+    }
+}
+
+// Each line against the one before it that reaches furthest.
+void look_at_overlaps(std::vector<Mapped> lines, std::vector<Caution>& all) {
+    std::ranges::stable_sort(lines, {}, &Mapped::first);
+    const Mapped* furthest = nullptr;
+    for (const Mapped& each : lines) {
+        if (furthest != nullptr && each.first() < furthest->end() &&
+            each.object->owner != furthest->object->owner) {
+            all.push_back(
+                {.partition = each.object->owner,
+                 .at = each.line->at,
+                 .what = fmt::format("{}: {} on the host stands for users of partition {} and of {}: "
+                                     "each may signal the other's processes and use its files",
+                                     each.key, each.first(), furthest->object->owner, each.object->owner),
+                 .mend = "give each partition a range of its own, or auto = true",
+                 .other = furthest->line->at,
+                 .note = "the other range"});
+        }
+        if (furthest == nullptr || each.end() > furthest->end()) {
+            furthest = &each;
+        }
+    }
+}
+
+void look_at_maps(const Declared& declared, std::vector<Caution>& all) {
+    std::vector<Mapped> users;
+    std::vector<Mapped> groups;
+    for (const DeclaredObject* object : declared.all<User>()) {
+        const User& user = object->spec.as<User>();
+        for (const auto& line : user.uid_map) {
+            users.push_back({object, &line, "uid_map"});
+            look_at_root(users.back(), all);
+        }
+        for (const auto& line : user.gid_map) {
+            groups.push_back({object, &line, "gid_map"});
+            look_at_root(groups.back(), all);
+        }
+    }
+    look_at_overlaps(std::move(users), all);
+    look_at_overlaps(std::move(groups), all);
+}
+
+}  // namespace
+
+std::string Caution::text() const {
+    const std::string second = other ? fmt::format(" ({}: {})", note, other.place()) : "";
+    return fmt::format("{}{}{}; {}", at.prefix(), what, second, mend);
+}
+
+std::vector<Caution> cautions(const Declared& declared, std::string_view partition) {
+    std::vector<Caution> all;
+    for (const DeclaredObject* link : declared.all<Veth>()) {
+        look_at_networks(*link, declared, all);
+        look_at_first_address(*link, all);
+        look_at_mtus(*link, all);
+    }
+    look_at_maps(declared, all);
+    std::erase_if(all,
+                  [&](const Caution& each) { return !partition.empty() && each.partition != partition; });
+    return all;
+}
+
+}  // namespace partd

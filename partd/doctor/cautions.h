@@ -1,0 +1,28 @@
+#pragma once
+
+#include "model/declared.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partd {
+
+// A declaration that the kernel carries out, and that does not do what its author may think.
+struct Caution {
+    std::string partition;
+    Source at;
+    std::string what;
+    std::string mend;
+    Source other = {};  // the second place it has to do with, if there is one
+    std::string note = {};
+
+    // "web/eth0 has MTU 9000, its other end 1500 (the other end: /etc/partd/web.toml:6); MEND".
+    [[nodiscard]] std::string text() const;
+};
+
+// What the files alone tell of that partition, or of all with "": ends of a link that do not reach each
+// other, users that two partitions share, root that is the host's.
+std::vector<Caution> cautions(const Declared& declared, std::string_view partition = {});
+
+}  // namespace partd
