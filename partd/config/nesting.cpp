@@ -25,6 +25,8 @@ public:
         return std::nullopt;
     }
 
+    [[nodiscard]] std::optional<TextPosition> open_string() const { return open_string_; }
+
 private:
     void count(char c) {
         switch (c) {
@@ -53,7 +55,8 @@ private:
 
     void skip(std::size_t bytes) {
         for (const char c : rest_.substr(0, bytes)) {
-            at_.column = c == '\n' ? 1 : at_.column + 1;
+            const bool continues = (static_cast<unsigned char>(c) & 0xc0U) == 0x80;  // a character of UTF-8
+            at_.column = c == '\n' ? 1 : at_.column + (continues ? 0 : 1);
             at_.line += c == '\n' ? 1 : 0;
         }
         rest_.remove_prefix(bytes < rest_.size() ? bytes : rest_.size());
@@ -62,6 +65,7 @@ private:
     // A string in any of TOML's four spellings; one that never ends is the parser's to report.
     void skip_string() {
         const char quote = rest_[0];
+        const TextPosition begin = at_;
         const bool multi = rest_.size() >= 3 && rest_[1] == quote && rest_[2] == quote;
         skip(multi ? 3 : 1);
         while (!rest_.empty()) {
@@ -72,15 +76,17 @@ private:
                 skip(multi ? 3 : 1);
                 return;
             } else if (rest_[0] == '\n' && !multi) {
-                return;
+                break;
             } else {
                 skip(1);
             }
         }
+        open_string_ = open_string_.value_or(begin);
     }
 
     std::string_view rest_;
     TextPosition at_;
+    std::optional<TextPosition> open_string_;
     unsigned dots_ = 0;
     unsigned brackets_ = 0;
 };
@@ -89,6 +95,12 @@ private:
 
 std::optional<TextPosition> find_deep_nesting(std::string_view toml) {
     return Scanner(toml).scan();
+}
+
+std::optional<TextPosition> find_open_string(std::string_view toml) {
+    Scanner scanner(toml);
+    (void)scanner.scan();
+    return scanner.open_string();
 }
 
 }  // namespace partd::config

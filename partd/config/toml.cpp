@@ -1,7 +1,7 @@
 #include "config/toml.h"
 
 #include "base/text.h"
-#include "config/nesting.h"
+#include "config/slips.h"
 
 #include <algorithm>
 #include <cmath>
@@ -97,9 +97,10 @@ std::optional<Value> parse_toml(const TextFile& file, Diagnostics& problems) {
         Value value = Converter(name, problems).convert(table);
         return problems.problems().size() == before ? std::optional(std::move(value)) : std::nullopt;
     } catch (const toml::parse_error& error) {
-        const auto& at = error.source().begin;
-        problems.error({name, std::max(at.line, 1U), std::max(at.column, 1U)},
-                       printable(error.description()));
+        const auto& begin = error.source().begin;
+        const TextPosition at{std::max(begin.line, 1U), std::max(begin.column, 1U)};
+        const Slip slip = find_slip(file.text, at, error.description());
+        problems.error({name, slip.at.line, slip.at.column}, printable(slip.message));
         return std::nullopt;
     }
 }

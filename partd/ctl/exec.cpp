@@ -1,9 +1,11 @@
+#include "base/text.h"
 #include "ctl/options.h"
 #include "kernel/files.h"
 #include "kernel/session.h"
 #include "kernel/terminal.h"
 #include "kinds/environment.h"
 #include "kinds/isolation/entrance.h"
+#include "verbs/work.h"
 
 #include <algorithm>
 #include <array>
@@ -52,7 +54,12 @@ int run(const Options& options, const char* verb) {
                                    options.request.name)
                       : std::unexpected(view.error());
     if (!entry) {
-        complain(entry.error().message);
+        const std::string& name = options.request.name;
+        const bool unknown = view && !(*engine)->knows((*engine)->desired().compiled.desired, name);
+        const std::string near =
+            unknown ? near_name(**engine, (*engine)->desired().compiled.desired, name) : "";
+        complain(near.empty() ? entry.error().message
+                              : fmt::format("there is no partition \"{}\"{}", printable(name), near));
         return kCannotRun;
     }
     const kernel::SessionPlan plan{.command = options.command,

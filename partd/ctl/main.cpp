@@ -195,7 +195,8 @@ private:
         add_name(diff, "Only this partition or slice");
         add_file(diff);
         diff->add_option("--generation", options_.request.generation,
-                         "What it would take to go back to that one");
+                         "What it would take to go back to that one")
+            ->excludes("--file");
         CLI::App* status = add("status", "One line a partition, or all about one");
         add_name(status, "A partition");
         status->add_flag("--check", options_.request.check, "Exit 1 when something is not as declared");

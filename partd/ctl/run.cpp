@@ -4,6 +4,7 @@
 #include "ctl/remote.h"
 #include "kernel/config_files.h"
 #include "kernel/rights.h"
+#include "verbs/work.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -312,7 +313,8 @@ int run_verb(const Options& given, const Verb& verb) {
         auto file = kernel::read_named_file(options.extra, config::kMaxFileSize);
         if (!file) {
             complain(file.error().message);
-            return kInvalid;
+            const Source at{std::make_shared<const std::string>(options.extra), 1, 1};
+            return tell(Work(options.paths(), request).invalid({{at, file.error().message, {}, {}}}));
         }
         request.extra = std::move(*file);
     }

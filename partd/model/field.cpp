@@ -83,6 +83,14 @@ private:
         good_ &= field.read(member.value, out_, problems_);
     }
 
+    // [partition.a.b] is a table in partition "a".
+    static std::string dotted_name(const Member& member, const std::string& name) {
+        return member.value.get_if<Object>() == nullptr
+                   ? ""
+                   : fmt::format("; if it is the end of a name with a dot, quote the whole name: \"NAME.{}\"",
+                                 printable(name));
+    }
+
     void report_unknown(const Member& member, const std::string& name) {
         // Who has so many unknown keys did not mistype them.
         constexpr unsigned kMostHints = 50;
@@ -97,7 +105,7 @@ private:
             }
         }
         error(member.key_source, fmt::format("unknown key \"{}\" in {}{}", printable(name), table_.name,
-                                             did_you_mean(name, known)));
+                                             did_you_mean(name, known, dotted_name(member, name))));
     }
 
     void error(const Source& at, std::string message) {

@@ -100,7 +100,8 @@ void tell(Work& work, const Outcome& outcome) {
 }
 
 // What came of it, as data or as text, and what there is to be warned of.
-void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {}) {
+void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {},
+            const std::vector<Problem>& problems = {}) {
     work.keep(applied.outcome.plan);
     work.keep(applied.outcome.unsettled);
     work.answer.generation = applied.generation;
@@ -109,6 +110,9 @@ void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {
         value.set("generation", applied.generation);
         Value& warnings = value.set("warnings", Array());
         std::ranges::for_each(warned, [&](const Warning& each) { warnings.push(each.text); });
+        if (!problems.empty()) {
+            value.set("errors", verbs::to_value(problems));
+        }
         work.print_json(std::move(value));
     } else if (applied.outcome.refused.empty()) {
         tell(work, applied.outcome);
@@ -168,11 +172,12 @@ Answer apply(Engine& engine, const Request& request) {
         return work.done(kRefused);
     }
     const auto warned = warnings_about(work, request.name);
+    const std::vector<Problem> problems = work.desired.problems;
     auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
     if (!applied) {
         return work.failed(applied.error());
     }
-    report(work, *applied, warned);
+    report(work, *applied, warned, problems);
     if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {
         work.complain(released.error().message);

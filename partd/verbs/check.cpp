@@ -13,19 +13,6 @@ namespace partd::verbs {
 
 namespace {
 
-Value to_value(const std::vector<Problem>& problems) {
-    Value all = Array();
-    for (const Problem& problem : problems) {
-        Value entry;
-        entry.set("file", problem.at ? Value(*problem.at.file) : Value());
-        entry.set("line", problem.at.line);
-        entry.set("column", problem.at.column);
-        entry.set("message", problem.message);
-        all.push(std::move(entry));
-    }
-    return all;
-}
-
 // What the files ask for and their author may not mean.
 std::vector<Problem> doubtful(const Desired& desired) {
     Diagnostics found;

@@ -1,5 +1,6 @@
 #include "reconcile/pause.h"
 
+#include "base/hint.h"
 #include "base/text.h"
 #include "verbs/work.h"
 
@@ -69,7 +70,9 @@ Answer resume(Engine& engine, const Request& request) {
         return work.failed(resting.error());
     }
     if (!resting->contains(request.name)) {
-        work.complain(fmt::format("\"{}\" is not paused", printable(request.name)));
+        const std::vector<std::string_view> names(resting->begin(), resting->end());
+        work.complain(fmt::format("\"{}\" is not paused{}", printable(request.name),
+                                  did_you_mean(request.name, names)));
         return work.done(kUsage);
     }
     auto view = engine.look(work.desired, request.name);

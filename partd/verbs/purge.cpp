@@ -1,3 +1,4 @@
+#include "base/hint.h"
 #include "base/text.h"
 #include "kernel/config_files.h"
 #include "kernel/files.h"
@@ -107,7 +108,10 @@ bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::stri
         return false;
     }
     if (entry->state == Layers::State::Absent) {
-        work.complain(fmt::format("there is no layer \"{}\": see partctl status --layers", name));
+        const auto all = layers.list().value_or(Layers::Names());
+        const std::vector<std::string_view> names(all.layers.begin(), all.layers.end());
+        work.complain(fmt::format("there is no layer \"{}\"{}", name,
+                                  did_you_mean(name, names, ": see partctl status --layers")));
         work.answer.code = kUsage;
         return false;
     }

@@ -12,7 +12,8 @@ namespace {
 std::string find_group(Engine& engine, Work& work) {
     const std::string group = engine.host().group_of(work.request.name);
     if (group.empty()) {
-        work.complain(fmt::format("there is no partition \"{}\" on this host", printable(work.request.name)));
+        work.complain(fmt::format("there is no partition \"{}\" on this host{}", printable(work.request.name),
+                                  near_name(engine, {}, work.request.name)));
         work.answer.code = kUsage;
     }
     return group;

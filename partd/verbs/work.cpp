@@ -1,8 +1,11 @@
 #include "verbs/work.h"
 
+#include "base/hint.h"
 #include "base/text.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
+
+#include <set>
 
 namespace partd::verbs {
 
@@ -66,6 +69,23 @@ Answer Work::failed(const Error& error, int code) {
     return done(code);
 }
 
+Answer Work::invalid(const std::vector<Problem>& problems) {
+    if (request.json) {
+        Value all;
+        all.set("errors", to_value(problems));
+        print_json(std::move(all));
+    }
+    return done(kInvalid);
+}
+
+Answer Work::not_loaded(const Error& error) {
+    if (error.code != 0) {
+        return failed(error);
+    }
+    complain(printable(error.message));
+    return invalid({{.message = error.message}});
+}
+
 bool Work::judge(const Desired& loaded, bool tolerant) {
     complain(loaded.problems);
     if (files_held(paths)) {
@@ -75,7 +95,7 @@ bool Work::judge(const Desired& loaded, bool tolerant) {
         complain(printable(note));
     }
     if (!loaded.good() && !tolerant && !request.keep_going) {
-        answer.code = kInvalid;
+        answer = invalid(loaded.problems);
         return false;
     }
     return true;
@@ -99,9 +119,33 @@ bool Work::knows_name(Engine& engine) {
     if (engine.knows(desired.compiled.desired, request.name)) {
         return true;
     }
-    complain(fmt::format("there is no partition or slice \"{}\"", printable(request.name)));
+    complain(fmt::format("there is no partition or slice \"{}\"{}", printable(request.name),
+                         near_name(engine, desired.compiled.desired, request.name)));
     answer.code = kUsage;
     return false;
+}
+
+Value to_value(const std::vector<Problem>& problems) {
+    Value all = Array();
+    for (const Problem& problem : problems) {
+        Value entry;
+        entry.set("file", problem.at ? Value(*problem.at.file) : Value());
+        entry.set("line", problem.at.line);
+        entry.set("column", problem.at.column);
+        entry.set("message", problem.message);
+        all.push(std::move(entry));
+    }
+    return all;
+}
+
+std::string near_name(Engine& engine, const State& desired, const std::string& name) {
+    std::set<std::string_view> names;
+    for (const Resource& resource : desired.all()) {
+        names.insert(resource.owner);
+    }
+    engine.ledger().for_all([&](const auto&, const LedgerEntry& entry) { names.insert(entry.owner); });
+    names.erase("");  // what belongs to nobody alone
+    return did_you_mean(name, std::vector<std::string_view>(names.begin(), names.end()));
 }
 
 }  // namespace partd::verbs

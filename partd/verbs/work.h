@@ -47,8 +47,10 @@ struct Work {
     // The answer with that exit code.
     Answer done(int code = kDone);
     Answer failed(const Error& error, int code = kSomeFailed);
+    // Ends with kInvalid; these errors are told already, and are data for who wants JSON.
+    Answer invalid(const std::vector<Problem>& problems);
     // The document could not be had: what the kernel refused is no mistake in it.
-    Answer not_loaded(const Error& error) { return failed(error, error.code == 0 ? kInvalid : kSomeFailed); }
+    Answer not_loaded(const Error& error);
 
     // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.
     // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled
@@ -59,5 +61,12 @@ struct Work {
     // Whether there is such a partition or slice; says so when not.
     bool knows_name(Engine& engine);
 };
+
+// File, line, column and message of each.
+Value to_value(const std::vector<Problem>& problems);
+
+// "; did you mean "web"?" where a partition or slice that is declared, or made, has nearly that name; else
+// "".
+std::string near_name(Engine& engine, const State& desired, const std::string& name);
 
 }  // namespace partd::verbs

@@ -81,3 +81,65 @@ TEST_CASE("words: exec takes its program with and without the dashes", "[words][
     CHECK(says(sandbox.partctl({"exec", "web", "--enviroment", file, "--", "env"}),
                "did you mean \"--environment\"?"));
 }
+
+TEST_CASE("words: a name that is nearly right is answered with the right one", "[words]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", std::string(kWeb) + "[partition.web.cgroup]\n");
+    REQUIRE(sandbox.partctl({"apply"}).code == 0);
+    for (const char* verb : {"status", "show", "diff", "apply", "pause", "kill", "freeze", "thaw"}) {
+        const auto told = sandbox.partctl({verb, "wbe"});
+        INFO(verb << told.text());
+        CHECK(told.code == 2);
+        CHECK(says(told, "\"wbe\""));
+        CHECK(says(told, "did you mean \"web\"?"));
+        CHECK_FALSE(says(sandbox.partctl({verb, "entirely-other"}), "did you mean"));
+    }
+    for (const Arguments& arguments : {Arguments{"exec", "wbe", "true"}, Arguments{"shell", "wbe"}}) {
+        const auto told = sandbox.partctl(arguments);
+        INFO(told.text());
+        CHECK(told.code == 126);
+        CHECK(says(told, "there is no partition \"wbe\"; did you mean \"web\"?"));
+    }
+    REQUIRE(sandbox.partctl({"pause", "web"}).code == 0);
+    CHECK(says(sandbox.partctl({"resume", "wbe"}), "\"wbe\" is not paused; did you mean \"web\"?"));
+}
+
+TEST_CASE("words: an invalid configuration is an object with its errors for who wants JSON", "[words]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", "[partition.web]\nnetnss = true\n");
+    for (const Arguments& arguments : {Arguments{"diff"}, {"apply"}, {"apply", "--keep-going"}}) {
+        Arguments words{"--json"};
+        words.insert(words.end(), arguments.begin(), arguments.end());
+        const auto told = sandbox.partctl(words);
+        INFO(told.text());
+        CHECK(told.code == 3);
+        const Json all = Json::parse(told.out);
+        CHECK(all.at("schema") == 1);
+        REQUIRE(all.at("errors").size() == 1);
+        const Json& error = all.at("errors").front();
+        CHECK(error.at("file").get<std::string>().ends_with("/web.toml"));
+        CHECK(error.at("line") == 2);
+        CHECK(error.at("column") == 1);
+        CHECK(error.at("message").get<std::string>().find("netnss") != std::string::npos);
+    }
+    const auto unreadable = sandbox.partctl({"--json", "apply", "-f", "/nowhere.toml"});
+    INFO(unreadable.text());
+    CHECK(unreadable.code == 3);
+    CHECK(Json::parse(unreadable.out).at("errors").front().at("file") == "/nowhere.toml");
+}
+
+TEST_CASE("words: diff -f is the plan of apply -f", "[words]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml", kWeb);
+    REQUIRE(sandbox.partctl({"apply"}).code == 0);
+    const auto plan = sandbox.partctl({"diff", "-f", "-"}, {.input = numbered_partition(1)});
+    INFO(plan.text());
+    CHECK(plan.code == 1);
+    CHECK(plan.out.find("p1") != std::string::npos);
+    CHECK(plan.out.find("web") == std::string::npos);
+    CHECK_FALSE(exists("p1"));
+    REQUIRE(sandbox.partctl({"apply", "-f", "-"}, {.input = numbered_partition(1)}).code == 0);
+    CHECK(sandbox.partctl({"diff", "-f", "-"}, {.input = numbered_partition(1)}).code == 0);
+    CHECK(sandbox.partctl({"diff", "--generation", "1", "-f", "-"}, {.input = numbered_partition(1)}).code ==
+          2);
+}
