@@ -27,6 +27,14 @@ const Resource* find(const State& state, std::string_view kind, std::string_view
 
 }  // namespace
 
+TEST_CASE("A string that nothing closes is found where it begins") {
+    using config::find_open_string;
+    CHECK_FALSE(find_open_string("a = \"it's\" # don't\nb = '''\n\"\n'''\nc = \"\\\"\"\n"));
+    CHECK(find_open_string("a = 1\nb = \"c\nd = \"e\"\n") == config::TextPosition{2, 5});
+    CHECK(find_open_string("\"é\" = 'x") == config::TextPosition{1, 7});
+    CHECK(find_open_string("a = \"\"\"\n\"\n") == config::TextPosition{1, 5});
+}
+
 TEST_CASE("Depth is counted before parsing") {
     CHECK_FALSE(
         config::find_deep_nesting("a.b.c = \"x.y.z.....................................................\"\n# "
