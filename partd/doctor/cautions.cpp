@@ -45,15 +45,14 @@ void look_at_networks(const DeclaredObject& link, const Declared& declared, std:
         has_direct_route(declared, self_end(link)) || has_direct_route(declared, peer_end(link))) {
         return;
     }
-    all.push_back(
-        {.partition = link.owner,
-         .at = own->at,
-         .what = fmt::format("the ends of {}/{} are in different networks, {} and {}: they do not "
-                             "reach each other",
-                             link.owner, link.name, own->value.prefix().text(), other->value.prefix().text()),
-         .mend = "give both addresses of one network, or a route with dev and without via",
-         .other = other->at,
-         .note = "the other end"});
+    all.push_back({.partition = link.owner,
+                   .at = own->at,
+                   .what = fmt::format("the ends of {}/{} are in different networks, {} and {}", link.owner,
+                                       link.name, own->value.prefix().text(), other->value.prefix().text()),
+                   .why = "they do not reach each other",
+                   .mend = "give both addresses of one network, or a route with dev and without via",
+                   .other = other->at,
+                   .note = "the other end"});
 }
 
 void look_at_first_address(const DeclaredObject& link, std::vector<Caution>& all) {
@@ -65,9 +64,8 @@ void look_at_first_address(const DeclaredObject& link, std::vector<Caution>& all
                 all.push_back(
                     {.partition = link.owner,
                      .at = at,
-                     .what = fmt::format("{} is the network's own address: neighbours with a kernel "
-                                         "before 5.14, and many devices, take it for a broadcast",
-                                         address.text()),
+                     .what = fmt::format("{} is the network's own address", address.text()),
+                     .why = "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
                      .mend = "give the next one, or write /32"});
             }
         }
@@ -82,13 +80,14 @@ void look_at_mtus(const DeclaredObject& link, std::vector<Caution>& all) {
         return;
     }
     const Source& peer = link.place("peer.mtu");
-    all.push_back({.partition = link.owner,
-                   .at = link.place("mtu"),
-                   .what = fmt::format("{}/{} has MTU {}, its other end {}: larger packets are lost",
-                                       link.owner, link.name, own, other),
-                   .mend = "give both ends one MTU",
-                   .other = peer,
-                   .note = "the other end"});
+    all.push_back(
+        {.partition = link.owner,
+         .at = link.place("mtu"),
+         .what = fmt::format("{}/{} has MTU {}, its other end {}", link.owner, link.name, own, other),
+         .why = "larger packets are lost",
+         .mend = "give both ends one MTU",
+         .other = peer,
+         .note = "the other end"});
 }
 
 // One line of a map, of users or groups.
@@ -106,9 +105,10 @@ void look_at_root(const Mapped& mapped, std::vector<Caution>& all) {
         const std::int64_t inside = mapped.line->value.inside;
         all.push_back({.partition = mapped.object->owner,
                        .at = mapped.line->at,
-                       .what = fmt::format(
-                           "{}: {} in partition {} is root on the host, with its files", mapped.key,
-                           inside == 0 ? "root" : fmt::format("number {}", inside), mapped.object->owner),
+                       .what = fmt::format("{}: {} in partition {} is root on the host", mapped.key,
+                                           inside == 0 ? "root" : fmt::format("number {}", inside),
+                                           mapped.object->owner),
+                       .why = "its files and processes are those of the host's root",
                        .mend = "choose another range outside, or auto = true"});
     }
 }
@@ -123,9 +123,9 @@ void look_at_overlaps(std::vector<Mapped> lines, std::vector<Caution>& all) {
             all.push_back(
                 {.partition = each.object->owner,
                  .at = each.line->at,
-                 .what = fmt::format("{}: {} on the host stands for users of partition {} and of {}: "
-                                     "each may signal the other's processes and use its files",
+                 .what = fmt::format("{}: {} on the host stands for one of partition {} and one of {}",
                                      each.key, each.first(), furthest->object->owner, each.object->owner),
+                 .why = "each may use the other\'s files, and signal its processes",
                  .mend = "give each partition a range of its own, or auto = true",
                  .other = furthest->line->at,
                  .note = "the other range"});
@@ -156,9 +156,12 @@ void look_at_maps(const Declared& declared, std::vector<Caution>& all) {
 
 }  // namespace
 
+std::string Caution::message() const {
+    return fmt::format("{}: {}; {}", what, why, mend);
+}
+
 std::string Caution::text() const {
-    const std::string second = other ? fmt::format(" ({}: {})", note, other.place()) : "";
-    return fmt::format("{}{}{}; {}", at.prefix(), what, second, mend);
+    return at.prefix() + message() + (other ? fmt::format(" ({}: {})", note, other.place()) : "");
 }
 
 std::vector<Caution> cautions(const Declared& declared, std::string_view partition) {

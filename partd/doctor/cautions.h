@@ -13,11 +13,14 @@ struct Caution {
     std::string partition;
     Source at;
     std::string what;
+    std::string why;  // it matters
     std::string mend;
     Source other = {};  // the second place it has to do with, if there is one
     std::string note = {};
 
-    // "web/eth0 has MTU 9000, its other end 1500 (the other end: /etc/partd/web.toml:6); MEND".
+    // "web/eth0 has MTU 9000, its other end 1500: larger packets are lost; MEND".
+    [[nodiscard]] std::string message() const;
+    // The same with file and line in front, and the second place: " (the other end: /etc/partd/web.toml:6)".
     [[nodiscard]] std::string text() const;
 };
 

@@ -41,6 +41,7 @@ struct Check {
     Findings (*look)(const Patient& patient);
 };
 std::span<const Check> network_checks();
+std::span<const Check> declared_checks();
 std::span<const Check> traffic_checks();
 std::span<const Check> cgroup_checks();
 std::span<const Check> kernel_checks();

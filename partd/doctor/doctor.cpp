@@ -82,8 +82,9 @@ std::string name_some(const Patient& patient, const std::set<std::string>& parti
 std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
     const doctor::Patient patient = doctor::examine(host, desired, ledger);
     std::vector<Finding> all;
-    for (const auto checks : {doctor::file_checks(), doctor::kernel_checks(), doctor::cgroup_checks(),
-                              doctor::network_checks(), doctor::traffic_checks(), doctor::program_checks()}) {
+    for (const auto checks :
+         {doctor::file_checks(), doctor::kernel_checks(), doctor::cgroup_checks(), doctor::network_checks(),
+          doctor::declared_checks(), doctor::traffic_checks(), doctor::program_checks()}) {
         for (const doctor::Check& check : checks) {
             auto found = check.look(patient);
             if (found.empty()) {

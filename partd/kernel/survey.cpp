@@ -120,7 +120,10 @@ void read_routes4(std::vector<RoutedNetwork>& routes) {
         std::memcpy(raw.data(), &destination, raw.size());
         const Prefix prefix{Ip(raw), static_cast<std::uint8_t>(std::popcount(native_word(parts[7])))};
         if (!prefix.ip.is_link_local()) {
-            routes.push_back({std::string(parts[0]), prefix});
+            const std::uint32_t gateway = native_word(parts[2]);
+            std::memcpy(raw.data(), &gateway, raw.size());
+            routes.push_back(
+                {std::string(parts[0]), prefix, gateway == 0 ? std::nullopt : std::optional(Ip(raw))});
         }
     }
 }
@@ -136,7 +139,9 @@ void read_routes6(std::vector<RoutedNetwork>& routes) {
         const Prefix prefix{Ip(bytes_of(parts[0])),
                             static_cast<std::uint8_t>(parse_number(parts[1], 16).value_or(0))};
         if (!prefix.ip.is_link_local() && !prefix.ip.is_multicast()) {
-            routes.push_back({std::string(parts[9]), prefix});
+            const Ip gateway(bytes_of(parts[4]));
+            routes.push_back(
+                {std::string(parts[9]), prefix, gateway.is_any() ? std::nullopt : std::optional(gateway)});
         }
     }
 }

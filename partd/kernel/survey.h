@@ -50,6 +50,7 @@ Module module_state(const std::string& name);
 struct RoutedNetwork {
     std::string interface;
     Prefix prefix;  // of length 0: a default route
+    std::optional<Ip> gateway = {};
 };
 std::vector<RoutedNetwork> routed_networks();
 

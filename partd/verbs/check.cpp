@@ -17,7 +17,7 @@ namespace {
 std::vector<Problem> doubtful(const Desired& desired) {
     Diagnostics found;
     for (const Caution& each : cautions(desired.compiled.declared)) {
-        found.error(each.at, each.what + "; " + each.mend, each.other, each.note);
+        found.error(each.at, each.message(), each.other, each.note);
     }
     return found.problems();
 }

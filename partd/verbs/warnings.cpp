@@ -1,8 +1,11 @@
 #include "verbs/warnings.h"
 
-#include "doctor/cautions.h"
+#include "doctor/clashes.h"
 #include "doctor/ports.h"
 #include "kinds/isolation/exposure.h"
+
+#include <algorithm>
+#include <iterator>
 
 namespace partd::verbs {
 
@@ -25,7 +28,13 @@ std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
             all.push_back({port.partition, work.keeps(port.source) ? kept(port.source) : port.text()});
         }
     }
-    for (const Caution& each : cautions(declared, partition)) {
+    auto doubts = cautions(declared, partition);
+    if (auto found = clashes(declared, partition); found) {
+        std::ranges::move(*found, std::back_inserter(doubts));
+    } else {
+        work.complain(found.error().message);
+    }
+    for (const Caution& each : doubts) {
         const bool secret = work.keeps(each.at) || (each.other && work.keeps(each.other));
         all.push_back({each.partition, secret ? kept(each.at) : each.text()});
     }

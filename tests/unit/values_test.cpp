@@ -50,6 +50,8 @@ TEST_CASE("Sizes, durations, ports, endpoints") {
     CHECK(Endpoint::parse("[fd00:1::1]:80")->text() == "[fd00:1::1]:80");
     CHECK(Endpoint::parse("10.1.1.1:80")->port == 80);
     CHECK(Endpoint::parse("fd00::1")->port == 0);
+    CHECK(Endpoint::parse("[fd00::1:80]")->text() == "[fd00::1:80]");
+    CHECK_FALSE(Endpoint::parse("[10.1.1.1]"));
     CHECK_FALSE(Endpoint::parse("fd00::1:99999"));
     CHECK_FALSE(Endpoint::parse("[10.1.1.1]:80"));
     CHECK(canonical_cpu_list("3,0-1,2,8") == "0-3,8");
