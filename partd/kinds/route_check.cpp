@@ -189,8 +189,9 @@ private:
         if (!way.via || (way.dev && way.via->v6() && way.via->is_link_local())) {
             return true;
         }
-        if (std::ranges::any_of(interfaces_,
-                                [&](const Interface& interface) { return has(interface, *way.via); })) {
+        // Of IPv4 it means the link itself.
+        const auto is_own = [&](const Interface& interface) { return has(interface, *way.via); };
+        if (way.via->v6() && std::ranges::any_of(interfaces_, is_own)) {
             problems_.error(object_.place("via"),
                             fmt::format("{} is an address of partition {} itself: a gateway is another's",
                                         way.via->text(), object_.owner));
