@@ -1,5 +1,7 @@
 #include "kernel/child.h"
 
+#include "kernel/lock.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -66,6 +68,7 @@ Result<Child> Child::start(const Work& work, const Work& report) {
     }
     if (child == 0) {
         ours.close();
+        let_go_of_locks();
         // A process of the host that enters a partition is nobody's to trace there.
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

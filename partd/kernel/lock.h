@@ -19,6 +19,9 @@ Result<> lock_within(int fd, std::chrono::milliseconds patience);
 // waiting.
 Result<Fd> lock_file(const std::string& path, std::chrono::milliseconds patience,
                      const std::function<void(const std::string&)>& tell = {});
+// For a child that fork(2) has made: closes the locks that it got along. It keeps nobody out then, whoever
+// stops it, and however long it lives; its parent has them still.
+void let_go_of_locks();
 // "process 123 (partctl, stopped)": who has the lock of this open file, as proc_locks(5) tells; "another
 // process" where it is nobody's who has the file open.
 std::string lock_holder(int fd);

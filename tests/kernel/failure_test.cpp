@@ -197,23 +197,17 @@ TEST_CASE("failure: a value that the kernel refuses", "[failure]") {
 TEST_CASE("failure: the kernel's extended message is passed on", "[failure][extack]") {
     Sandbox sandbox;
     sandbox.write_config("bad.toml", R"([partition.bad.link.eth0]
-address = ["10.80.0.1/24"]
+address = ["10.80.0.1/24", "fd00:80::1/64"]
 peer = { name = "bad0", address = ["10.80.0.2/24"] }
-[[partition.bad.route]]
-to = "10.81.0.0/16"
-via = "10.80.0.2"
-scope = "link"
-[[partition.bad.route]]
-to = "10.82.0.0/16"
-via = "10.80.0.2"
+[partition.bad.sysctl]
+net.ipv6.conf.default.disable_ipv6 = 1
 )");
     const auto applied = sandbox.partctl({"apply"});
     INFO(applied.text());
     CHECK(applied.code == 6);
-    CHECK(applied.err.find("Nexthop has invalid gateway") != std::string::npos);
-    CHECK(applied.err.find("Network is unreachable") != std::string::npos);
-    CHECK(applied.err.find("bad.toml:4") != std::string::npos);
-    CHECK(routes("10.82.0.0/16", sandbox.netns("bad")).size() == 1);
+    CHECK(applied.err.find("IPv6 is disabled on this device") != std::string::npos);
+    CHECK(applied.err.find("Permission denied") != std::string::npos);
+    CHECK(applied.err.find("bad.toml:2:") != std::string::npos);
 }
 
 TEST_CASE("failure: only what needs it is skipped", "[failure]") {
