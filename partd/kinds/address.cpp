@@ -170,17 +170,19 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply, List
         // In a partition's namespace it is the wanted one, whoever added it.
         const std::string mark =
             is_kernels(protocol, link->name, address) ? std::string(kMarked) : protocol_text(protocol);
-        look.observed.add({.key = key,
-                           .spec = Spec(InterfaceAddress{netns, link->name, address, mark, secondary}),
-                           .owner = wanted->owner,
-                           .needs = {container},
-                           .within = {container},
-                           .marked = marked});
+        look.observed.add(
+            {.key = key,
+             .spec = Spec(InterfaceAddress{netns, link->name, address, mark, link->index, secondary}),
+             .owner = wanted->owner,
+             .needs = {container},
+             .within = {container},
+             .marked = marked});
         return;
     }
     const std::string known = marked ? known_as(look, key, netns, address) : key.name;
     look.add({.key = key,
-              .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol), secondary}),
+              .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol), link->index,
+                                            secondary}),
               .owner = pair ? pair->owner : netns,
               .needs = {container},
               .within = {container},
@@ -262,9 +264,12 @@ Message keep_secondaries(int index) {
     return message;
 }
 
-Result<> apply(Doing& doing, const Change& change, std::size_t number) {
-    const bool removal = change.action == Action::Remove;
-    const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
+// The interface that a request is to reach. An address is taken off where it was found: the interface may
+// have another name by now, and its name may be another one's. An index of partd's own is nobody else's ever.
+Result<int> index_for(Doing& doing, const InterfaceAddress& spec) {
+    if (spec.index >= kernel::kFirstOwnIndex) {
+        return spec.index;
+    }
     const auto found = find_for_request(doing, spec.netns, spec.interface);
     PARTD_TRY(found);
     const int index = (*found)->index;
@@ -272,6 +277,15 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     if (spec.netns.empty() && index < kernel::kFirstOwnIndex && !parse_link_mark((*found)->alias)) {
         return fail(ENODEV, place_text(spec.netns, spec.interface));
     }
+    return index;
+}
+
+Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+    const bool removal = change.action == Action::Remove;
+    const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
+    const auto there = index_for(doing, spec);
+    PARTD_TRY(there);
+    const int index = *there;
     auto netns = doing.host.netns(spec.netns);
     PARTD_TRY(netns);
     if (removal && !spec.address.ip.v6()) {

@@ -12,6 +12,7 @@ struct InterfaceAddress {
     std::string interface;
     Address address;
     std::string mark = std::string(kMarked);
+    int index = 0;           // of the interface where it was found, whatever that is called by now
     bool secondary = false;  // another one of the same network and interface stands before it in the file
     bool operator==(const InterfaceAddress&) const = default;
     static const Table table;

@@ -56,4 +56,7 @@ Host build(const Case& drawn, Side side, const std::set<std::string>& controller
 
 rc::Gen<Case> arbitrary_case();
 
+/// How RapidCheck prints a case that fails; declared where a case is drawn, or it prints "<???>".
+void showValue(const Case& drawn, std::ostream& out);
+
 }  // namespace partd::test

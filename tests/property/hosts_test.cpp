@@ -181,7 +181,6 @@ bool is_clean_again(World& on) {
 
 }  // namespace
 
-/// How RapidCheck prints a case that fails.
 void showValue(const Case& drawn, std::ostream& out) {
     const std::set<std::string> all = controllers(world()->sandbox());
     const Host before = build(drawn, Side::Before, all);
