@@ -168,10 +168,15 @@ public:
                        : !flow.has(IPS_SRC_NAT);
         });
     }
-    // Of the translations of sources: whether one of them made the flow's source what it is.
-    [[nodiscard]] bool gave(const Flow& flow, Ways& ways) const {
-        return any_of_source(
-            flow, [&](const Translation& translation) { return has_source_of(flow, translation, ways); });
+    // Of the translations of sources: whether one of them made the flow's source what it is, and none of
+    // `standing` to the same source would.
+    [[nodiscard]] bool gave_alone(const Flow& flow, const Wanted& standing, Ways& ways) const {
+        return any_of_source(flow, [&](const Translation& gone) {
+            const auto is_same = [&](const Translation& other) {
+                return other.to == gone.to && has_source_of(flow, other, ways);
+            };
+            return has_source_of(flow, gone, ways) && !standing.any_of_source(flow, is_same);
+        });
     }
     [[nodiscard]] bool misses(const Flow& flow, Ways& ways) const {
         return any_of_source(flow, [&](const Translation& translation) {
@@ -282,9 +287,8 @@ Result<unsigned> end_untranslated(const std::set<Translation>& translations) {
 Result<unsigned> end_translated(const std::set<Translation>& gone, const std::set<Translation>& standing) {
     const Wanted before(gone);
     const Wanted now(standing);
-    return end_where(
-        [](const Flow& flow) { return flow.has(IPS_SRC_NAT); },
-        [&](const Flow& flow, Ways& ways) { return before.gave(flow, ways) && !now.gave(flow, ways); });
+    return end_where([](const Flow& flow) { return flow.has(IPS_SRC_NAT); },
+                     [&](const Flow& flow, Ways& ways) { return before.gave_alone(flow, now, ways); });
 }
 
 }  // namespace partd::kernel

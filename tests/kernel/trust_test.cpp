@@ -313,8 +313,11 @@ TEST_CASE("trust: flows end with the translation that they had, and those alone"
     declare("snat = [{ source = \"10.1.1.0/24\", to = \"203.0.113.7\" }]");
     CHECK_FALSE(masqueraded->alive(500ms));
     const auto translated = connect("203.0.113.7");
-    declare("masquerade = false");
+    declare("masquerade = true");
     CHECK_FALSE(translated->alive(500ms));
+    const auto again = connect(Outside::kHost4);
+    declare("masquerade = false");
+    CHECK_FALSE(again->alive(500ms));
     const auto plain = connect("10.1.1.1");
     declare("masquerade = true");
     CHECK_FALSE(plain->alive(500ms));
