@@ -116,8 +116,9 @@ void Layers::let_go(const std::string& name) const {
         remove_places(path + "/upper");
         if (rmdir((path + "/upper").c_str()) == 0 || errno == ENOENT) {
             // overlayfs has a directory of its own in there.
-            for (const char* part : {"/work/work", "/work", ""}) {
-                (void)rmdir((path + part).c_str());
+            const std::string work = path + "/work";
+            for (const std::string& each : {work + "/work", work, path}) {
+                (void)rmdir(each.c_str());
             }
         }
     }

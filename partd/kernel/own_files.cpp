@@ -48,7 +48,7 @@ Result<Place> place_of(const std::string& path, std::uint64_t resolve = 0) {
               : fail_errno(path + ": open " + directory);
 }
 
-// Whether the name still stands for this very file, which has no other name and is no other user's: a link
+// True when the name still stands for this very file, which has no other name and is no other user's: a link
 // to it could have been put there, to have it written over.
 bool is_own(const Place& place, const std::string& name, int fd) {
     struct stat named{};
@@ -88,7 +88,7 @@ struct Draft {
     }
 };
 
-// What open(2) says when something is in the way that another name would not have: a link, a FIFO that nobody
+// Errors of open(2) when something is in the way that another name would not have: a link, a FIFO that nobody
 // reads, a directory, a file with a lease, a running program, another user's file in a sticky directory.
 bool is_in_the_way(int code) {
     return code == ELOOP || code == ENXIO || code == EISDIR || code == EAGAIN || code == ETXTBSY ||
@@ -101,10 +101,12 @@ Result<Draft> open_draft(Place place, unsigned mode) {
     constexpr int kMostTries = 64;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     std::string name = place.name + ".new";
+    int code = EBUSY;
     for (int i = 0; i < kMostTries; ++i) {
         Fd fd(openat(place.directory.get(), name.c_str(), kFlags, mode));
-        if (!fd && !is_in_the_way(errno)) {
-            return fail_errno("create " + name);
+        code = fd ? EBUSY : errno;
+        if (!fd && !is_in_the_way(code)) {
+            break;
         }
         if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && is_own(place, name, fd.get())) {
             Draft draft;
@@ -116,7 +118,7 @@ Result<Draft> open_draft(Place place, unsigned mode) {
         }
         name = fmt::format("{}.{}.new", place.name, random_word());
     }
-    return fail(EBUSY, "create " + name);
+    return fail(code, "create " + name);
 }
 
 Result<Draft> write_draft(Result<Place> place, std::string_view text, unsigned mode, bool durable) {

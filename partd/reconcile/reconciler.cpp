@@ -192,7 +192,7 @@ public:
             Plan plan = without(std::move(view->plan), given_up_, options_.paused);
             outcome_.converged = plan.changes.empty();
             if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
-                outcome_.unsettled = {.changes = std::move(plan.changes)};
+                note_unsettled(std::move(plan));
                 break;
             }
             plan = only_possible(std::move(plan));
@@ -209,6 +209,15 @@ private:
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
                    ? options_.before_change(view)
                    : Result<>();
+    }
+
+    // A change that failed, waits or was refused has words of its own.
+    void note_unsettled(Plan plan) {
+        if (outcome_.refused.empty()) {
+            std::erase_if(plan.changes,
+                          [&](const Change& change) { return !outcome_.execution.did(change.key); });
+            outcome_.unsettled = {.changes = std::move(plan.changes)};
+        }
     }
 
     void note_left(const Plan& plan) {

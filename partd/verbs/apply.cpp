@@ -49,21 +49,6 @@ Value to_value(Work& work, const Outcome& outcome) {
     return all;
 }
 
-int exit_code(const Outcome& outcome) {
-    if (!outcome.refused.empty()) {
-        return kRefused;
-    }
-    const auto& failed = outcome.execution.failed;
-    const bool all_refused = std::ranges::all_of(failed, [](const auto& each) { return each.error.refused; });
-    if (!failed.empty()) {
-        return all_refused ? kRefused : kSomeFailed;
-    }
-    if (!outcome.plan.conflicts.empty()) {
-        return kRefused;
-    }
-    return outcome.converged && outcome.execution.postponed.empty() ? kDone : kNotConverged;
-}
-
 void tell(Work& work, const Outcome& outcome) {
     work.print("{}", plan::render(outcome.plan, work.request.color));
     for (const auto& failed : outcome.execution.failed) {
@@ -80,13 +65,11 @@ void tell(Work& work, const Outcome& outcome) {
                         "they are gone",
                         postponed.key.text()));
     }
-    if (exit_code(outcome) == kNotConverged) {
-        for (const Change& change : outcome.unsettled.changes) {
-            work.say(
-                fmt::format("{}not as declared, although it was done: {}: another program changes it back, "
-                            "or the kernel keeps another value",
-                            printable(change.source.prefix()), plan::render_line(change)));
-        }
+    for (const Change& change : outcome.unsettled.changes) {
+        work.say(fmt::format(
+            "not as declared, although it was done: {}: find the program that changes it back, or "
+            "declare what the kernel made of it",
+            plan::render_line(change)));
     }
     if (work.request.legend) {
         const auto& execution = outcome.execution;
@@ -99,7 +82,7 @@ void tell(Work& work, const Outcome& outcome) {
     }
 }
 
-// What came of it, as data or as text, and what there is to be warned of.
+// Tells the outcome, as data or as text, and the warnings.
 void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {},
             const std::vector<Problem>& problems = {}) {
     work.keep(applied.outcome.plan);
@@ -125,6 +108,21 @@ void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {
     for (const std::string& why : applied.not_kept) {
         work.complain("not kept for later: " + printable(why));
     }
+}
+
+int exit_code(const Outcome& outcome) {
+    if (!outcome.refused.empty()) {
+        return kRefused;
+    }
+    const auto& failed = outcome.execution.failed;
+    const bool all_refused = std::ranges::all_of(failed, [](const auto& each) { return each.error.refused; });
+    if (!failed.empty()) {
+        return all_refused ? kRefused : kSomeFailed;
+    }
+    if (!outcome.plan.conflicts.empty()) {
+        return kRefused;
+    }
+    return outcome.converged && outcome.execution.postponed.empty() ? kDone : kNotConverged;
 }
 
 EngineApply request_of(const Request& request) {
