@@ -6,8 +6,10 @@
 #include "kernel/enter.h"
 #include "kernel/files.h"
 #include "kernel/host_tree.h"
+#include "kernel/init_search.h"
 #include "kernel/mount_api.h"
 #include "kernel/processes.h"
+#include "kernel/stopped.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -18,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +29,6 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <memory>
 
 #include <fmt/format.h>
 
@@ -227,25 +227,6 @@ struct Started {
     Child parent;
 };
 
-// Ends the only child of that process, when somebody in its user namespace has stopped it.
-std::function<bool()> ends_child_when_stopped(pid_t parent) {
-    const std::string text = read_file(fmt::format("/proc/{}/task/{}/children", parent, parent)).value_or("");
-    const auto children = words(text);
-    const auto pid = children.size() == 1 ? parse_number(children.front()) : std::nullopt;
-    if (!pid) {
-        return {};
-    }
-    const auto child =
-        std::make_shared<const Fd>(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)));
-    return [pid = *pid, child] {
-        const std::string stat = read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
-        const auto name_end = stat.rfind(") ");
-        // By the descriptor: the number may be another process's by now.
-        return name_end != std::string::npos && stat.compare(name_end, 3, ") T") == 0 &&
-               syscall(SYS_pidfd_send_signal, child->get(), SIGKILL, nullptr, 0) == 0;
-    };
-}
-
 // Starts PID 1, which then waits at the other end of the channel.
 Result<Started> start(const Cgroups& cgroups, const BootPlan& plan, Channel control, Channel& ours,
                       const Materials& with) {
@@ -407,50 +388,6 @@ Result<> rehearse_boot(const Cgroups& cgroups, const BootPlan& plan) {
     // By then PID 1 has ended, and with it whatever it was in.
     auto ended = (*parent)->report();
     return ended ? *ended : Result<>();
-}
-
-namespace {
-
-Result<bool> is_init_of(pid_t process, const Namespace& pid) {
-    struct stat st{};
-    if (stat(fmt::format("/proc/{}/ns/pid", process).c_str(), &st) != 0 || st.st_ino != pid.inode()) {
-        return false;
-    }
-    const auto status = read_file(fmt::format("/proc/{}/status", process));
-    if (!status) {
-        return status.error().is_shortage() ? std::unexpected(status.error()) : Result<bool>(false);
-    }
-    for (const std::string_view line : split(*status, '\n')) {
-        const auto parts = words(line);
-        if (parts.size() > 1 && parts[0] == "State:" && (parts[1] == "Z" || parts[1] == "X")) {
-            return false;
-        }
-        if (parts.size() > 1 && parts[0] == "NSpid:") {
-            return parts.back() == "1";
-        }
-    }
-    return false;
-}
-
-}  // namespace
-
-Result<std::optional<pid_t>> find_init(const std::set<pid_t>& likely, const Namespace& pid) {
-    const auto find_among = [&](const auto& processes) -> Result<std::optional<pid_t>> {
-        for (const pid_t process : processes) {
-            const auto is_it = is_init_of(process, pid);
-            PARTD_TRY(is_it);
-            if (*is_it) {
-                return process;
-            }
-        }
-        return std::nullopt;
-    };
-    if (auto found = find_among(likely); !found || *found) {
-        return found;
-    }
-    const auto all = all_processes();
-    PARTD_TRY(all);
-    return find_among(*all);
 }
 
 }  // namespace partd::kernel

@@ -55,7 +55,4 @@ Result<> rehearse_boot(const Cgroups& cgroups, const BootPlan& plan);
 Result<Namespace> make_mount_namespace(const std::vector<const Namespace*>& others, const RootPlan& root,
                                        const RootView& view);
 
-// PID 1 of a pid namespace, among these processes or any of the host's; nullopt when it has ended.
-Result<std::optional<pid_t>> find_init(const std::set<pid_t>& likely, const Namespace& pid);
-
 }  // namespace partd::kernel

@@ -152,6 +152,16 @@ static void add_strays(Look& look, Elements elements) {
                        .marked = true});
 }
 
+Resource entry_of(const DeclaredObject& object, const Source& source, std::string_view what,
+                  Elements elements) {
+    auto claims = claims_of(elements);
+    return {.key = {&kNat.kind, fmt::format("{}: {}", object.owner, what)},
+            .spec = Spec(Entry{std::move(elements)}),
+            .owner = object.owner,
+            .source = source,
+            .claims = std::move(claims)};
+}
+
 Result<> observe_entries(Look& look) {
     if (!look.nftables) {
         return {};

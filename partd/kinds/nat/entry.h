@@ -25,6 +25,10 @@ struct Entry {
 // are hashed.
 std::string comment_of(const Key& key);
 
+// The resource of kind nat for what a partition declares there: "web: masquerade".
+Resource entry_of(const DeclaredObject& object, const Source& source, std::string_view what,
+                  Elements elements);
+
 // Finds the entries of every kind by their comments.
 Result<> observe_entries(Look& look);
 // Adds and removes elements; ends the connections of forwards that go or change.
