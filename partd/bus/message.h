@@ -15,7 +15,7 @@ namespace partd::bus {
 // error that names it.
 int append(sd_bus_message* message, const verbs::Request& request);
 Result<verbs::Request> read_request(sd_bus_message* message);
-// Whether it brings a text to apply of the caller's own; the message is as unread afterwards as before.
+// True for a message that brings a text of the caller's own to apply. It is as unread afterwards as before.
 bool brings_text(sd_bus_message* message);
 
 int append(sd_bus_message* message, const verbs::Answer& answer);

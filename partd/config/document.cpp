@@ -154,8 +154,8 @@ void fill_up(Value& own, const Value& inherited) {
     }
 }
 
-// What a template makes of a few lines: a value counts once, and once more for each 64 bytes of text, with
-// names as long as they may be.
+// A few lines of a template can make very much. A value counts once, and once more for each 64 bytes of text,
+// with names as long as they may be.
 constexpr std::uint64_t kMostWeight = std::uint64_t{1} << 20;
 constexpr std::size_t kWeightedBytes = 64;
 

@@ -48,7 +48,7 @@ std::string_view bare_value(std::string_view toml, std::size_t offset) {
     return trim(rest.substr(0, rest.find_first_of("\r\n,]}#")));
 }
 
-// What to write in place of a value without quotes; "" when quotes would not help.
+// A sentence that says how to write a value that lacks quotes; "" when quotes would not help.
 std::string better(std::string_view value) {
     std::string lower;
     std::ranges::transform(value, std::back_inserter(lower),

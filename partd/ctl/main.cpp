@@ -27,7 +27,7 @@ namespace {
 
 using Run = std::function<int(const Options&)>;
 
-// What other programs call our verbs, where no typing mistake leads to them.
+// Other programs' words for our verbs, which no typing mistake leads to.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kCalledElsewhere = {
     {{"ls", "list"},
      {"ps", "status"},
@@ -78,7 +78,8 @@ public:
         return words.size();
     }
 
-    // What is wrong with the command line, and where more is said; the parser knows no verb that is near.
+    // A sentence for a command line that is wrong, with where more is said. The parser's own knows no verb
+    // that is near.
     [[nodiscard]] std::string usage_error(const CLI::ParseError& error) const {
         const auto extra = app_.remaining(true);
         const auto verbs = app_.get_subcommands();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-// What the daemon hears of the host, and when it looks because of that.
+// The daemon hears events of the host here, and decides when to look because of them.
 namespace partd::daemon {
 
 namespace {
@@ -14,7 +14,7 @@ bool is_no_traffic(std::string_view name) {
     return name != "cgroup.procs" && name != "cgroup.threads" && name != "tasks";
 }
 
-// Those of one that the other does not cover.
+// Takes out of the first scope everything that the other one covers.
 Scope without(Scope scope, const Scope& covered) {
     if (covered.all) {
         return Scope::nothing();
@@ -56,8 +56,8 @@ void Daemon::look_at_loud() {
     look_soon();
 }
 
-// Who floods the kernel's events has them read for a part of the time. What waits then is dropped unread, for
-// the others' are among it, and everything is looked at instead.
+// A flood of events is read for a part of the time. The rest is dropped unread, and everything is looked at
+// instead, because events of others are among it.
 void Daemon::host_changed() {
     constexpr std::size_t kMost = 500;
     const auto before = processor_time();

@@ -49,7 +49,7 @@ const verbs::Verb* verb_of(sd_bus_message* message) {
     return found == all.end() ? nullptr : &*found;
 }
 
-// Who sent it over the system bus; nullopt where that cannot be told.
+// The user who sent it over the system bus; nullopt where that cannot be told.
 std::optional<uid_t> sender_of(sd_bus_message* message) {
     sd_bus_creds* creds = nullptr;
     uid_t uid = 0;

@@ -24,7 +24,7 @@ public:
     virtual ~Service() = default;
 
     virtual verbs::Answer call(const verbs::Verb& verb, const verbs::Request& request) = 0;
-    // The same of a verb that only looks, in a process where nothing of this one is open.
+    // Answers a verb that only looks, in a process where nothing of this one is open.
     virtual verbs::Answer call_apart(const verbs::Verb& verb, const verbs::Request& request) = 0;
     virtual void reload() = 0;
     [[nodiscard]] virtual std::string state() const = 0;

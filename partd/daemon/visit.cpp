@@ -93,7 +93,7 @@ void Server::go_on(Client& client) {
     hurry(client, inlet.unfinished() || (inlet.has_next() && is_deaf(client.bus)));
 }
 
-// What is awaited from the client has its time, which begins anew with each message.
+// A client has a certain time for what is awaited from it, which begins anew with each message.
 void Server::hurry(Client& client, bool late) {
     Visit& visit = *client.visit;
     std::uint64_t now = 0;

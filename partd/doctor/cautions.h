@@ -20,12 +20,13 @@ struct Caution {
 
     // "web/eth0 has MTU 9000, its other end 1500: larger packets are lost; MEND".
     [[nodiscard]] std::string message() const;
-    // The same with file and line in front, and the second place: " (the other end: /etc/partd/web.toml:6)".
+    // The message with file and line in front, and the second place: " (the other end:
+    // /etc/partd/web.toml:6)".
     [[nodiscard]] std::string text() const;
 };
 
-// What the files alone tell of that partition, or of all with "": ends of a link that do not reach each
-// other, users that two partitions share, root that is the host's.
+// Cautions about that partition, or about all with "", that follow from the files alone: ends of a link that
+// do not reach each other, users that two partitions share, root that is the host's.
 std::vector<Caution> cautions(const Declared& declared, std::string_view partition = {});
 
 }  // namespace partd

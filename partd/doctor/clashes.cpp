@@ -23,7 +23,7 @@ struct Others {
     std::vector<kernel::RoutedNetwork> routes;
 };
 
-// Those on the host.
+// The declared interfaces that are on the host.
 std::vector<Interface> host_ends(const Declared& declared) {
     auto all = all_interfaces(declared);
     std::erase_if(all, [](const Interface& each) { return !each.netns.empty() || !each.link; });

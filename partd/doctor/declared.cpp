@@ -1,4 +1,4 @@
-// What the files declare, beside what the host is.
+// Declarations beside the host as it is.
 #include "doctor/checks.h"
 #include "doctor/clashes.h"
 

@@ -46,7 +46,8 @@ bool become_nobody() {
            setresuid(kNobody, kNobody, kNobody) == 0;
 }
 
-// What it takes counts beyond what a fork shares with its parent. Where memory ends, it goes first.
+// Memory counts beyond what a fork shares with its parent. When the host runs out of it, this process goes
+// first.
 bool bind_to(const Bounds& bounds) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     bool bound = true;
@@ -63,7 +64,7 @@ bool bind_to(const Bounds& bounds) {
     return bound;
 }
 
-// What this process has open is its parent's matter; the streams stay.
+// Descriptors that came along are its parent's matter; the three streams stay.
 void close_all_but(int kept) {
     constexpr unsigned kFirst = 3;
     const auto at = static_cast<unsigned>(kept);

@@ -78,7 +78,7 @@ void Channel::set_patience(std::chrono::seconds patience, std::function<bool()> 
     lost_ = std::move(lost);
 }
 
-// Whether there is something to receive in time.
+// True when there is something to receive in time.
 bool Channel::comes() {
     using std::chrono::milliseconds;
     constexpr milliseconds kGlance{100};

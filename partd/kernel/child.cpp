@@ -1,6 +1,7 @@
 #include "kernel/child.h"
 
 #include "kernel/lock.h"
+#include "kernel/stopped.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -29,17 +30,6 @@ Result<> run_safely(const std::function<Result<>()>& work) {
     } catch (const std::exception& error) {
         return fail(error.what());
     }
-}
-
-// Who has entered a user namespace can be stopped by its root, again and again.
-bool ends_when_stopped(pid_t child) {
-    siginfo_t found{};
-    const bool stopped =
-        waitid(P_PID, static_cast<id_t>(child), &found, WSTOPPED | WNOHANG) == 0 && found.si_pid == child;
-    if (stopped) {
-        kill(child, SIGKILL);
-    }
-    return stopped;
 }
 
 }  // namespace

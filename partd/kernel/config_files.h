@@ -46,7 +46,7 @@ struct ConfigMemory {
 ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
                                     ConfigMemory* memory = nullptr);
 
-// Whether any user of the host can read the file at that absolute path: its mode, and each directory above
+// True when any user of the host can read the file at that absolute path: its mode, and each directory above
 // it.
 bool others_may_read(const std::string& path);
 

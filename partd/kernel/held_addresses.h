@@ -15,7 +15,7 @@ struct HeldAddress {
 };
 Result<std::vector<HeldAddress>> held_addresses(NetlinkSocket& routes);
 
-// Whether packets to that address end in this namespace, be it an interface's or a local route's.
+// True when packets to that address end in this namespace, be it an interface's or a local route's.
 bool is_local(NetlinkSocket& routes, const Ip& address);
 
 }  // namespace partd::kernel

@@ -74,7 +74,7 @@ Result<std::optional<Datagram>> receive(int fd, std::span<std::uint8_t> buffer) 
     return datagram;
 }
 
-// Who floods can send faster than anybody reads: what then is left is for the next time.
+// A flood can be faster than anybody reads: the rest is for the next time.
 constexpr std::size_t kMostAtOnce = 20'000;
 
 // Calls `each(datagram)` for those that wait; what was lost is kEverything.

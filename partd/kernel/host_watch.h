@@ -35,7 +35,7 @@ public:
     // Takes what waits. What was lost (ENOBUFS) is kEverything; what was done to nftables by the socket with
     // that port is no news.
     Topics drain(std::uint32_t own_port);
-    // The same of at most so many messages about links, addresses and routes.
+    // As drain(), but at most so many messages about links, addresses and routes.
     Topics drain_some(std::uint32_t own_port, std::size_t most);
     // Drops what waits of these unread.
     void skip();

@@ -9,9 +9,9 @@
 
 namespace partd::kernel {
 
-// What a client of the bus sends, taken from its socket and handed on by a pipe, a message at a time, once it
-// is whole: whoever reads the pipe meets no announcement of 100 MB and no half of anything. Descriptors that
-// come along are dropped.
+// Takes the messages of a client of the bus from its socket, and hands them on by a pipe, one at a time, once
+// each is whole: the reader of the pipe meets no announcement of 100 MB and no half of anything. Descriptors
+// that come along are dropped.
 class Inlet {
 public:
     // `socket` is duplicated; a message has at most `most` bytes.

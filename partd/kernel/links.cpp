@@ -47,7 +47,7 @@ bool is_on(std::span<const std::uint8_t> switches, std::size_t index) {
 bool is_trusting(const Attributes& families) {
     const auto v4 = families.nested(AF_INET).bytes(IFLA_INET_CONF);
     const auto v6 = families.nested(AF_INET6).bytes(IFLA_INET6_CONF);
-    // Those of IPv4 are counted from 1.
+    // IPv4's are counted from 1.
     return is_on(v4, IPV4_DEVCONF_ACCEPT_REDIRECTS - 1) || is_on(v4, IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE - 1) ||
            is_on(v6, DEVCONF_ACCEPT_RA) || is_on(v6, DEVCONF_ACCEPT_REDIRECTS);
 }

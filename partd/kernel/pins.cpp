@@ -90,8 +90,8 @@ Result<> make_mount(int directory) {
     return attach(tree->get(), directory);
 }
 
-// What lives here reaches the mount namespaces of services, and is seen to go by them. Not those on it: a
-// mount namespace's pin stays private.
+// Mounts made here reach the mount namespaces of services, and are seen to go by them. The pins on it are not
+// changed: a mount namespace's stays private.
 bool share(const std::string& path) {
     return mount("", path.c_str(), "none", MS_SHARED, nullptr) == 0;
 }

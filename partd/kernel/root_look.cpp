@@ -62,7 +62,7 @@ Result<> look_at_program(const std::vector<std::string>& roots, const std::strin
 
 namespace {
 
-// Whether others than root may search the directory. With an access list, the group's rights are the most
+// True when others than root may search the directory. With an access list, the group's rights are the most
 // that any user in it has (acl(5)).
 bool is_open_to_others(const std::string& path, const struct stat& st) {
     const bool listed = (st.st_mode & S_IXGRP) != 0 && !get_xattr(path, "system.posix_acl_access").empty();

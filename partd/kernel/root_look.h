@@ -18,7 +18,7 @@ Result<> look_at_target(const std::string& root, const std::string& path);
 // upper layer before what is below. An error when none has it, or when it is not executable.
 Result<> look_at_program(const std::vector<std::string>& roots, const std::string& path);
 
-// Who reaches what is at a path of the host, and how it is mounted.
+// The users who reach a path of the host, and how it is mounted.
 struct Reach {
     bool others = false;  // users besides root may search each directory above it
     bool nosuid = false;

@@ -95,7 +95,7 @@ void check_pairs(const Declared& declared, Diagnostics& problems) {
     }
 }
 
-// What the neighbours send there reaches all of them, and no connection comes of it.
+// Packets to a network's broadcast address reach all of its neighbours, and no connection comes of them.
 bool is_broadcast(const Address& address) {
     constexpr std::uint8_t kLongest = 30;  // a /31 has none (RFC 3021)
     if (address.ip.v6() || address.length > kLongest) {

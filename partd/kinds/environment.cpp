@@ -11,7 +11,7 @@ namespace partd {
 
 namespace {
 
-// What stands with a backslash before it, within double quotes.
+// Characters that need a backslash within double quotes.
 constexpr std::string_view kEscaped = "\"\\`$";
 
 std::string names_of(const Environment& variables) {

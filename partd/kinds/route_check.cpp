@@ -156,7 +156,7 @@ private:
         return nullptr;
     }
 
-    // What the kernel takes of IPv4 only (ip6_route_multipath_add()).
+    // Some ways the kernel takes of IPv4 only (ip6_route_multipath_add()).
     bool check_ways6(const std::vector<NextHop>& ways) {
         for (std::size_t i = 0; i < ways.size() && ways.size() > 1; ++i) {
             const auto same = [&](const NextHop& other) {
@@ -216,7 +216,7 @@ private:
                                    [&](const auto& address) { return address.value.ip == ip; });
     }
 
-    // Those of the gateway's family, of the interfaces that may lead to it: "eth0 has 10.1.1.1/24".
+    // The addresses of the gateway's family of the interfaces that may lead to it: "eth0 has 10.1.1.1/24".
     std::string addresses_text(const NextHop& way) const {
         std::vector<std::string> all;
         for (const Interface& interface : interfaces_) {

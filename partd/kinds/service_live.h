@@ -27,7 +27,7 @@ bool is_active(const kernel::Systemd::Unit& unit);
 // Whether systemd knows of that drop-in what is true: that it is there, or not.
 bool is_read(const kernel::Systemd::Unit& unit, const std::string& path);
 
-// Whether the unit runs where it belongs, as far as it runs: kInPlace, or what is the matter.
+// kInPlace when the unit runs where it belongs, as far as it runs; else what is the matter.
 std::string state_of(kernel::Host& host, kernel::Systemd& systemd, const Service& service,
                      const kernel::Systemd::Unit& unit);
 

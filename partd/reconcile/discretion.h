@@ -10,11 +10,11 @@
 
 namespace partd {
 
-// What is said where others than root hear it: of a file that others may not read its names and lines, and no
-// value. Files are looked at once; make a new one for each answer.
+// Decides what others than root may hear: of a file that they may not read its names and lines, and no value.
+// Files are looked at once; make a new one for each answer.
 class Discretion {
 public:
-    // Whether the values that were declared there are kept. What was declared nowhere is no secret.
+    // True when the values that were declared there are kept. A value that was declared nowhere is no secret.
     [[nodiscard]] bool keeps(const Source& source);
     void keep(Plan& plan);
     // The change in a line (plan/render.h).

@@ -13,7 +13,7 @@ namespace partd::verbs {
 
 namespace {
 
-// What the files ask for and their author may not mean.
+// Declarations that their author may not mean.
 std::vector<Problem> doubtful(const Desired& desired) {
     Diagnostics found;
     for (const Caution& each : cautions(desired.compiled.declared)) {
@@ -22,8 +22,8 @@ std::vector<Problem> doubtful(const Desired& desired) {
     return found.problems();
 }
 
-// What the files are right about and this host has not, or leaves open, now: no mistake in them, and apply
-// would say it.
+// Declarations that are right, and that this host has nothing for, or leaves open, now: no mistake in the
+// files, and apply would say it.
 std::vector<Problem> amiss_here(const kernel::Paths& paths, const Desired& desired) {
     Diagnostics found;
     if (desired.good() && kernel::may_manage()) {

@@ -10,7 +10,7 @@ namespace partd::verbs {
 
 namespace {
 
-// What is a part of the name is told with it.
+// A part of the name is told with it.
 bool is_kept(Work& work, const Resource& wanted, const Field& field) {
     return field.options.role != Role::Identity &&
            ((work.request.reader && field.options.told != nullptr) || work.keeps(wanted.source));

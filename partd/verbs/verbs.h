@@ -56,9 +56,9 @@ struct Answer {
     std::uint64_t generation = 0;  // that a change became part of
 };
 
-// What a caller needs for a verb, as polkit's actions name it: "org.partd1.read" and so on. A request that
-// brings a text of its own (`extra`) needs ApplyText: such a text can name a PID 1 that the host's root
-// starts.
+// The right that a caller needs for a verb, as polkit's actions name it: "org.partd1.read" and so on. A
+// request that brings a text of its own (`extra`) needs ApplyText: such a text can name a PID 1 that the
+// host's root starts.
 enum class Right : std::uint8_t { Read, Apply, ApplyText, Manage };
 
 struct Verb {

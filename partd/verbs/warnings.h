@@ -8,14 +8,15 @@
 
 namespace partd::verbs {
 
-// What of the declared works, and is not as its author may think.
+// A declaration that works, and not as its author may think.
 struct Warning {
     std::string partition;
     std::string text;  // with file and line in front
 };
 
-// Of that partition, or of all with "": forwarded ports that somebody else has, trees that others reach.
-// What cannot be seen is complained of.
+// Warnings of that partition, or of all with "": forwarded ports that somebody else has, declarations that do
+// not work as meant or that this host contradicts, trees that others reach. The work complains of what it
+// cannot look at.
 std::vector<Warning> warnings_about(Work& work, std::string_view partition);
 
 }  // namespace partd::verbs

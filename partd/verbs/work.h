@@ -23,7 +23,7 @@ struct Work {
 
     Work(const kernel::Paths& where, const Request& asked) : paths(where), request(asked) {}
 
-    // Whether values declared there are kept from who asks.
+    // True when values declared there are kept from who asks.
     bool keeps(const Source& source) { return request.reader && discretion.keeps(source); }
     void keep(Plan& plan);
     void keep(std::vector<Problem>& problems);

@@ -41,7 +41,7 @@ private:
     std::string ending(const Traced& traced, const Injection& injection, const Scenario& scenario);
     std::string converges(const Scenario& scenario);
     std::string leaves_nothing();
-    /// What differs from that, once the kernel has come to rest; `but` is a topic that is not looked at.
+    /// The difference from that, once the kernel has come to rest; `but` is a topic that is not looked at.
     std::string differs(const test::Snapshot& wanted, const std::string& but = {});
 
     std::unique_ptr<test::Sandbox> sandbox_;

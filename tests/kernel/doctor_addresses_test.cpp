@@ -1,5 +1,5 @@
-// What this host contradicts of the declared: forwards at addresses that nobody has, host ends that take an
-// address, a gateway or a network of the host's. apply, status and doctor say so.
+// Declared addresses that this host contradicts: forwards at addresses that nobody has, host ends that take
+// an address, a gateway or a network of the host's. apply, status and doctor say so.
 
 #include "doctor_host.h"
 
@@ -14,7 +14,7 @@ std::string pair_of(const std::string& address, const std::string& peer, const s
            "\"] }\n" + more;
 }
 
-/// What status, and apply before it, say of web.
+/// The words of status, and of apply before it, about web.
 std::string warnings(const Sandbox& sandbox) {
     const std::string all = status_of(sandbox, "web").at("warnings").dump();
     CHECK((sandbox.partctl_json({"apply"}).at("warnings").dump() == "[]") == (all == "[]"));

@@ -1,5 +1,5 @@
-// What a partition's root writes where other users of the host come: told at each apply, by check, status and
-// doctor.
+// Trees that a partition's root writes and other users of the host reach: told at each apply, by check,
+// status and doctor.
 
 #include "host_view.h"
 #include "machine.h"
@@ -30,7 +30,7 @@ void declare(const Sandbox& sandbox, const std::string& rootfs = {}, const std::
                              rootfs + tables);
 }
 
-/// What apply says of it, "" when nothing; it must succeed.
+/// The words of apply about it, "" when none; it must succeed.
 std::string warned(const Sandbox& sandbox) {
     const Outcome applied = sandbox.partctl({"apply"});
     INFO(applied.text());

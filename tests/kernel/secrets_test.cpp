@@ -39,7 +39,7 @@ public:
         all.insert(all.end(), arguments.begin(), arguments.end());
         return run_as(all);
     }
-    /// What the method returned; it must have been allowed.
+    /// The method's answer; it must have been allowed.
     [[nodiscard]] static std::string called(const std::string& method, const Arguments& options = {"0"}) {
         Arguments all{"busctl",      "--address=unix:path=/run/partd/bus",
                       "call",        "org.partd1",

@@ -1,4 +1,4 @@
-// What others send to the daemon's socket: bounded by user, in memory and in time; and root comes first.
+// Messages of others to the daemon's socket: bounded by user, in memory and in time; and root comes first.
 
 #include "host_view.h"
 #include "visitor.h"

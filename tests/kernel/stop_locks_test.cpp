@@ -65,7 +65,7 @@ TEST_CASE("stop: anybody's lock of /run/netns or /run/partd/ns holds up no parti
     CHECK(applied.code == 0);
     CHECK(took < 4);
     CHECK(sandbox.diff() == 0);
-    // What is a mount of its own needs no lock any more.
+    // A directory that is a mount of its own needs no lock any more.
     sandbox.write_config("p1.toml", numbered_partition(1));
     CHECK(seconds_of([&] { sandbox.apply(); }) < 1);
     // The mounts go with the last name, or stay: nobody waits.

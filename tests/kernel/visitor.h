@@ -9,7 +9,7 @@
 
 namespace partd::test {
 
-/// What a visitor's script begins with: connect(); call(member, options); files(text) and options(…) for
+/// The beginning of each visitor's script: connect(); call(member, options); files(text) and options(…) for
 /// these; answer(connection) gives the type of the message and the rest of it.
 inline constexpr const char* kSpeak = R"py(
 import os, resource, socket, struct, sys, time

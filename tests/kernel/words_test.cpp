@@ -1,4 +1,4 @@
-// What partctl says to a command line that is wrong, and which ones are right.
+// partctl's words for a command line that is wrong, and which ones are right.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

@@ -1,4 +1,4 @@
-// What few bytes of a configuration may become: counted before it is made.
+// Few bytes of a configuration may become very much: that is counted before it is made.
 
 #include "config/compile.h"
 #include "kinds/kinds.h"
@@ -39,7 +39,7 @@ TEST_CASE("Forwards are counted before they are multiplied") {
     CHECK(one.problems.problems()[0].at.place() == "x.toml:3");
     CHECK(one.desired.all().size() < 100);
 
-    // What one may have, and what is left for the next.
+    // One forward may take nearly all; the next has the rest.
     const std::string four = "address = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.3\", \"192.0.2.4\"]\n";
     CHECK(compile(kLink + forward("tcp/1-65535", four)).problems.empty());
     const auto together = compile(kLink + forward("tcp/1-65535", four) + forward("udp/1-5"));

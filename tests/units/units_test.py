@@ -311,7 +311,7 @@ class Polkit(Installed):
         for action in xml.etree.ElementTree.parse(path).getroot().iter("action"):
             self.assertTrue(action.findtext("description") and action.findtext("message"))
             actions[action.get("id")] = [action.findtext(f"defaults/allow_{who}") for who in ("any", "inactive", "active")]
-        # Who sits at the machine is nobody for that: looking costs the daemon's time, too.
+        # Sitting at the machine gives no right: looking costs the daemon's time, too.
         asked = ["auth_admin_keep"] * 3
         self.assertEqual(actions, {f"{SERVICE}.{action}": asked for action in ("read", "apply", "enter", "manage")} |
                          {f"{SERVICE}.apply-text": ["auth_admin"] * 3})

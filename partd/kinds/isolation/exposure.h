@@ -20,7 +20,7 @@ struct Exposure {
     [[nodiscard]] std::string text() const;
 };
 
-// Those of that partition, or of all with "", on this host now.
+// The exposures of that partition, or of all with "", on this host now.
 std::vector<Exposure> exposures(const Declared& declared, std::string_view partition = {});
 
 }  // namespace partd

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/boot.h"
+#include "kernel/init_search.h"
 #include "kernel/processes.h"
 #include "kinds/cgroup.h"
 #include "kinds/environment.h"
@@ -19,7 +20,7 @@ namespace {
 
 using kernel::Namespace;
 
-// What it is started with, taken apart for telling it: the variables' values are not told.
+// The texts that PID 1 is started with, taken apart for telling them: values of variables are not told.
 struct CommandTexts {
     Value rest = {};
     Environment environment = {};

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "kernel/boot.h"
+#include "kernel/init_search.h"
 #include "kernel/processes.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"

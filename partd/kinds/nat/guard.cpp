@@ -47,7 +47,7 @@ constexpr std::string_view kPaths6[] = {kForwarding6};
 constexpr std::array kFamilies = {Family{"ipv4", NFPROTO_IPV4, kForwarding4, kPaths4},
                                   Family{"ipv6", NFPROTO_IPV6, kForwarding6, kPaths6}};
 
-// What an element is called that guards: a family, "uplink br0", "router eth1", "turn br0". The last lets
+// The element of that name: a family, "uplink br0", "router eth1", "turn br0". The last lets
 // pass what comes back by the link by which it came: packets between the ports of a bridge may pass the
 // firewall too.
 Element element_of(const std::string& name) {

@@ -28,9 +28,9 @@ Steps loopback_is(const Steps& load) {
     return family_is(false) + load + Steps{Mask{0, {0xff, 0, 0, 0}}, Compare{0, {127, 0, 0, 0}}};
 }
 
-// What comes from a partition's link: nothing that changes the host's routes, nothing from or to the host's
-// loopback (a forward at 127.0.0.1 needs route_localnet on the link), and nothing from an address that is not
-// behind that link. The host's own routes say what is: those of its end's addresses, and what the
+// From a partition's link the host takes nothing that changes its routes, nothing from or to its loopback (a
+// forward at 127.0.0.1 needs route_localnet on the link), and nothing from an address that is not behind that
+// link. The host's own routes say which addresses are: the networks of its end, and routes that the
 // administrator adds.
 void add_source_rules(std::vector<Rule>& rules) {
     rules.push_back({kSources, "of others", in_is_not_in(kInside) + verdict(NF_ACCEPT)});

@@ -4,8 +4,9 @@
 
 namespace partd {
 
-// What keeps a partition from the host's 127.0.0.0/8 where its link may route it (route_localnet): a filter
-// on the host's end that stands before that switch is turned on, and that a flush of nftables leaves alone.
+// A filter on the host's end of a link that keeps its partition from the host's 127.0.0.0/8 where the link
+// may route it (route_localnet). It stands before that switch is turned on, and a flush of nftables leaves it
+// alone.
 struct Shield {
     bool operator==(const Shield&) const = default;
     static const Table table;

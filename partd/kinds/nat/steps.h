@@ -61,10 +61,10 @@ Steps go_to(const char* chain);
 unsigned width(bool v6);
 Steps load_source(bool v6, unsigned reg);
 Steps load_destination(bool v6, unsigned reg);
-// What stands in the registers from 0, masked as the set wants it.
+// Masks the address in the registers from 0 as the set wants it.
 Steps masked(const PrefixSet& set);
 
-// Those of `names` with these roles. What is more special comes first: with an interface before without, long
+// The sets among `names` with these roles. Special ones come first: with an interface before without, long
 // prefixes before short ones.
 std::vector<PrefixSet> in_order(const std::set<std::string>& names, std::initializer_list<Role> roles);
 

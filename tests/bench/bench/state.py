@@ -44,8 +44,8 @@ def _network(*where):
             "routes6": _json("ip", *where, "-6", "-d", "-j", "route")}
 
 
-# What is the same for any number of partitions: the floor has only the rules that a packet of its own needs, and
-# no guard against strangers' packets.
+# Some things are the same for any number of partitions: the floor has only the rules that a packet of its own
+# needs, and no guard against strangers' packets.
 FIXED = {"chain", "rule"}
 GUARD = {"guarded", "uplinks", "routers", "turned"}
 

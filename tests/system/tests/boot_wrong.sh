@@ -30,6 +30,15 @@ quick() {
         "$(seconds "$(at network.target ActiveEnterTimestampMonotonic)")"
 }
 
+# left_waiting NAME SECONDS PATTERN: the unit that needs that partition was not started, soon, and the journal says why.
+left_waiting() {
+    local wait=partd-wait@$1.service
+    eventually "what needs $1 is given up" 60 systemctl is-failed "$wait"
+    expect "needs-$1.service" inactive "$(at "needs-$1.service" ActiveState)"
+    expect_number "it was waited for, in s" 0 "$2" "$(took "$wait")"
+    expect_match "and the journal says why" "$3" "$(journalctl --boot --no-pager -u "$wait" | tr '\n' ' ')"
+}
+
 case $BOOT in
     1)
         with_daemon
@@ -52,21 +61,13 @@ case $BOOT in
         check "what was last good is there" ping -c 1 -W 5 10.1.1.1
         eventually "the unit that needs it has started" 30 systemctl is-active needs-workshop.service
         expect_match "status" "workshop +invalid" "$(partctl status 2>&1)"
-        eventually "the one that needs what never was good has not" 30 systemctl is-failed partd-wait@never.service
-        expect "needs-never.service" inactive "$(at needs-never.service ActiveState)"
-        expect_number "it was waited for, in s" 0 12 "$(took partd-wait@never.service)"
-        expect_match "and the journal says why" "never.toml:1.*no file that is valid declares never" \
-            "$(journalctl --boot --no-pager -u partd-wait@never.service | tr '\n' ' ')"
+        left_waiting never 12 "never.toml:1.*no file that is valid declares never"
         systemctl mask --quiet partd.service
         persist
         ;;
     4)
         quick
-        eventually "what needs partd has not started" 60 systemctl is-failed partd-wait@workshop.service
-        expect "needs-workshop.service" inactive "$(at needs-workshop.service ActiveState)"
-        expect_number "it was waited for, in s" 0 15 "$(took partd-wait@workshop.service)"
-        expect_match "and the journal says why" "partd does not run" \
-            "$(journalctl --boot --no-pager -u partd-wait@workshop.service)"
+        left_waiting workshop 15 "partd does not run"
         systemctl unmask --quiet partd.service
         systemctl disable --quiet needs-workshop.service needs-never.service
         rm -f /etc/systemd/system/needs-*.service
