@@ -141,6 +141,22 @@ Result<nft::Nftables*> Host::nftables() {
     return &*nftables_;
 }
 
+Result<NetlinkSocket*> Host::xfrm() {
+    if (!xfrm_) {
+        auto opened = NetlinkSocket::open(NETLINK_XFRM);
+        PARTD_TRY(opened);
+        xfrm_ = std::move(*opened);
+    }
+    return &*xfrm_;
+}
+
+const IngressFilter& Host::ingress_filter() {
+    if (!ingress_filter_) {
+        ingress_filter_ = IngressFilter::load();
+    }
+    return *ingress_filter_;
+}
+
 void Host::release(const std::string& name) {
     if (auto found = open_.extract(name)) {
         released_.push_back(std::move(found.mapped().netns));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernel/cgroups.h"
+#include "kernel/ingress.h"
 #include "kernel/links.h"
 #include "kernel/netns.h"
 #include "kernel/nftables.h"
@@ -101,6 +102,10 @@ public:
     void wait_until_gone(const std::set<int>& indexes);
     // The nftables of the host's own namespace, or why there are none.
     Result<nft::Nftables*> nftables();
+    // A socket of the host's own namespace for IPsec's policies; EPROTONOSUPPORT where the kernel has none.
+    Result<NetlinkSocket*> xfrm();
+    // The filter of the host's ends of links.
+    const IngressFilter& ingress_filter();
     // The port of the socket by which this changes them; 0 before it does.
     [[nodiscard]] std::uint32_t nftables_port() const { return nftables_ ? nftables_->port() : 0; }
 
@@ -157,6 +162,8 @@ private:
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     Result<> groups_listed_;
     std::optional<nft::Nftables> nftables_;
+    std::optional<NetlinkSocket> xfrm_;
+    std::optional<IngressFilter> ingress_filter_;
     std::chrono::milliseconds lock_patience_{30'000};
     std::optional<std::chrono::milliseconds> patience_;
     std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when

@@ -1,15 +1,19 @@
 #include "kernel/ingress.h"
 
 #include <arpa/inet.h>
+#include <linux/bpf.h>
+#include <linux/bpf_common.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
+#include <bit>
 #include <cstddef>
 #include <span>
 
@@ -17,25 +21,64 @@ namespace partd::kernel {
 
 namespace {
 
-// Classic BPF over the frame (Documentation/networking/filter.rst): its result is the action.
-constexpr std::uint32_t kSourceAt = 14 + 12;  // behind the Ethernet header
-constexpr std::uint32_t kDestinationAt = 14 + 16;
-constexpr std::uint32_t kPassOn = 0xffff'ffff;  // TC_ACT_UNSPEC: the next filter, if any
-constexpr std::array<sock_filter, 6> kProgram = {{
+constexpr std::int32_t kSourceAt = 14 + 12;  // behind the Ethernet header
+constexpr std::int32_t kDestinationAt = 14 + 16;
+constexpr std::int32_t kLoopback = 127;
+constexpr std::int32_t kPassOn = TC_ACT_UNSPEC;  // to the next filter, if any
+
+// As __sk_buff has it: in network order.
+constexpr std::int32_t kIpv4 =
+    std::endian::native == std::endian::little ? std::byteswap(std::uint16_t{ETH_P_IP}) : ETH_P_IP;
+
+// Its name tells one version from another: a change of the program changes the number.
+constexpr char kName[] = "partd_ingress_1";
+
+constexpr bpf_insn instruction(unsigned code, unsigned to, unsigned from, int offset, std::int32_t value) {
+    bpf_insn made{};
+    made.code = static_cast<std::uint8_t>(code);
+    made.dst_reg = to & 15U;
+    made.src_reg = from & 15U;
+    made.off = static_cast<std::int16_t>(offset);
+    made.imm = value;
+    return made;
+}
+
+// Documentation/bpf/standardization/instruction-set.rst. Loads from the packet (BPF_ABS) want the context in
+// register 6, and end the program with 0, which is TC_ACT_OK, when the packet is shorter.
+constexpr std::array kProgram = {
+    instruction(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0),
+    instruction(BPF_LDX | BPF_MEM | BPF_W, 1, 6, offsetof(__sk_buff, mark), 0),
+    instruction(BPF_ALU | BPF_OR | BPF_K, 1, 0, 0, static_cast<std::int32_t>(kUnjudged)),
+    instruction(BPF_STX | BPF_MEM | BPF_W, 6, 1, offsetof(__sk_buff, mark), 0),
+    instruction(BPF_LDX | BPF_MEM | BPF_W, 1, 6, offsetof(__sk_buff, protocol), 0),
+    instruction(BPF_JMP | BPF_JNE | BPF_K, 1, 0, 4, kIpv4),
+    instruction(BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, kDestinationAt),
+    instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 4, kLoopback),
+    instruction(BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, kSourceAt),
+    instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2, kLoopback),
+    instruction(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, kPassOn),
+    instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+    instruction(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, TC_ACT_SHOT),
+    instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+};
+
+// The same without the mark, as classic BPF (Documentation/networking/filter.rst), which the kernel takes
+// from everybody who may configure the network. It sees IPv4 alone.
+constexpr std::array<sock_filter, 6> kClassic = {{
     BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kDestinationAt),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 127, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kLoopback, 2, 0),
     BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kSourceAt),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 127, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kLoopback, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, TC_ACT_SHOT),
-    BPF_STMT(BPF_RET | BPF_K, kPassOn),
+    BPF_STMT(BPF_RET | BPF_K, static_cast<std::uint32_t>(kPassOn)),
 }};
 
-std::span<const std::uint8_t> program() {
-    return {reinterpret_cast<const std::uint8_t*>(kProgram.data()), sizeof kProgram};
+std::span<const std::uint8_t> classic() {
+    return {reinterpret_cast<const std::uint8_t*>(kClassic.data()), sizeof kClassic};
 }
 
 constexpr std::uint32_t kHandle = 1;
-constexpr std::uint32_t kPriority = 1;
+constexpr std::uint32_t kPriority = 1;  // before all others
 
 tcmsg at_ingress(int index) {
     tcmsg head{};
@@ -45,57 +88,67 @@ tcmsg at_ingress(int index) {
     return head;
 }
 
-tcmsg filter(int index) {
+tcmsg filter(int index, bool all_packets) {
     tcmsg head = at_ingress(index);
     head.tcm_handle = kHandle;
-    head.tcm_info = TC_H_MAKE(kPriority << 16, htons(ETH_P_IP));
+    head.tcm_info = TC_H_MAKE(kPriority << 16, htons(all_packets ? ETH_P_ALL : ETH_P_IP));
     return head;
 }
 
 }  // namespace
 
-Result<bool> has_loopback_filter(NetlinkSocket& socket, int index) {
+IngressFilter IngressFilter::load() {
+    bpf_attr attributes{};
+    attributes.prog_type = BPF_PROG_TYPE_SCHED_CLS;
+    attributes.insns = reinterpret_cast<std::uintptr_t>(kProgram.data());
+    attributes.insn_cnt = kProgram.size();
+    attributes.license = reinterpret_cast<std::uintptr_t>("GPL");
+    std::copy_n(kName, sizeof kName, attributes.prog_name);
+    return IngressFilter(
+        Fd(static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes))));
+}
+
+Result<bool> IngressFilter::is_on(NetlinkSocket& socket, int index) const {
     bool found = false;
-    Message request(RTM_GETTFILTER, NLM_F_DUMP);
-    request.head(at_ingress(index));
-    const auto look = [&](const Reply& reply) {
+    Message request(RTM_GETTFILTER, 0);
+    request.head(filter(index, static_cast<bool>(program_))).text(TCA_KIND, "bpf");
+    const auto asked = socket.request(std::move(request), [&](const Reply& reply) {
         const auto options = reply.attributes<tcmsg>().nested(TCA_OPTIONS);
-        found = found || (reply.head<tcmsg>().tcm_handle == kHandle &&
-                          options.number<std::uint32_t>(TCA_BPF_FLAGS) == TCA_BPF_FLAG_ACT_DIRECT &&
-                          std::ranges::equal(options.bytes(TCA_BPF_OPS), program()));
-    };
-    const auto dumped = socket.dump(std::move(request), [&] { found = false; }, look);
-    // A link that is gone has none, nor has one without clsact.
-    if (!dumped && dumped.error().code != ENODEV && dumped.error().code != EINVAL) {
-        return std::unexpected(dumped.error());
+        const bool is_it = program_ ? options.text(TCA_BPF_NAME) == kName
+                                    : std::ranges::equal(options.bytes(TCA_BPF_OPS), classic());
+        found = is_it && options.number<std::uint32_t>(TCA_BPF_FLAGS) == TCA_BPF_FLAG_ACT_DIRECT;
+    });
+    // A link that is gone has none, nor has one without clsact (EINVAL) or with others' filters alone
+    // (ENOENT).
+    if (!asked && asked.error().is_shortage()) {
+        return std::unexpected(asked.error());
     }
     return found;
 }
 
-std::vector<Message> add_loopback_filter(int index) {
+std::vector<Message> IngressFilter::add_to(int index) const {
     tcmsg place = at_ingress(index);
     place.tcm_parent = TC_H_CLSACT;
     place.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
     Message clsact(RTM_NEWQDISC, NLM_F_CREATE);
     clsact.head(place).text(TCA_KIND, "clsact");
 
-    Message drop(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE);
-    drop.head(filter(index)).text(TCA_KIND, "bpf");
-    const auto options = drop.open(TCA_OPTIONS);
-    drop.number<std::uint16_t>(TCA_BPF_OPS_LEN, kProgram.size());
-    drop.bytes(TCA_BPF_OPS, program());
-    drop.number<std::uint32_t>(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-    drop.close(options);
+    Message add(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE);
+    add.head(filter(index, static_cast<bool>(program_))).text(TCA_KIND, "bpf");
+    const auto options = add.open(TCA_OPTIONS);
+    if (program_) {
+        add.number<std::uint32_t>(TCA_BPF_FD, static_cast<std::uint32_t>(program_.get()));
+        add.text(TCA_BPF_NAME, kName);
+    } else {
+        add.number<std::uint16_t>(TCA_BPF_OPS_LEN, kClassic.size());
+        add.bytes(TCA_BPF_OPS, classic());
+    }
+    add.number<std::uint32_t>(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+    add.close(options);
     std::vector<Message> messages;
     messages.push_back(std::move(clsact));
-    messages.push_back(std::move(drop));
+    messages.push_back(std::move(add));
     return messages;
-}
-
-Message remove_loopback_filter(int index) {
-    Message message(RTM_DELTFILTER, 0);
-    message.head(filter(index)).text(TCA_KIND, "bpf");
-    return message;
 }
 
 }  // namespace partd::kernel

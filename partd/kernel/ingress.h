@@ -1,19 +1,33 @@
 #pragma once
 
+#include "base/fd.h"
 #include "kernel/netlink.h"
 
+#include <cstdint>
 #include <vector>
 
 namespace partd::kernel {
 
-// A filter on what a link receives, before any other part of the host sees it (tc(8), clsact): it drops IPv4
-// packets from and to 127.0.0.0/8. No flush of nftables takes it along; it goes with its link.
+// The bit of a packet's mark (SO_MARK, nft "meta mark") that says: no rule has judged it yet.
+inline constexpr std::uint32_t kUnjudged = 0x8000'0000;
 
-// True when the link with that index has it.
-Result<bool> has_loopback_filter(NetlinkSocket& socket, int index);
-// The requests that give it to the link, in order; the first one may have been carried out before.
-std::vector<Message> add_loopback_filter(int index);
-// The request that takes it off.
-Message remove_loopback_filter(int index);
+// A filter on what a link receives, before any other part of the host sees it (tc(8), clsact). It drops IPv4
+// packets from and to 127.0.0.0/8 and sets kUnjudged in the mark of all others. No flush of nftables takes it
+// along; it goes with its link.
+class IngressFilter {
+public:
+    // Where bpf(2) is refused, as it is in many containers, it only drops and sets no mark.
+    static IngressFilter load();
+
+    // True when the link with that index has it.
+    [[nodiscard]] Result<bool> is_on(NetlinkSocket& socket, int index) const;
+    // The requests that give it to the link, in order; each of them may have been carried out before.
+    [[nodiscard]] std::vector<Message> add_to(int index) const;
+
+private:
+    explicit IngressFilter(Fd program) : program_(std::move(program)) {}
+
+    Fd program_;  // none where bpf(2) is refused
+};
 
 }  // namespace partd::kernel

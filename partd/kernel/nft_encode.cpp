@@ -69,6 +69,12 @@ struct Encoder {
         nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, register_number(s.reg));
         return e;
     }
+    nftnl_expr* operator()(const SetMeta& s) const {
+        nftnl_expr* e = expression("meta");
+        nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, s.key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_META_SREG, register_number(s.reg));
+        return e;
+    }
     nftnl_expr* operator()(const LoadCt& s) const {
         nftnl_expr* e = expression("ct");
         nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, s.key);

@@ -53,6 +53,10 @@ struct LoadMeta {
     std::uint32_t key;
     unsigned reg;
 };  // NFT_META_*
+struct SetMeta {
+    std::uint32_t key;
+    unsigned reg;
+};
 struct LoadCt {
     std::uint32_t key;
     unsigned reg;
@@ -120,8 +124,9 @@ struct Snat {
 struct Masquerade {
     std::optional<NatPorts> ports = {};  // nullopt: any, the packet's own if it is free
 };
-using Step = std::variant<LoadMeta, LoadCt, LoadNetwork, LoadTransport, LoadLocalDestination, LoadLocalSource,
-                          LoadWayBack, LoadConstant, Mask, Compare, Lookup, Verdict, Dnat, Snat, Masquerade>;
+using Step =
+    std::variant<LoadMeta, SetMeta, LoadCt, LoadNetwork, LoadTransport, LoadLocalDestination, LoadLocalSource,
+                 LoadWayBack, LoadConstant, Mask, Compare, Lookup, Verdict, Dnat, Snat, Masquerade>;
 
 struct Rule {
     std::string chain;

@@ -7,10 +7,10 @@
 #include "kinds/isolation/rootfs.h"
 #include "kinds/kinds.h"
 #include "kinds/later.h"
+#include "kinds/nat/backstop.h"
 #include "kinds/nat/gate.h"
 #include "kinds/nat/guard.h"
 #include "kinds/nat/nat.h"
-#include "kinds/nat/shield.h"
 #include "kinds/nat/table.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
@@ -30,7 +30,7 @@ namespace {
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
 constexpr std::array kAll = {&kNamespace,  &kNetns, &kCgroup,  &kLimit,    &kVeth,  &kAddress,
                              &kRoute,      &kRule,  &kSysctl,  &kDnsFile,  &kTable, &kNat,
-                             &kGate,       &kHost,  &kGuard,   &kShield,   &kLayer, &kInit,
+                             &kGate,       &kHost,  &kGuard,   &kBackstop, &kLayer, &kInit,
                              &kDelegation, &kLater, &kService, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();

@@ -141,11 +141,25 @@ void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
     }
 }
 
-void add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair) {
+// The filter of a host's end is as much of its distrust as the switches are.
+Result<> note_filter(Look& look, const FoundEnd& end, LinkEnd& found) {
+    if (end.link == nullptr || !end.netns.empty() || found.trusting != false) {
+        return {};
+    }
+    auto host = look.host.netns("");
+    PARTD_TRY(host);
+    const auto is_on = look.host.ingress_filter().is_on((*host)->route(), end.link->index);
+    PARTD_TRY(is_on);
+    found.trusting = !*is_on;
+    return {};
+}
+
+Result<> add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair) {
     const Resource* wanted = look.desired.find(key);
     const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
     Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self, owner),
                .peer = end_of(pair.peer, veth == nullptr ? nullptr : &veth->peer, owner)};
+    PARTD_TRY(note_filter(look, pair.peer, found.peer));
     Resource resource{.key = key, .owner = owner, .marked = true};
     const std::string self = identity_of(look, pair.self);
     const std::string peer = identity_of(look, pair.peer);
@@ -161,6 +175,7 @@ void add_pair(Look& look, const Key& key, const std::string& owner, const FoundP
                                   LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
+    return {};
 }
 
 // Something else that has the name which an end is to get.
@@ -240,7 +255,7 @@ Result<> observe_veths(Look& look) {
         const Key key = veth_key(name.first, name.second);
         complete_pair(look, key, pair, false, namespaces);
         complete_pair(look, key, pair, true, namespaces);
-        add_pair(look, key, name.first, pair);
+        PARTD_TRY(add_pair(look, key, name.first, pair));
     }
     look.for_wanted(kVeth.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
     return {};

@@ -106,6 +106,17 @@ void finish_distrust(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std
     });
 }
 
+// The requests that make an end distrust the other one, but for finish_distrust().
+template <class Add>
+void distrust(Doing& doing, const LinkEnd& end, int index, const Add& add) {
+    add(distrust_request(index, end));
+    if (end.netns.empty()) {
+        for (Message& message : doing.host.ingress_filter().add_to(index)) {
+            add(std::move(message));
+        }
+    }
+}
+
 // What follows the creation, in the end's own namespace.
 void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, std::size_t number) {
     const auto add = [&](Message message) {
@@ -115,7 +126,7 @@ void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, st
         add(add_altname(index, end.altname));
     }
     if (end.trusting == false) {
-        add(distrust_request(index, end));
+        distrust(doing, end, index, add);
     }
     // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
     // partitions there is no gate.
@@ -227,7 +238,8 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     }
     // One that was left half made did not get it.
     if (wanted.trusting == false && (changes("mark") || changes("up") || changes("trusting"))) {
-        doing.batch.netlink(socket, distrust_request(index, wanted), number);
+        distrust(doing, wanted, index,
+                 [&](Message message) { doing.batch.netlink(socket, std::move(message), number); });
         finish_distrust(doing, **netns, wanted, std::nullopt, number);
     }
     if (changes("altname") && !found.altname.empty()) {

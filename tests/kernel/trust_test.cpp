@@ -351,3 +351,108 @@ TEST_CASE("trust: a partition cannot take a forward's or a server's port by its 
     const Server server(outside.netns.fd(), Outside::kPeer4, 80);
     CHECK(seen_by(rogue, Outside::kPeer4, 80) == Outside::kHost4);
 }
+
+TEST_CASE("trust: without the table a partition is closed, whoever flushed it", "[trust][gate]") {
+    Sandbox sandbox;
+    const auto& outside = sandbox.outside();
+    sandbox.write_config(
+        "all.toml",
+        member("a", "1", "reach = [\"host\", \"outside\"]\n") + member("b", "2") +
+            member("c", "3", "reach = []\n") +
+            "[partition.a.link.to_c]\naddress = [\"10.9.1.1/24\"]\npeer = { partition = \"c\", name = "
+            "\"to_a\", address = [\"10.9.1.2/24\"] }\n");
+    sandbox.apply();
+    ip({"route", "add", "10.0.0.0/8", "via", Outside::kHost4}, outside.netns.fd());
+    ip({"route", "add", "fd00::/16", "via", Outside::kHost6}, outside.netns.fd());
+    const int a = sandbox.netns("a");
+    const int b = sandbox.netns("b");
+    const Datagrams host4(kHere, "10.1.1.2", 9000);
+    const Datagrams host6(kHere, "fd00:1::2", 9000);
+    const Datagrams elsewhere(kHere, Outside::kHost4, 9000);
+    const Datagrams peer4(outside.netns.fd(), Outside::kPeer4, 9000);
+    const Datagrams peer6(outside.netns.fd(), Outside::kPeer6, 9000);
+    const Datagrams b4(b, "10.2.1.1", 9000);
+    const Datagrams b6(b, "fd00:2::1", 9000);
+    const Datagrams from4(a, "10.1.1.1", 9000);
+    const Datagrams from6(a, "fd00:1::1", 9000);
+    const auto arrives = [](const Datagrams& from, const std::string& at, const Datagrams& to) {
+        from.send("x", at, 9000);
+        return to.receive(300ms).has_value();
+    };
+    const auto open = [&] {
+        std::vector<std::string> all;
+        const auto note = [&](const char* what, bool arrived) {
+            if (arrived) {
+                all.emplace_back(what);
+            }
+        };
+        note("host", arrives(from4, "10.1.1.2", host4));
+        note("host IPv6", arrives(from6, "fd00:1::2", host6));
+        note("host's uplink", arrives(from4, Outside::kHost4, elsewhere));
+        note("outside", arrives(from4, Outside::kPeer4, peer4));
+        note("outside IPv6", arrives(from6, Outside::kPeer6, peer6));
+        note("partition", arrives(from4, "10.2.1.1", b4));
+        note("partition IPv6", arrives(from6, "fd00:2::1", b6));
+        return all;
+    };
+    using All = std::vector<std::string>;
+    const All declared = {"host", "host IPv6", "host's uplink", "outside", "outside IPv6"};
+    REQUIRE(eventually([&] { return open() == declared; }));
+
+    SECTION("flushed") {
+        flush_all();
+    }
+    SECTION("its own table alone") {
+        output({"nft", "delete", "table", "inet", "partd"});
+    }
+    SECTION("its rules alone") {
+        output({"nft", "flush", "table", "inet", "partd"});
+    }
+    CHECK(open() == All());
+    // nobody gets an answer out of it either
+    CHECK(does_not_ping(outside.netns.fd(), "10.1.1.1"));
+    // what the host has no part in goes on
+    CHECK(pings(a, "10.9.1.2"));
+
+    sandbox.apply();
+    CHECK(open() == declared);
+}
+
+TEST_CASE("trust: what closes a partition without the table is put back, and goes with the last one",
+          "[trust][gate]") {
+    Sandbox sandbox;
+    sandbox.write_config("a.toml", member("a", "1"));
+    sandbox.apply();
+    const auto policies = [] { return output({"ip", "xfrm", "policy"}); };
+    const std::string all = policies();
+    CHECK(std::ranges::count(all, '\n') == 12);
+    SECTION("the filter of a host's end") {
+        output({"tc", "filter", "del", "dev", "a0", "ingress"});
+        CHECK(sandbox.diff() == 1);
+    }
+    SECTION("its queueing discipline") {
+        output({"tc", "qdisc", "del", "dev", "a0", "clsact"});
+        CHECK(sandbox.diff() == 1);
+    }
+    SECTION("all policies") {
+        output({"ip", "xfrm", "policy", "flush"});
+        CHECK(sandbox.diff() == 1);
+    }
+    SECTION("one policy") {
+        output({"ip", "xfrm", "policy", "delete", "dir", "fwd", "src", "::/0", "dst", "::/0", "mark",
+                "0x80000000", "mask", "0x80000000"});
+        CHECK(sandbox.diff() == 1);
+    }
+    sandbox.apply();
+    CHECK(sandbox.diff() == 0);
+    CHECK(std::ranges::count(policies(), '\n') == 12);
+    CHECK(output({"tc", "filter", "show", "dev", "a0", "ingress"}).find("partd_ingress_1") !=
+          std::string::npos);
+
+    // a policy of somebody else's stays
+    output({"ip", "xfrm", "policy", "add", "dir", "in", "src", "::/0", "dst", "::/0", "mark", "7", "action",
+            "allow"});
+    sandbox.remove_config("a.toml");
+    sandbox.apply();
+    CHECK(std::ranges::count(policies(), '\n') == 3);
+}

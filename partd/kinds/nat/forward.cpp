@@ -2,7 +2,6 @@
 
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
-#include "kinds/nat/shield.h"
 #include "kinds/sysctl.h"
 #include "kinds/topology.h"
 
@@ -178,11 +177,10 @@ void want_loopback(const DeclaredObject& object, const Forward& forward, const D
     for (const DeclaredObject* link : declared.all<Veth>(object.owner)) {
         if (const LinkEnd peer = peer_end(*link); peer.netns.empty()) {
             const Key pair = veth_key(link->owner, link->name);
-            const Key shield = want_shield(desired, peer.name, pair, object.owner, object.source);
             Resource& wanted = want_host_sysctl(desired, "net/ipv4/conf/" + peer.name + "/route_localnet",
                                                 "1", object.owner, object.source);
             wanted.within = {pair};
-            wanted.needs = {pair, shield};
+            wanted.needs = {pair};
         }
     }
 }

@@ -1,3 +1,4 @@
+#include "kernel/ingress.h"
 #include "kinds/nat/steps.h"
 
 #include <linux/icmp.h>
@@ -28,11 +29,23 @@ Steps loopback_is(const Steps& load) {
     return family_is(false) + load + Steps{Mask{0, {0xff, 0, 0, 0}}, Compare{0, {127, 0, 0, 0}}};
 }
 
+// The host's ends mark what they receive (kernel/ingress.h): here it is judged. For all interfaces, since an
+// end may be a port of somebody's bridge.
+Steps take_mark_off() {
+    return Steps{LoadMeta{NFT_META_MARK, 0},
+                 Mask{0, native(kernel::kUnjudged)},
+                 Compare{0, native(kernel::kUnjudged)},
+                 LoadMeta{NFT_META_MARK, 0},
+                 Mask{0, native(~kernel::kUnjudged)},
+                 SetMeta{NFT_META_MARK, 0}};
+}
+
 // From a partition's link the host takes nothing that changes its routes, nothing from or to its loopback (a
 // forward at 127.0.0.1 needs route_localnet on the link), and nothing from an address that is not behind that
 // link. The host's own routes say which addresses are: the networks of its end, and routes that the
 // administrator adds.
 void add_source_rules(std::vector<Rule>& rules) {
+    rules.push_back({kSources, "judged from here on", take_mark_off()});
     rules.push_back({kSources, "of others", in_is_not_in(kInside) + verdict(NF_ACCEPT)});
     const auto drop = [&](const char* comment, std::uint8_t protocol, std::uint8_t type) {
         rules.push_back({kSources, comment, protocol_is(protocol) + type_is(type) + verdict(NF_DROP)});
