@@ -89,6 +89,9 @@ std::optional<Slashed> parse_slashed(std::string_view text) {
 }  // namespace
 
 std::optional<Prefix> Prefix::parse(std::string_view text) {
+    if (const auto bare = Ip::parse(text)) {
+        return Prefix{*bare, bare->bits()};
+    }
     const auto slashed = parse_slashed(text);
     if (!slashed || slashed->ip.masked(slashed->length) != slashed->ip) {
         return std::nullopt;

@@ -46,6 +46,7 @@ struct Prefix {
     Ip ip;
     std::uint8_t length = 0;
 
+    // An address alone is the prefix of all its bits.
     static std::optional<Prefix> parse(std::string_view text);
     [[nodiscard]] std::string text() const;
     [[nodiscard]] bool contains(const Ip& address) const;

@@ -3,6 +3,7 @@
 #include "config/document.h"
 #include "config/objects.h"
 #include "config/toml.h"
+#include "model/phase.h"
 
 #include <set>
 #include <unordered_map>
@@ -63,6 +64,7 @@ Compiled compile(std::span<const TextFile> files, Kinds kinds) {
             kind->complete(result.declared, result.desired, result.problems);
         }
     }
+    add_phase_needs(result.desired);
     check_claims(result.desired, result.problems);
     return result;
 }

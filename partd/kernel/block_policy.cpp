@@ -39,16 +39,24 @@ Message by_number(std::uint16_t type, const BlockPolicy& policy) {
 
 }  // namespace
 
-Result<bool> has_policy(NetlinkSocket& socket, const BlockPolicy& policy) {
-    bool found = false;
-    const auto asked = socket.request(by_number(XFRM_MSG_GETPOLICY, policy), [&](const Reply& reply) {
-        const auto info = reply.head<xfrm_userpolicy_info>();
-        found = info.action == XFRM_POLICY_BLOCK && info.sel.prefixlen_s == 0 && info.sel.prefixlen_d == 0;
-    });
-    if (!asked && asked.error().code != ENOENT) {
-        return std::unexpected(asked.error());
+Result<std::vector<std::string>> standing_policies(NetlinkSocket& socket) {
+    std::vector<Message> requests;
+    for (const BlockPolicy& policy : kBlockPolicies) {
+        requests.push_back(by_number(XFRM_MSG_GETPOLICY, policy));
     }
-    return found;
+    std::vector<std::string> standing;
+    const auto refused = socket.ask(requests, [&](std::size_t number, const Reply& reply) {
+        const auto info = reply.head<xfrm_userpolicy_info>();
+        if (info.action == XFRM_POLICY_BLOCK && info.sel.prefixlen_s == 0 && info.sel.prefixlen_d == 0) {
+            standing.emplace_back(kBlockPolicies[number].name);
+        }
+    });
+    for (const auto& error : refused) {
+        if (error && error->code != ENOENT) {
+            return std::unexpected(*error);
+        }
+    }
+    return standing;
 }
 
 Message add_policy(const BlockPolicy& policy) {

@@ -3,7 +3,9 @@
 #include "kernel/netlink.h"
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace partd::kernel {
 
@@ -20,8 +22,8 @@ inline constexpr std::array<BlockPolicy, 4> kBlockPolicies = {{{"IPv4 in", false
                                                                {"IPv6 in", true, false},
                                                                {"IPv6 through", true, true}}};
 
-// True when it stands. `socket` is one of NETLINK_XFRM.
-Result<bool> has_policy(NetlinkSocket& socket, const BlockPolicy& policy);
+// The names of those that stand. `socket` is one of NETLINK_XFRM.
+Result<std::vector<std::string>> standing_policies(NetlinkSocket& socket);
 Message add_policy(const BlockPolicy& policy);
 Message remove_policy(const BlockPolicy& policy);
 

@@ -15,7 +15,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <span>
 
 namespace partd::kernel {
 
@@ -108,20 +107,28 @@ IngressFilter IngressFilter::load() {
         Fd(static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes))));
 }
 
-Result<bool> IngressFilter::is_on(NetlinkSocket& socket, int index) const {
-    bool found = false;
-    Message request(RTM_GETTFILTER, 0);
-    request.head(filter(index, static_cast<bool>(program_))).text(TCA_KIND, "bpf");
-    const auto asked = socket.request(std::move(request), [&](const Reply& reply) {
+Result<std::set<int>> IngressFilter::find(NetlinkSocket& socket, std::span<const int> indexes) const {
+    std::set<int> found;
+    std::vector<Message> requests;
+    for (const int index : indexes) {
+        requests.emplace_back(RTM_GETTFILTER, std::uint16_t{0})
+            .head(filter(index, static_cast<bool>(program_)))
+            .text(TCA_KIND, "bpf");
+    }
+    const auto refused = socket.ask(requests, [&](std::size_t number, const Reply& reply) {
         const auto options = reply.attributes<tcmsg>().nested(TCA_OPTIONS);
         const bool is_it = program_ ? options.text(TCA_BPF_NAME) == kName
                                     : std::ranges::equal(options.bytes(TCA_BPF_OPS), classic());
-        found = is_it && options.number<std::uint32_t>(TCA_BPF_FLAGS) == TCA_BPF_FLAG_ACT_DIRECT;
+        if (is_it && options.number<std::uint32_t>(TCA_BPF_FLAGS) == TCA_BPF_FLAG_ACT_DIRECT) {
+            found.insert(indexes[number]);
+        }
     });
     // A link that is gone has none, nor has one without clsact (EINVAL) or with others' filters alone
     // (ENOENT).
-    if (!asked && asked.error().is_shortage()) {
-        return std::unexpected(asked.error());
+    for (const auto& error : refused) {
+        if (error && error->is_shortage()) {
+            return std::unexpected(*error);
+        }
     }
     return found;
 }

@@ -4,6 +4,8 @@
 #include "kernel/netlink.h"
 
 #include <cstdint>
+#include <set>
+#include <span>
 #include <vector>
 
 namespace partd::kernel {
@@ -19,8 +21,8 @@ public:
     // Where bpf(2) is refused, as it is in many containers, it only drops and sets no mark.
     static IngressFilter load();
 
-    // True when the link with that index has it.
-    [[nodiscard]] Result<bool> is_on(NetlinkSocket& socket, int index) const;
+    // Those of the links with these indexes that have it.
+    [[nodiscard]] Result<std::set<int>> find(NetlinkSocket& socket, std::span<const int> indexes) const;
     // The requests that give it to the link, in order; each of them may have been carried out before.
     [[nodiscard]] std::vector<Message> add_to(int index) const;
 

@@ -249,15 +249,19 @@ Result<std::vector<StoredReply>> NetlinkSocket::collect(Message request) {
     return all;
 }
 
-Result<> NetlinkSocket::request(Message request, const std::function<void(const Reply&)>& each) {
-    const std::uint32_t mine = ++sequence_;
-    // An acknowledgement ends the answer, with or without a reply before it.
-    auto sealed = request.seal(mine);
+// An acknowledgement ends the answer, with or without a reply before it.
+static std::span<const std::uint8_t> seal_for_answer(Message& request, std::uint32_t sequence) {
+    auto sealed = request.seal(sequence);
     nlmsghdr header{};
     std::memcpy(&header, sealed.data(), sizeof header);
     header.nlmsg_flags |= NLM_F_ACK;
     std::memcpy(sealed.data(), &header, sizeof header);
-    PARTD_TRY(transmit(sealed));
+    return sealed;
+}
+
+Result<> NetlinkSocket::request(Message request, const std::function<void(const Reply&)>& each) {
+    const std::uint32_t mine = ++sequence_;
+    PARTD_TRY(transmit(seal_for_answer(request, mine)));
     while (true) {
         auto datagram = receive(0);
         PARTD_TRY(datagram);
@@ -273,6 +277,51 @@ Result<> NetlinkSocket::request(Message request, const std::function<void(const 
             each(*reply);
         }
     }
+}
+
+Result<> NetlinkSocket::ask_lot(std::span<Message> messages, std::span<std::optional<Error>> errors,
+                                const std::function<void(std::size_t, const Reply&)>& each) {
+    std::vector<std::uint8_t> lot;
+    const std::uint32_t first = sequence_ + 1;
+    for (Message& message : messages) {
+        const auto sealed = seal_for_answer(message, ++sequence_);
+        lot.insert(lot.end(), sealed.begin(), sealed.end());
+    }
+    PARTD_TRY(transmit(lot));
+    for (std::size_t open = messages.size(); open > 0;) {
+        auto datagram = receive(0);
+        PARTD_TRY(datagram);
+        std::uint32_t sequence = 0;
+        while (const auto reply = next_message(*datagram, sequence)) {
+            const std::size_t index = sequence - first;
+            if (index >= messages.size()) {
+                continue;
+            }
+            if (reply->type == NLMSG_ERROR) {
+                errors[index] = parse_error(*reply);
+                --open;
+            } else {
+                each(index, *reply);
+            }
+        }
+    }
+    return {};
+}
+
+std::vector<std::optional<Error>> NetlinkSocket::ask(
+    std::span<Message> messages, const std::function<void(std::size_t, const Reply&)>& each) {
+    constexpr std::size_t kMostMessages = 128;  // whose replies fit the receive buffer
+    std::vector<std::optional<Error>> errors(messages.size());
+    for (std::size_t begin = 0; begin < messages.size(); begin += kMostMessages) {
+        const std::size_t count = std::min(kMostMessages, messages.size() - begin);
+        const auto told = std::span(errors).subspan(begin, count);
+        const auto done = ask_lot(messages.subspan(begin, count), told,
+                                  [&](std::size_t index, const Reply& reply) { each(begin + index, reply); });
+        if (!done) {
+            std::ranges::fill(told, done.error());
+        }
+    }
+    return errors;
 }
 
 void NetlinkSocket::collect_errors(std::uint32_t first, std::span<std::optional<Error>> errors) {

@@ -136,6 +136,10 @@ public:
     // Sends one request without a dump and hands over the reply to `each`, if there is one. ENOENT and the
     // like are errors.
     Result<> request(Message request, const std::function<void(const Reply&)>& each);
+    // Sends all, many with one system call, hands the reply to each to `each` with its place among them, and
+    // returns for each what the kernel refused. For requests without a dump, whose replies are small.
+    std::vector<std::optional<Error>> ask(std::span<Message> messages,
+                                          const std::function<void(std::size_t, const Reply&)>& each);
     // Sends all, many with one system call, and returns for each what the kernel refused. Only for protocols
     // that work inside sendmsg (rtnetlink).
     std::vector<std::optional<Error>> send(std::span<Message> messages);
@@ -147,6 +151,8 @@ private:
     Result<> dump_once(Message& request, const std::function<void(const Reply&)>& each);
     Result<> transmit(std::span<const std::uint8_t> data);
     Result<std::span<const std::uint8_t>> receive(int flags);
+    Result<> ask_lot(std::span<Message> messages, std::span<std::optional<Error>> errors,
+                     const std::function<void(std::size_t, const Reply&)>& each);
     void collect_errors(std::uint32_t first, std::span<std::optional<Error>> errors);
 
     Fd fd_;

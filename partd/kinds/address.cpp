@@ -316,6 +316,7 @@ Key address_key(std::string_view netns, std::string_view interface, const Addres
 constinit const LiveKind kAddress = {
     .kind = {.name = "address",
              .table = &InterfaceAddress::table,
+             .phase = Phase::Network,
              .expand = expand,
              .apart = true,
              .meets = overlap},

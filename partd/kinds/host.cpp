@@ -102,9 +102,9 @@ void complete(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         for (const auto& address : interface.addresses) {
             const bool v6 = address.value.ip.v6();
-            const Resource& wanted =
+            Resource& wanted =
                 want_host_sysctl(desired, v6 ? kForwarding6 : kForwarding4, "1", "", address.at);
-            desired.find(*interface.link)->needs.push_back(wanted.key);
+            wanted.precedes.push_back(*interface.link);
         }
     }
 }

@@ -44,11 +44,13 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
             const std::string text = is_limit_key(field.name) ? field.text(object->spec.data()) : "";
             const std::string value = text.empty() ? "" : kept_limit(field.name, text);
             if (!value.empty()) {
-                desired.add({.key = limit_key(group, field.name),
+                const Key key = limit_key(group, field.name);
+                desired.add({.key = key,
                              .spec = Spec(Limit{group, std::string(field.name), value}),
                              .owner = object->owner,
                              .source = object->place(field.name),
                              .needs = {cgroup},
+                             .phase = is_freeze(key) ? Phase::Frozen : Phase::Limits,
                              .within = {cgroup},
                              .claims = claims_of(group, field.name, value)});
             }

@@ -18,9 +18,9 @@ namespace partd {
 
 template <>
 struct Form<Destination> {
-    static constexpr std::string_view kExpected =
-                                          "\"default\" or a prefix without host bits like \"10.1.1.0/24\"",
-                                      kPattern = "^(default|[0-9a-fA-F:.]+/[0-9]{1,3})$";
+    static constexpr std::string_view
+        kExpected = "\"default\", a prefix without host bits like \"10.1.1.0/24\", or an address",
+        kPattern = "^(default|[0-9a-fA-F:.]+(/[0-9]{1,3})?)$";
 };
 
 std::optional<Destination> Destination::parse(std::string_view text) {
@@ -221,6 +221,7 @@ constinit const LiveKind kRoute = {
     .kind = {.name = "route",
              .table = &Route::table,
              .language = kLanguage,
+             .phase = Phase::Network,
              .expand = expand,
              .summary = summary,
              .apart = true},

@@ -152,36 +152,6 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
 }
 
-// It finds its partition complete; but nothing starts in a group that is frozen.
-void complete(const Declared&, State& desired, Diagnostics&) {
-    static constexpr std::array<std::string_view, 9> kBefore = {"limit",  "veth", "address", "route", "rule",
-                                                                "sysctl", "file", "nat",     "init"};
-    std::unordered_map<std::string, std::vector<Key>> before;
-    std::unordered_map<std::string, std::vector<Key>> services;
-    for (const Resource& resource : desired.all()) {
-        if (resource.key.kind == &kService.kind) {
-            services[resource.owner].push_back(resource.key);
-        }
-    }
-    for (Resource& resource : desired.all()) {
-        const auto own = services.find(resource.owner);
-        if (own == services.end()) {
-            continue;
-        }
-        if (resource.key.kind == &kLimit.kind && is_freeze(resource.key)) {
-            resource.needs.insert(resource.needs.end(), own->second.begin(), own->second.end());
-        } else if (std::ranges::find(kBefore, resource.key.kind->name) != kBefore.end()) {
-            before[resource.owner].push_back(resource.key);
-        }
-    }
-    for (Resource& resource : desired.all()) {
-        if (resource.key.kind == &kService.kind) {
-            const auto& keys = before[resource.owner];
-            resource.needs.insert(resource.needs.end(), keys.begin(), keys.end());
-        }
-    }
-}
-
 }  // namespace
 
 std::vector<std::string> claims_of(const Service& service) {
@@ -197,8 +167,8 @@ constinit const LiveKind kService = {
     .kind = {.name = "service",
              .table = &Service::table,
              .language = kLanguage,
+             .phase = Phase::Services,
              .expand = expand,
-             .complete = complete,
              .summary = [](const Spec& spec) { return spec.as<Service>().unit; }},
     .observe = observe_services,
     .apply = apply_service,

@@ -198,48 +198,55 @@ void order_parameters(State& desired, Resource& resource) {
     }
 }
 
-// An address of IPv6 cannot be had where IPv6 is off.
-void order_address(const State& desired, Resource& resource) {
-    const auto& address = resource.spec.as<InterfaceAddress>();
-    for (const std::string_view interface : {std::string_view("all"), std::string_view(address.interface)}) {
-        const Key key = sysctl_key(address.netns, fmt::format("net/ipv6/conf/{}/disable_ipv6", interface));
-        if (desired.find(key) != nullptr) {
-            resource.needs.push_back(key);
+// By namespace: the links with an end in it, and the addresses of IPv6.
+struct Concerned {
+    std::multimap<std::string, Key> links;
+    std::multimap<std::string, const Resource*> addresses;
+};
+
+Concerned concerned_by_parameters(const State& desired) {
+    Concerned all;
+    for (const Resource& resource : desired.all()) {
+        if (resource.key.kind == &kVeth.kind) {
+            all.links.emplace(resource.spec.as<Veth>().self.netns, resource.key);
+            all.links.emplace(resource.spec.as<Veth>().peer.netns, resource.key);
+        } else if (resource.key.kind == &kAddress.kind &&
+                   resource.spec.as<InterfaceAddress>().address.ip.v6()) {
+            all.addresses.emplace(resource.spec.as<InterfaceAddress>().netns, &resource);
+        }
+    }
+    return all;
+}
+
+// A new interface begins with the general parameters, and has no address of IPv6 where IPv6 is off.
+void precede_concerned(const Concerned& concerned, Resource& resource) {
+    const auto& sysctl = resource.spec.as<Sysctl>();
+    const auto own = InterfaceSysctl::parse(sysctl.path);
+    if (!own || sysctl.netns.empty()) {
+        return;
+    }
+    if (own->is_general()) {
+        for (auto [link, last] = concerned.links.equal_range(sysctl.netns); link != last; ++link) {
+            resource.precedes.push_back(link->second);
+        }
+    }
+    if (own->name == "disable_ipv6" && own->interface != "default") {
+        for (auto [address, last] = concerned.addresses.equal_range(sysctl.netns); address != last;
+             ++address) {
+            const auto& interface = address->second->spec.as<InterfaceAddress>().interface;
+            if (own->interface == "all" || own->interface == interface) {
+                resource.precedes.push_back(address->second->key);
+            }
         }
     }
 }
 
 void complete(const Declared&, State& desired, Diagnostics&) {
-    std::map<std::string, std::vector<Key>> general;  // by namespace
-    std::set<std::string> switched;                   // namespaces with a switch of IPv6
+    const Concerned concerned = concerned_by_parameters(desired);
     for (Resource& resource : desired.all()) {
-        if (resource.key.kind != &kSysctl.kind) {
-            continue;
-        }
-        order_parameters(desired, resource);
-        const auto& sysctl = resource.spec.as<Sysctl>();
-        const auto own = InterfaceSysctl::parse(sysctl.path);
-        if (!sysctl.netns.empty() && own && own->is_general()) {
-            general[sysctl.netns].push_back(resource.key);
-        }
-        if (sysctl.path.ends_with("/disable_ipv6")) {
-            switched.insert(sysctl.netns);
-        }
-    }
-    const auto need_general = [&](Resource& link, const std::string& netns) {
-        if (const auto found = general.find(netns); found != general.end()) {
-            link.needs.insert(link.needs.end(), found->second.begin(), found->second.end());
-        }
-    };
-    for (Resource& resource : desired.all()) {
-        if (resource.key.kind == &kVeth.kind && !general.empty()) {
-            need_general(resource, resource.spec.as<Veth>().self.netns);
-            need_general(resource, resource.spec.as<Veth>().peer.netns);
-        } else if (resource.key.kind == &kAddress.kind && !switched.empty()) {
-            const auto& address = resource.spec.as<InterfaceAddress>();
-            if (address.address.ip.v6() && switched.contains(address.netns)) {
-                order_address(desired, resource);
-            }
+        if (resource.key.kind == &kSysctl.kind) {
+            order_parameters(desired, resource);
+            precede_concerned(concerned, resource);
         }
     }
 }
@@ -280,6 +287,7 @@ constinit const LiveKind kSysctl = {
     .kind = {.name = "sysctl",
              .table = &Sysctl::table,
              .language = kLanguage,
+             .phase = Phase::Network,
              .expand = expand,
              .complete = complete,
              .summary = [](const Spec& spec) { return "= " + spec.as<Sysctl>().value; },

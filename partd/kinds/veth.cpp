@@ -140,7 +140,8 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         Resource resource{.key = veth_key(object->owner, object->name),
                           .owner = object->owner,
                           .source = object->source,
-                          .places = object->places};
+                          .places = object->places,
+                          .phase = veth.peer.netns.empty() ? Phase::HostLink : Phase::Network};
         resource.claims = {name_claim(veth.self), name_claim(veth.peer)};
         resource.needs = {netns_key(object->owner)};
         if (!veth.peer.netns.empty()) {

@@ -141,25 +141,29 @@ void complete_pair(Look& look, const Key& key, FoundPair& pair, bool peer,
     }
 }
 
-// The filter of a host's end is as much of its distrust as the switches are.
-Result<> note_filter(Look& look, const FoundEnd& end, LinkEnd& found) {
-    if (end.link == nullptr || !end.netns.empty() || found.trusting != false) {
-        return {};
+// The host's ends that have the filter, by their indexes: it is as much of their distrust as the switches
+// are.
+Result<std::set<int>> filtered_ends(Look& look, const Pairs& pairs) {
+    std::vector<int> ends;
+    for (const auto& [name, pair] : pairs) {
+        if (pair.peer.link != nullptr && pair.peer.netns.empty()) {
+            ends.push_back(pair.peer.link->index);
+        }
     }
     auto host = look.host.netns("");
     PARTD_TRY(host);
-    const auto is_on = look.host.ingress_filter().is_on((*host)->route(), end.link->index);
-    PARTD_TRY(is_on);
-    found.trusting = !*is_on;
-    return {};
+    return look.host.ingress_filter().find((*host)->route(), ends);
 }
 
-Result<> add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair) {
+void add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair,
+              const std::set<int>& filtered) {
     const Resource* wanted = look.desired.find(key);
     const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
     Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self, owner),
                .peer = end_of(pair.peer, veth == nullptr ? nullptr : &veth->peer, owner)};
-    PARTD_TRY(note_filter(look, pair.peer, found.peer));
+    if (pair.peer.link != nullptr && pair.peer.netns.empty() && !filtered.contains(pair.peer.link->index)) {
+        found.peer.trusting = true;
+    }
     Resource resource{.key = key, .owner = owner, .marked = true};
     const std::string self = identity_of(look, pair.self);
     const std::string peer = identity_of(look, pair.peer);
@@ -175,7 +179,6 @@ Result<> add_pair(Look& look, const Key& key, const std::string& owner, const Fo
                                   LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
-    return {};
 }
 
 // Something else that has the name which an end is to get.
@@ -255,7 +258,11 @@ Result<> observe_veths(Look& look) {
         const Key key = veth_key(name.first, name.second);
         complete_pair(look, key, pair, false, namespaces);
         complete_pair(look, key, pair, true, namespaces);
-        PARTD_TRY(add_pair(look, key, name.first, pair));
+    }
+    const auto filtered = filtered_ends(look, pairs);
+    PARTD_TRY(filtered);
+    for (const auto& [name, pair] : pairs) {
+        add_pair(look, veth_key(name.first, name.second), name.first, pair, *filtered);
     }
     look.for_wanted(kVeth.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
     return {};

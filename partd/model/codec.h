@@ -49,8 +49,9 @@ struct Form<Address> {
 };
 template <>
 struct Form<Prefix> {
-    static constexpr std::string_view kExpected = "a prefix without host bits like \"10.1.1.0/24\"",
-                                      kPattern = "^[0-9a-fA-F:.]+/[0-9]{1,3}$";
+    static constexpr std::string_view kExpected =
+                                          "a prefix without host bits like \"10.1.1.0/24\", or an address",
+                                      kPattern = "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$";
 };
 template <>
 struct Form<Mac> {

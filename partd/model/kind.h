@@ -15,9 +15,12 @@ struct Kind {
     const Table* table = nullptr;                // of its resources; nullptr when it only declares
     std::span<const Declaration> language = {};  // where files declare it
 
+    Phase phase = Phase::None;  // of its resources
+
     // Turns what was declared into resources. Called once, with everything that was declared.
     void (*expand)(const Declared& declared, State& desired, Diagnostics& problems) = nullptr;
-    // Adds what follows from the resources of all kinds (a table that their elements need).
+    // Adds what follows from the resources of all kinds (a table that their elements need): resources of its
+    // own kind, and to these; those of others it leaves as they are.
     void (*complete)(const Declared& declared, State& desired, Diagnostics& problems) = nullptr;
     // A few words after the name, when it is made or removed.
     std::string (*summary)(const Spec& spec) = nullptr;

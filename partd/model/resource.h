@@ -2,11 +2,13 @@
 
 #include "base/source.h"
 #include "model/field.h"
+#include "model/phase.h"
 
 #include <cassert>
 #include <concepts>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -97,11 +99,13 @@ enum class Standing : std::uint8_t {
 struct Resource {
     Key key = {};
     Spec spec = {};
-    std::string owner = {};        // the partition or slice that declares it; "" for what several share
-    Source source = {};            // of the declaration; nowhere for what was only observed
-    Places places = {};            // of its fields
-    std::vector<Key> needs = {};   // must be there before it, and go after it
-    std::vector<Key> within = {};  // containers: when one of these goes, the kernel takes this along
+    std::string owner = {};           // the partition or slice that declares it; "" for what several share
+    Source source = {};               // of the declaration; nowhere for what was only observed
+    Places places = {};               // of its fields
+    std::vector<Key> needs = {};      // must be there before it, and go after it
+    std::vector<Key> precedes = {};   // of wanted ones: needs, said from the other side
+    std::optional<Phase> phase = {};  // where it is not its kind's
+    std::vector<Key> within = {};     // containers: when one of these goes, the kernel takes this along
     std::vector<std::string> claims = {};  // names that only one object of the host can have
 
     // Of observed ones:

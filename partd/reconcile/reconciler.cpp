@@ -3,6 +3,7 @@
 #include "kernel/files.h"
 #include "kinds/address.h"
 #include "kinds/kinds.h"
+#include "model/phase.h"
 #include "plan/diff.h"
 #include "reconcile/records.h"
 #include "reconcile/rehearsal.h"
@@ -46,6 +47,7 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
         }
     }
     PARTD_TRY(host.groups_listed());
+    add_removal_needs(view.observed);
     if (!scope.all) {
         keep_scope(desired, scope, view.observed);
     }

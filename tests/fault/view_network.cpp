@@ -105,6 +105,9 @@ void add_network(test::Snapshot& all, const std::string& name, int netns) {
         test::output({"ip", "-d", "-j", "address"}, {.input = {}, .netns = netns}));
     all["nftables " + name] =
         sorted_elements(test::output({"nft", "-s", "list", "ruleset"}, {.input = {}, .netns = netns}));
+    if (netns < 0) {
+        all["policies " + name] = sorted(test::output({"ip", "xfrm", "policy"}));
+    }
     std::optional<test::InNetns> inside;
     if (netns >= 0) {
         inside.emplace(netns);

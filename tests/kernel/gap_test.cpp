@@ -29,8 +29,10 @@ listen = "udp/5353"
 to = "10.1.1.1:53"
 )";
 
-/// Another ruleset in place of all: connections are tracked on, and nothing is translated.
+/// Another ruleset in place of all, and nothing that closes a host without one: connections are tracked on,
+/// and nothing is translated.
 void flush_ruleset() {
+    output({"ip", "xfrm", "policy", "flush"});
     output({"nft", "-f", "-"},
            {.input = "flush ruleset\ntable inet other { chain c { type filter hook prerouting priority 0; "
                      "ct state established accept; }; }"});

@@ -81,6 +81,7 @@ Snapshot snapshot(Sandbox& sandbox) {
         all[std::string("rules ") + family] = masked({"ip", family, "-j", "rule"});
     }
     all["nexthops"] = masked({"ip", "-j", "nexthop"});
+    all["policies"] = output({"ip", "xfrm", "policy"});
     all["nftables"] = output({"nft", "-s", "list", "ruleset"});
     all["mounts"] = mounts();
     all["/run/netns"] = listing("/run/netns");

@@ -153,7 +153,8 @@ std::string element_text(const Json& element) {
 
 /// The rules by their comments; those of sets come and go with them.
 std::set<std::string> expected_rules(const std::set<std::string>& sets) {
-    std::set<std::string> all = {"sources of others",
+    std::set<std::string> all = {"sources judged from here on",
+                                 "sources of others",
                                  "sources no router",
                                  "sources no redirect",
                                  "sources no redirect of IPv4",
@@ -215,6 +216,28 @@ std::set<std::string> expected_rules(const std::set<std::string>& sets) {
     return all;
 }
 
+// The filters of host ends, and with the table the policies that close the host without it.
+void check_backstop(const Host& wanted, const std::map<std::string, std::string>& made_up, bool table,
+                    std::vector<std::string>& all) {
+    for (const auto& partition : wanted.partitions) {
+        for (const auto& link : partition.links) {
+            if (!link.partition.empty()) {
+                continue;
+            }
+            const auto declared = host_end(partition, link);
+            const auto name = declared.empty() ? made_up.at(partition.name) : declared;
+            const auto filters = run({"tc", "filter", "show", "dev", name, "ingress"}).out;
+            if (filters.find(" partd_ingress_") == std::string::npos) {
+                all.push_back("- filter of " + name);
+            }
+        }
+    }
+    const auto policies = output({"ip", "xfrm", "policy"});
+    if (std::ranges::count(policies, '\n') != (table ? 12 : 0)) {
+        all.push_back("policies: " + policies);
+    }
+}
+
 }  // namespace
 
 std::vector<std::string> nftables_differences(const Host& wanted,
@@ -248,6 +271,7 @@ std::vector<std::string> nftables_differences(const Host& wanted,
         all.emplace_back(there ? "+ table inet partd, which nothing needs" : "- table inet partd");
     }
     compare("element of inet partd", expected.elements(), elements, all);
+    check_backstop(wanted, made_up, !expected.elements().empty(), all);
     if (there) {
         compare("rule of inet partd", expected_rules(expected.sets()), rules, all);
     }

@@ -88,6 +88,12 @@ Deed host_end_deleted(const Target& target) {
 Deed host_end_down(const Target& target) {
     return on_host_end(target, {"ip", "link", "set", "dev"}, {"down"});
 }
+Deed filter_deleted(const Target& target) {
+    return on_host_end(target, {"tc", "qdisc", "del", "dev"}, {"clsact"});
+}
+Deed policies_flushed(const Target&) {
+    return command({"ip", "xfrm", "policy", "flush"});
+}
 Deed address_deleted(const Target& target) {
     if (target.link == nullptr || target.link->self.addresses.empty()) {
         return {};
@@ -269,7 +275,8 @@ constexpr std::array kDeeds = {
     host_end_deleted, host_end_down,  address_deleted, addresses_flushed, routes_flushed,   rule_deleted,
     foreign_route,    route_replaced, foreign_address, foreign_link,      ruleset_reloaded, table_deleted,
     table_changed,    netns_deleted,  pin_unmounted,   processes_killed,  cgroup_removed,   limit_changed,
-    sysctl_changed,   names_edited,   ledger_cut,      ledger_removed,    accepted_removed,
+    sysctl_changed,   names_edited,   ledger_cut,      ledger_removed,    accepted_removed, filter_deleted,
+    policies_flushed,
 };
 
 }  // namespace

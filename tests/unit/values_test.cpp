@@ -20,6 +20,8 @@ TEST_CASE("Addresses and prefixes") {
     }
     CHECK(Prefix::parse("10.1.1.0/24"));
     CHECK_FALSE(Prefix::parse("10.1.1.1/24"));
+    CHECK(Prefix::parse("10.1.1.1")->text() == "10.1.1.1/32");
+    CHECK(Prefix::parse("fd00:1::1")->text() == "fd00:1::1/128");
     CHECK(Prefix::parse("0.0.0.0/0")->contains(*Ip::parse("203.0.113.7")));
     CHECK_FALSE(Prefix::parse("0.0.0.0/0")->contains(*Ip::parse("::1")));
     CHECK(Prefix::parse("10.0.0.0/8")->overlaps(*Prefix::parse("10.1.0.0/16")));

@@ -138,7 +138,10 @@ void expand_partition(const Declared& declared, const DeclaredObject& object, St
     wanted.command = command_text(wanted.started);
     wanted.in_user = membership.has(NamespaceKind::User);
     wanted.owner = wanted.in_user ? name : "host";
-    Resource resource{.key = init_key(name), .owner = name, .source = source_of(declared, object)};
+    Resource resource{.key = init_key(name),
+                      .owner = name,
+                      .source = source_of(declared, object),
+                      .phase = wanted.started.command.empty() ? Phase::Holder : Phase::Processes};
     stands_in(resource, {&kCgroup.kind, group_of(declared, name)});
     for (const NamespaceKind type : kernel::kNamespaceTypes) {
         const Key key = namespace_key(membership, name, type);
@@ -166,34 +169,6 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
     for (const DeclaredObject* object : declared.all<Partition>()) {
         expand_partition(declared, *object, desired);
-    }
-}
-
-// A PID 1 of the user's finds its partition complete: limits, network, names. The holder only its limits.
-void complete(const Declared&, State& desired, Diagnostics&) {
-    static constexpr std::array<std::string_view, 6> kBefore = {"limit", "veth",   "address",
-                                                                "route", "sysctl", "file"};
-    std::unordered_map<std::string, std::vector<Key>> before;
-    for (Resource& resource : desired.all()) {
-        const Key init = init_key(resource.owner);
-        if (resource.key.kind == &kLimit.kind && is_freeze(resource.key)) {
-            if (desired.find(init) != nullptr) {
-                resource.needs.push_back(init);  // nothing starts in a group that is frozen
-            }
-        } else if (std::ranges::find(kBefore, resource.key.kind->name) != kBefore.end()) {
-            before[resource.owner].push_back(resource.key);
-        }
-    }
-    for (Resource& resource : desired.all()) {
-        if (resource.key.kind != &kInit.kind) {
-            continue;
-        }
-        const bool holder = resource.spec.as<Init>().started.command.empty();
-        for (const Key& key : before[resource.owner]) {
-            if (!holder || key.kind == &kLimit.kind) {
-                resource.needs.push_back(key);
-            }
-        }
     }
 }
 
@@ -329,7 +304,6 @@ constinit const LiveKind kInit = {
              .table = &Init::table,
              .language = kLanguage,
              .expand = expand,
-             .complete = complete,
              .summary = summary,
              .apart = true},
     .observe = observe,

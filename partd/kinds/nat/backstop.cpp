@@ -48,15 +48,9 @@ Result<Told> policies(kernel::Host& host) {
         return all_policies();
     }
     PARTD_TRY(socket);
-    Told there;
-    for (const auto& policy : kernel::kBlockPolicies) {
-        const auto stands = kernel::has_policy(**socket, policy);
-        PARTD_TRY(stands);
-        if (*stands) {
-            there.names.emplace_back(policy.name);
-        }
-    }
-    return there;
+    auto standing = kernel::standing_policies(**socket);
+    PARTD_TRY(standing);
+    return Told{std::move(*standing)};
 }
 
 Result<> observe(Look& look) {

@@ -6,7 +6,6 @@
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
 #include "kinds/nat/table.h"
-#include "kinds/veth.h"
 
 #include <algorithm>
 #include <map>
@@ -117,23 +116,6 @@ std::set<std::string> sets_in_use(const State& desired) {
     return sets;
 }
 
-// No link is ever without its gate, also when it goes.
-static void keep_until_links_are_gone(Look& look) {
-    std::multimap<std::string, Key> entries;
-    for (const Resource& resource : look.observed.all()) {
-        if (resource.spec.is<Entry>()) {
-            entries.emplace(resource.owner, resource.key);
-        }
-    }
-    for (Resource& resource : look.observed.all()) {
-        if (resource.key.kind == &kVeth.kind) {
-            for (auto [entry, end] = entries.equal_range(resource.owner); entry != end; ++entry) {
-                resource.needs.push_back(entry->second);
-            }
-        }
-    }
-}
-
 // Elements that somebody else put into our table would undo what the files declare: they go.
 static void add_strays(Look& look, Elements elements) {
     auto claims = claims_of(elements);
@@ -159,6 +141,8 @@ Resource entry_of(const DeclaredObject& object, const Source& source, std::strin
             .spec = Spec(Entry{std::move(elements)}),
             .owner = object.owner,
             .source = source,
+            .needs = {table_key()},
+            .within = {table_key()},
             .claims = std::move(claims)};
 }
 
@@ -200,7 +184,6 @@ Result<> observe_entries(Look& look) {
                           comment)});
         }
     }
-    keep_until_links_are_gone(look);
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
+#include "kinds/nat/table.h"
 #include "kinds/partition.h"
 #include "kinds/topology.h"
 
@@ -85,23 +86,9 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
                      .spec = Spec(nat::Entry{std::move(elements)}),
                      .owner = object->owner,
                      .source = object->source,
+                     .needs = {table_key()},
+                     .within = {table_key()},
                      .claims = std::move(claims)});
-    }
-}
-
-// The gate and the translations of a partition stand before its links.
-void complete(const Declared&, State& desired, Diagnostics&) {
-    std::map<std::string, std::vector<Key>> entries;
-    for (const Resource& resource : desired.all()) {
-        if (resource.spec.is<nat::Entry>()) {
-            entries[resource.owner].push_back(resource.key);
-        }
-    }
-    for (Resource& resource : desired.all()) {
-        if (resource.key.kind == &kVeth.kind && resource.spec.as<Veth>().peer.netns.empty()) {
-            const auto& own = entries[resource.owner];
-            resource.needs.insert(resource.needs.end(), own.begin(), own.end());
-        }
     }
 }
 
@@ -128,8 +115,8 @@ std::set<std::string> partitions_through_host(const Declared& declared) {
 constinit const LiveKind kGate = {
     .kind = {.name = "gate",
              .table = &nat::Entry::table,
+             .phase = Phase::Filter,
              .expand = expand,
-             .complete = complete,
              .summary =
                  [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },
              .channel = "nftables",

@@ -87,16 +87,14 @@ void complete(const Declared& declared, State& desired, Diagnostics&) {
     const auto settings = declared.all<HostSettings>();
     const bool manual =
         !settings.empty() && settings.front()->spec.as<HostSettings>().forwarding == Forwarding::Manual;
-    const Source source = table->source;
-    desired.add({.key = guard_key(),
-                 .spec = Spec(Guard{.manual = manual, .open = {}, .shut = {}}),
-                 .source = source,
-                 .needs = {table_key()}});
+    Resource guard{.key = guard_key(),
+                   .spec = Spec(Guard{.manual = manual, .open = {}, .shut = {}}),
+                   .source = table->source,
+                   .needs = {table_key()}};
     for (const Family& family : kFamilies) {
-        if (Resource* wanted = desired.find(host_sysctl_key(family.path))) {
-            wanted->needs.push_back(guard_key());
-        }
+        guard.precedes.push_back(host_sysctl_key(family.path));
     }
+    desired.add(std::move(guard));
 }
 
 // Off where the host has no such family.

@@ -207,6 +207,7 @@ constinit const LiveKind kNat = {
     .kind = {.name = "nat",
              .table = &nat::Entry::table,
              .language = kLanguage,
+             .phase = Phase::Filter,
              .expand = expand,
              .summary =
                  [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },

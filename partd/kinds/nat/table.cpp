@@ -54,10 +54,8 @@ std::set<std::string> wanted_sets(const State& desired) {
 
 void complete(const Declared&, State& desired, Diagnostics&) {
     Resource resource{.key = table_key()};
-    for (Resource& entry : desired.all()) {
+    for (const Resource& entry : desired.all()) {
         if (entry.spec.is<Entry>()) {
-            entry.needs.push_back(table_key());
-            entry.within.push_back(table_key());
             resource.source = resource.source ? resource.source : entry.source;
         }
     }
