@@ -4,8 +4,6 @@
 #include "kernel/delegation.h"
 #include "kernel/files.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -63,8 +61,8 @@ Result<> enter_group(std::vector<std::string> directories) {
         return moved;
     }
     directories.front() += "/partd-exec";
-    if (mkdir(directories.front().c_str(), 0755) != 0 && errno != EEXIST) {
-        return fail_errno("create " + directories.front());
+    if (const int code = make_group(directories.front()); code != 0 && code != EEXIST) {
+        return fail(code, "create " + directories.front());
     }
     return move_here(directories);
 }

@@ -257,25 +257,32 @@ private:
     std::optional<Obstacle> obstacle_;
 };
 
-// As long as it lives, no group can be made below one (cgroup v2, cgroup.max.descendants).
+constexpr char kMostBelow[] = "/cgroup.max.descendants";
+
+// As long as it lives, no group can be made below one (cgroup v2, cgroup.max.descendants). The number before
+// is noted with the group, for a run that is killed meanwhile.
 class NoMoreGroups {
 public:
-    explicit NoMoreGroups(const std::string& directory) : path_(directory + "/cgroup.max.descendants") {
-        if (const auto text = read_file(path_); text && write_kernel_file(path_, "0")) {
-            before_ = trim(*text);
+    explicit NoMoreGroups(const std::string& directory) : directory_(directory) {
+        (void)open_again(directory_);
+        const auto text = read_file(directory_ + kMostBelow);
+        closed_ = text && set_xattr(directory_, kClosedMark, trim(*text)) &&
+                  write_kernel_file(directory_ + kMostBelow, "0");
+        if (!closed_) {
+            remove_xattr(directory_, kClosedMark);
         }
     }
     NoMoreGroups(const NoMoreGroups&) = delete;
     NoMoreGroups& operator=(const NoMoreGroups&) = delete;
     ~NoMoreGroups() {
-        if (!before_.empty()) {
-            (void)write_kernel_file(path_, before_);  // unless the group is gone
+        if (closed_) {
+            (void)open_again(directory_);  // unless the group is gone
         }
     }
 
 private:
-    std::string path_;
-    std::string before_;
+    std::string directory_;
+    bool closed_ = false;
 };
 
 // What cannot be looked at may be in the way.
@@ -354,6 +361,39 @@ std::optional<Obstacle> find_obstacle(const std::string& directory) {
         return !found && ++count < kMost;
     });
     return found || walked ? found : unseen(walked.error());
+}
+
+Result<> open_again(const std::string& directory) {
+    const std::string before = get_xattr(directory, kClosedMark);
+    if (before.empty()) {
+        return {};
+    }
+    PARTD_TRY(write_kernel_file(directory + kMostBelow, before));
+    remove_xattr(directory, kClosedMark);
+    return {};
+}
+
+int make_group(const std::string& path) {
+    if (mkdir(path.c_str(), 0755) == 0) {
+        return 0;
+    }
+    if (errno != EAGAIN) {
+        return errno;
+    }
+    // The way up ends at the first directory that has no such file: the hierarchy's root.
+    for (std::string above = path.substr(0, path.rfind('/')); !above.empty();
+         above.resize(above.rfind('/'))) {
+        if (!exists(above + kMostBelow)) {
+            break;
+        }
+        if (!get_xattr(above, kCgroupMark).empty()) {
+            remove_xattr(above, kClosedMark);
+            for (const char* bound : {kMostBelow, "/cgroup.max.depth"}) {
+                (void)write_kernel_file(above + bound, "max");
+            }
+        }
+    }
+    return mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
 }
 
 Result<> remove_group(const std::string& directory, bool inner, Clock::time_point deadline) {

@@ -40,6 +40,16 @@ struct Obstacle {
 // The first of them, or why that cannot be known; nullopt when there is none.
 std::optional<Obstacle> find_obstacle(const std::string& directory);
 
+// The attribute of a group below which none can be made while it is removed: the number that was allowed
+// before.
+inline constexpr char kClosedMark[] = "trusted.partd.closed";
+
+// Makes a group. Where somebody has forbidden that in one of partd's above it (cgroup.max.descendants,
+// cgroup.max.depth), it is allowed again. Returns 0, or the errno.
+int make_group(const std::string& path);
+// Allows groups below one again, as a removal that was killed left it.
+Result<> open_again(const std::string& directory);
+
 // Removes a group with `inner`: with all below it, but for those that bear our mark; else alone. Tries again
 // as long as it gets on, at most until then: programs may make groups meanwhile, where the kernel cannot
 // forbid it (cgroup.max.descendants). EBUSY names what is in the way. Absent is success.

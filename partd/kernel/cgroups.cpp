@@ -48,8 +48,8 @@ std::string v1_name(const std::string& controller) {
 constexpr char kDraft[] = ".partd-new";
 
 Result<> make_marked(const std::string& path, const std::string& owner) {
-    if (mkdir(path.c_str(), 0755) != 0) {
-        return fail_errno("create " + path);
+    if (const int code = make_group(path); code != 0) {
+        return fail(code, "create " + path);
     }
     if (auto marked = set_xattr(path, kCgroupMark, owner); !marked) {
         rmdir(path.c_str());

@@ -26,6 +26,7 @@ constexpr Field kCgroupFields[] = {
     field<&Cgroup::group>("group", "its path below the hierarchy's root",
                           {.role = Role::Identity, .live = true}),
     field<&Cgroup::mark>("mark", "whose it is", {.live = true}),
+    field<&Cgroup::open>("open", "groups can be made below it", {.live = true}),
 };
 
 constexpr Declaration kLanguage[] = {declaration<Limits>("partition.*.cgroup"),
@@ -157,8 +158,10 @@ Result<> observe(Look& look) {
     const auto take = [&](const kernel::MarkedGroup& seen) {
         const auto& [group, owner, identity, attributes] = seen;
         const bool anew = owner.empty() && cgroups.made_anew(group);
+        // Of a removal that was killed.
+        const bool closed = std::ranges::find(attributes, kernel::kClosedMark) != attributes.end();
         Resource found{.key = cgroup_key(group),
-                       .spec = Spec(Cgroup{group, owner, what_is_in_the_way(look, group)}),
+                       .spec = Spec(Cgroup{group, owner, what_is_in_the_way(look, group), !closed}),
                        .owner = owner == "partd" ? "" : owner,
                        .half_made = true,
                        .marked = !owner.empty() || anew,
@@ -221,6 +224,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     }
     const Cgroup& wanted = change.wanted.as<Cgroup>();
     if (change.action == Action::Update) {
+        PARTD_TRY(kernel::open_again(cgroups.home(wanted.group)));
         return kernel::set_xattr(cgroups.home(wanted.group), kernel::kCgroupMark, wanted.mark);
     }
     PARTD_TRY(cgroups.create(wanted.group, wanted.mark));

@@ -63,6 +63,7 @@ struct Cgroup {
     std::string group;            // "partd.slice/partd-web.slice"
     std::string mark;             // whose it is
     std::string in_the_way = {};  // of one that nobody wants any more: why it cannot go, or not yet
+    bool open = true;             // groups can be made below it
     bool operator==(const Cgroup&) const = default;
     static const Table table;
 };

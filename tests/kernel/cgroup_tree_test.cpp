@@ -1,4 +1,5 @@
-// Groups that programs make below a partition's: they go with it, whoever made them; nothing else does.
+// Groups that programs make below a partition's: they go with it, whoever made
+// them; nothing else does.
 
 #include "daemon_fixture.h"
 #include "host_view.h"
@@ -6,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -163,6 +165,34 @@ TEST_CASE("A process outside that makes groups in one that goes", "[cgroup][inne
         }
     }));
     REQUIRE(eventually([&] { return fs::exists(place + "/g100"); }));
+    host.check_gone();
+}
+
+TEST_CASE("Groups can be made where a killed removal, or somebody inside, forbade it", "[cgroup][inner]") {
+    Made host("[slice.s]\n[partition.p]\n");
+    std::string slice;
+    for (const auto& place : host.sandbox.cgroups().places("partd.slice/partd-s.slice")) {
+        slice = fs::exists(place + "/cgroup.max.descendants") ? place : slice;
+    }
+    if (slice.empty()) {
+        PARTD_CANNOT_RUN("no cgroup2 is mounted");
+    }
+    SECTION("by a removal, which has noted what was allowed") {
+        REQUIRE(::setxattr(slice.c_str(), "trusted.partd.closed", "7", 1, 0) == 0);
+        write_file(slice + "/cgroup.max.descendants", "0");
+        CHECK(host.sandbox.diff() == 1);
+        host.sandbox.apply();
+        CHECK(read_file(slice + "/cgroup.max.descendants") == "7\n");
+        CHECK(::getxattr(slice.c_str(), "trusted.partd.closed", nullptr, 0) < 0);
+    }
+    SECTION("by somebody") {
+        const auto file = GENERATE("/cgroup.max.descendants", "/cgroup.max.depth");
+        write_file(slice + file, "0");
+        host.sandbox.write_config("p.toml",
+                                  "[slice.s]\n[partition.p]\n[partition.q]\ncgroup.parent = \"s\"\n");
+        host.sandbox.apply();
+        CHECK(fs::exists(slice + "/partd-s-q.slice"));
+    }
     host.check_gone();
 }
 
