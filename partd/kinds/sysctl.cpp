@@ -5,12 +5,14 @@
 #include "kinds/host_switches.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
+#include "kinds/ping_groups.h"
 #include "kinds/sysctl_text.h"
 #include "kinds/topology.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -23,7 +25,8 @@ constexpr Field kFields[] = {
     field<&Sysctl::path>("path", "its file below /proc/sys", {.role = Role::Identity, .live = true}),
     field<&Sysctl::value>("value", "its value", {.live = true}),
     field<&Sysctl::deaf>("deaf",
-                         "links of others that learn nothing from router advertisements because of it",
+                         "links of others that learn nothing from router "
+                         "advertisements because of it",
                          {.live = true}),
     field<&Sysctl::stalled>("stalled", "links of partd's that forward nothing all the same", {.live = true}),
 };
@@ -52,7 +55,8 @@ private:
         if (!safe || (path.empty() && member.key != "net")) {
             error(member.key_source,
                   path.empty() && safe
-                      ? fmt::format("\"{}\" is not a key of a network namespace: those begin with \"net.\"",
+                      ? fmt::format("\"{}\" is not a key of a network namespace: "
+                                    "those begin with \"net.\"",
                                     member.key)
                       : fmt::format("\"{}\" cannot be a part of a key", printable(member.key)));
             return;
@@ -151,6 +155,38 @@ bool concerns(const std::string& path, const std::string& interface) {
            (parts[kName - 1] == "conf" || parts[kName - 1] == "neigh");
 }
 
+using Interfaces = decltype(interfaces_by_netns(std::declval<const Declared&>()));
+
+void want(const SysctlEntry& entry, const std::string& partition, Interfaces& interfaces, State& desired) {
+    const Key netns = netns_key(partition);
+    Resource resource{.key = sysctl_key(partition, entry.path),
+                      .spec = Spec(Sysctl{.netns = partition, .path = entry.path, .value = entry.value}),
+                      .owner = partition,
+                      .source = entry.at,
+                      .needs = {netns},
+                      .within = {netns}};
+    for (const Interface& interface : interfaces[partition]) {
+        if (interface.link && concerns(entry.path, interface.name)) {
+            resource.needs.push_back(*interface.link);
+            resource.within.push_back(*interface.link);
+        }
+    }
+    desired.add(std::move(resource));
+}
+
+// Who has users of its own can ping as any of them, as systemd-nspawn(1) has
+// it.
+void expand_defaults(const Declared& declared, Interfaces& interfaces, State& desired) {
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        const std::string& name = object->owner;
+        const std::string groups =
+            has_netns(declared, name) ? default_ping_groups(declared, name) : std::string();
+        if (!groups.empty() && desired.find(sysctl_key(name, kPingGroups)) == nullptr) {
+            want({kPingGroups, groups, object->source}, name, interfaces, desired);
+        }
+    }
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     auto by_netns = interfaces_by_netns(declared);
     for (const DeclaredObject* object : declared.all<Sysctls>()) {
@@ -161,27 +197,15 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
             continue;
         }
         for (const SysctlEntry& entry : object->spec.as<Sysctls>().entries) {
-            const Key netns = netns_key(object->owner);
-            Resource resource{
-                .key = sysctl_key(object->owner, entry.path),
-                .spec = Spec(Sysctl{.netns = object->owner, .path = entry.path, .value = entry.value}),
-                .owner = object->owner,
-                .source = entry.at,
-                .needs = {netns},
-                .within = {netns}};
-            for (const Interface& interface : by_netns[object->owner]) {
-                if (interface.link && concerns(entry.path, interface.name)) {
-                    resource.needs.push_back(*interface.link);
-                    resource.within.push_back(*interface.link);
-                }
-            }
-            desired.add(std::move(resource));
+            want(entry, object->owner, by_netns, desired);
         }
     }
+    expand_defaults(declared, by_netns, desired);
 }
 
-// What a new interface begins with has to stand before it, and what one parameter does to others before
-// theirs: the last word is that of the most special one.
+// What a new interface begins with has to stand before it, and what one
+// parameter does to others before theirs: the last word is that of the most
+// special one.
 void order_parameters(State& desired, Resource& resource) {
     const auto& sysctl = resource.spec.as<Sysctl>();
     const auto own = InterfaceSysctl::parse(sysctl.path);
@@ -255,8 +279,11 @@ void complete(const Declared&, State& desired, Diagnostics&) {
 
 constinit const Table Sysctls::table = {
     "sysctl",
-    "Kernel parameters of the partition's network namespace, written in any way that the kernel takes; one "
-    "that is not declared any more has again what it had before partd.",
+    "Kernel parameters of the partition's network namespace, written in any "
+    "way that the kernel takes; one "
+    "that is not declared any more has again what it had before partd. "
+    "net.ipv4.ping_group_range means the groups "
+    "inside; with users of its own, and where it is not declared, all of them.",
     {}};
 constinit const Table Sysctl::table = {"sysctl", "One kernel parameter.", kFields};
 

@@ -10,6 +10,7 @@
 #include "kernel/kernel_file.h"
 #include "kinds/host_switches.h"
 #include "kinds/netns.h"
+#include "kinds/ping_groups.h"
 #include "kinds/sysctl.h"
 #include "kinds/sysctl_text.h"
 
@@ -93,7 +94,7 @@ public:
     Result<> run() {
         const bool there =
             sysctl_.netns.empty() || std::ranges::find(look_.netns, sysctl_.netns) != look_.netns.end();
-        const auto value = there ? read_value(look_.host, sysctl_) : fail("");
+        const auto value = there ? told_value() : fail("");
         if (!value && value.error().is_shortage()) {
             return std::unexpected(value.error());
         }
@@ -109,6 +110,18 @@ public:
     }
 
 private:
+    // In the words of those inside.
+    [[nodiscard]] Result<std::string> told_value() const {
+        auto value = read_value(look_.host, sysctl_);
+        if (!value || sysctl_.path != kPingGroups) {
+            return value;
+        }
+        const auto map = group_map_of(look_.host, sysctl_.netns);
+        PARTD_TRY(map);
+        return wanted_ == nullptr ? ping_groups_inside(*map, *value)
+                                  : ping_groups_told(*map, *value, wanted_->spec.as<Sysctl>().value);
+    }
+
     [[nodiscard]] std::optional<SysctlRecord> recorded() const {
         return entry_ == nullptr ? std::nullopt : SysctlRecord::parse(entry_->identity);
     }
@@ -295,11 +308,13 @@ Result<> follow_default(const Sysctl& found, const std::string& value) {
 // Runs in the parameter's namespace.
 class Writer {
 public:
-    Writer(Doing& doing, const Change& change) : doing_(doing), change_(change) {}
+    // `groups`: of what is about groups, those of the partition.
+    Writer(Doing& doing, const Change& change, kernel::IdMap groups)
+        : doing_(doing), change_(change), groups_(std::move(groups)) {}
 
     Result<> set() const {
         const auto& wanted = change_.wanted.as<Sysctl>();
-        auto value = read_here(wanted.path);
+        auto value = read(wanted);
         if (!value && (value.error().code == EACCES || value.error().code == EPERM)) {
             return fail(value.error().code,
                         "it is for writing only and keeps no value: leave it out of the file");
@@ -311,7 +326,7 @@ public:
         const bool edited = change_.action == Action::Update && record.written &&
                             record.made == change_.found.as<Sysctl>().value;
         record.wanted = wanted.value;
-        if (auto done = write_here(wanted.path, wanted.value); !done) {
+        if (auto done = write(wanted.path, wanted.value); !done) {
             if (change_.action == Action::Create) {
                 record.written = false;
                 doing_.learnt.emplace_back(change_.key, record.text());
@@ -319,7 +334,7 @@ public:
             return done;
         }
         record.written = true;
-        record.made = read_here(wanted.path).value_or(wanted.value);
+        record.made = read(wanted).value_or(wanted.value);
         doing_.learnt.emplace_back(change_.key, record.text());
         if (!same_sysctl(wanted.value, record.made) && is_comparable(wanted.value, record.made)) {
             return fail(
@@ -331,13 +346,27 @@ public:
 
     Result<> restore() const {
         const auto& found = change_.found.as<Sysctl>();
-        PARTD_TRY(write_here(found.path, found.restored));
+        PARTD_TRY(write(found.path, found.restored));
         return follow_default(found, found.restored);
     }
 
 private:
+    [[nodiscard]] Result<std::string> read(const Sysctl& wanted) const {
+        auto value = read_here(wanted.path);
+        return value && !groups_.empty() ? ping_groups_told(groups_, *value, wanted.value) : std::move(value);
+    }
+    [[nodiscard]] Result<> write(const std::string& path, const std::string& value) const {
+        if (groups_.empty()) {
+            return write_here(path, value);
+        }
+        const auto on_host = ping_groups_on_host(groups_, value);
+        PARTD_TRY(on_host);
+        return write_here(path, *on_host);
+    }
+
     Doing& doing_;
     const Change& change_;
+    kernel::IdMap groups_;  // empty: numbers are those of the host
 };
 
 }  // namespace
@@ -367,7 +396,10 @@ Result<> apply_sysctl(Doing& doing, const Change& change, std::size_t) {
     if (change.action == Action::Update && !change.changes("value")) {
         return {};
     }
-    const Writer writer(doing, change);
+    auto groups =
+        sysctl.path == kPingGroups ? group_map_of(doing.host, sysctl.netns) : Result<kernel::IdMap>();
+    PARTD_TRY(groups);
+    const Writer writer(doing, change, std::move(*groups));
     return (*netns)->inside([&] { return removal ? writer.restore() : writer.set(); });
 }
 

@@ -128,6 +128,11 @@ bool all_numbers(const std::vector<std::string_view>& all) {
 
 }  // namespace
 
+std::optional<std::uint64_t> sysctl_number(std::string_view word) {
+    const auto number = parse_any_base(word);
+    return number && !number->negative ? std::optional(number->value) : std::nullopt;
+}
+
 bool same_sysctl(std::string_view wanted, std::string_view found) {
     const auto asked = words(wanted);
     const auto has = words(found);

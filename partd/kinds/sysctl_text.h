@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ std::string one_line(std::string_view text);
 // (proc_do_large_bitmap()), shows IPv6 addresses and keys in full; fewer numbers than a parameter has set its
 // first ones.
 bool same_sysctl(std::string_view wanted, std::string_view found);
+// A number without sign, in any of these bases.
+std::optional<std::uint64_t> sysctl_number(std::string_view word);
 // Whether both are numbers, or both lists of ports, so that a difference is one of the value and not of its
 // form.
 bool is_comparable(std::string_view wanted, std::string_view found);
