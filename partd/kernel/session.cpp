@@ -20,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -171,19 +172,39 @@ public:
         if (to_terminal) {
             fcntl(master_.get(), F_SETFL, O_RDWR | O_NONBLOCK);
         }
-        std::optional<RawMode> raw;
-        if (to_terminal && is_terminal(STDIN_FILENO)) {
-            raw.emplace();
-            reads_input_ = true;
-        }
+        has_input_ = to_terminal && is_terminal(STDIN_FILENO);
         if (to_terminal) {
             copy_window_size(master_.get());
         }
-        while (step()) {
-        }
+        do {
+            follow_terminal();
+        } while (step());
+        give_terminal_back();
     }
 
 private:
+    // The caller's terminal is ours while we are in its foreground: in the background a shell has it, whoever
+    // reads from it or changes it is stopped (SIGTTIN, SIGTTOU in signal(7)), and nothing but output goes on.
+    void follow_terminal() {
+        const bool ours = has_input_ && in_foreground(STDIN_FILENO);
+        if (ours && !raw_) {
+            raw_.emplace();
+            if (master_) {
+                copy_window_size(master_.get());
+            }
+        } else if (!ours) {
+            give_terminal_back();
+        }
+    }
+
+    // Where a shell has taken it, it has set it to its own liking.
+    void give_terminal_back() {
+        if (raw_ && !in_foreground(STDIN_FILENO)) {
+            raw_->forget();
+        }
+        raw_.reset();
+    }
+
     static bool ready(const pollfd& polled) { return (polled.revents & (POLLIN | POLLHUP | POLLERR)) != 0; }
 
     bool step() {
@@ -194,15 +215,17 @@ private:
             pollfd{.fd = signals_, .events = POLLIN, .revents = 0},
             pollfd{.fd = process_.get(), .events = POLLIN, .revents = 0},
             pollfd{.fd = master_ ? master_.get() : -1, .events = master_events, .revents = 0},
-            pollfd{.fd = reads_input_ && typed_.empty() ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
-        if (poll(polled.data(), polled.size(), -1) < 0) {
+            pollfd{.fd = raw_ && typed_.empty() ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+        // Nothing tells that a shell has put us into the foreground.
+        constexpr int kGlance = 250;  // milliseconds
+        if (poll(polled.data(), polled.size(), has_input_ && !raw_ ? kGlance : -1) < 0) {
             return errno == EINTR;
         }
         if (ready(polled[0])) {
             pass_signal();
         }
-        if (ready(polled[3])) {
-            reads_input_ = read_some(STDIN_FILENO, typed_);
+        if (ready(polled[3]) && in_foreground(STDIN_FILENO)) {
+            has_input_ = read_some(STDIN_FILENO, typed_);
         }
         if (master_ && !typed_.empty()) {
             const ssize_t size = write(master_.get(), typed_.data(), typed_.size());
@@ -252,8 +275,9 @@ private:
     Fd master_;
     int signals_;
     int terminal_ = first_terminal();
-    bool reads_input_ = false;
-    std::string typed_;  // and not taken yet
+    bool has_input_ = false;      // a terminal that has not ended
+    std::optional<RawMode> raw_;  // while it is ours
+    std::string typed_;           // and not taken yet
 };
 
 // As the program ended: its own code, or the same signal.

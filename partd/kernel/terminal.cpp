@@ -63,6 +63,11 @@ bool is_terminal(int fd) {
     return isatty(fd) != 0;
 }
 
+bool in_foreground(int fd) {
+    const pid_t owner = tcgetpgrp(fd);
+    return owner < 0 || owner == getpgrp();
+}
+
 RawMode::RawMode() {
     termios settings{};
     if (tcgetattr(STDIN_FILENO, &settings) != 0) {

@@ -25,6 +25,8 @@ Result<> check_master(int fd);
 Result<> use_terminal(const Fd& slave);
 
 bool is_terminal(int fd);
+// Whether this process is in the foreground of that terminal, or has no shell that could put it elsewhere.
+bool in_foreground(int fd);
 
 // The caller's terminal without echo, line editing and signals, as long as this lives.
 class RawMode {
@@ -33,6 +35,8 @@ public:
     RawMode(const RawMode&) = delete;
     RawMode& operator=(const RawMode&) = delete;
     ~RawMode();
+    // It stays as it is now.
+    void forget() { saved_.reset(); }
 
 private:
     std::optional<termios> saved_;

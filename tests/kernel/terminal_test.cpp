@@ -1,4 +1,5 @@
-// partctl exec and shell at a terminal, and the signals of partctl kill, freeze and thaw.
+// partctl exec and shell at a terminal, and the signals of partctl kill, freeze
+// and thaw.
 
 #include "attacker.h"
 #include "pty.h"
@@ -33,14 +34,16 @@ std::string state_of(pid_t pid) {
     return status.substr(at + 7, 1);
 }
 
-/// A sleeper inside that partctl has started, by a duration that nobody else sleeps.
+/// A sleeper inside that partctl has started, by a duration that nobody else
+/// sleeps.
 pid_t await_sleeper(const Prison& prison, const std::string& duration) {
     pid_t pid = -1;
     eventually([&] { return (pid = prison.find("sleep " + duration)) > 0; });
     return pid;
 }
 
-/// Without carriage returns: two terminals on the way may add two, or none where the caller's is raw.
+/// Without carriage returns: two terminals on the way may add two, or none
+/// where the caller's is raw.
 std::string lines(std::string text) {
     std::erase(text, '\r');
     return text;
@@ -55,9 +58,10 @@ bool same(const termios& a, const termios& b) {
 
 TEST_CASE("terminal: the program has one of the partition's own", "[terminal]") {
     Prison prison;
-    Pty pty(in_shell(
-        "tty; ls -1 /dev/pts; readlink /proc/self/fd/0; test -t 0 && test -t 1 && test -t 2 && echo all; "
-        "echo over > /dev/tty"));
+    Pty pty(
+        in_shell("tty; ls -1 /dev/pts; readlink /proc/self/fd/0; test -t 0 "
+                 "&& test -t 1 && test -t 2 && echo all; "
+                 "echo over > /dev/tty"));
     REQUIRE(pty.await("over"));
     CHECK(pty.wait() == 0);
     INFO(pty.shown());
@@ -76,21 +80,23 @@ TEST_CASE("terminal: input from elsewhere, output to it", "[terminal]") {
     Prison prison;
     Pty pty({"sh", "-c",
              "printf 'one\\ntwo\\n' | " PARTCTL
-             " exec cell -- sh -c 'test -t 0 || echo piped; test -t 1 && echo shown; cat'; echo code $?"});
+             " exec cell -- sh -c 'test -t 0 || echo piped; test -t 1 && echo "
+             "shown; cat'; echo code $?"});
     REQUIRE(pty.await("code 0"));
     INFO(pty.shown());
     CHECK(lines(pty.shown()) == "piped\nshown\none\ntwo\ncode 0\n");
-    Pty other(
-        {"sh", "-c", PARTCTL " exec cell -- sh -c 'test -t 0 && echo typed; test -t 1 || echo piped' | cat"});
+    Pty other({"sh", "-c",
+               PARTCTL " exec cell -- sh -c 'test -t 0 && echo typed; test -t 1 "
+                       "|| echo piped' | cat"});
     REQUIRE(other.await("piped"));
     CHECK(lines(other.shown()) == "typed\npiped\n");
 }
 
 TEST_CASE("terminal: the window's size arrives, and its changes", "[terminal]") {
     Prison prison;
-    Pty pty(
-        in_shell("trap 'stty size; echo changed' WINCH; stty size; echo ready; while :; do sleep 0.1; done"),
-        31, 97);
+    Pty pty(in_shell("trap 'stty size; echo changed' WINCH; stty size; echo "
+                     "ready; while :; do sleep 0.1; done"),
+            31, 97);
     REQUIRE(pty.await("ready"));
     CHECK(pty.shown().find("31 97\r\n") != std::string::npos);
     pty.resize(50, 132);
@@ -102,7 +108,9 @@ TEST_CASE("terminal: the window's size arrives, and its changes", "[terminal]") 
 
 TEST_CASE("terminal: ^C reaches what runs inside", "[terminal]") {
     Prison prison;
-    Pty pty(in_shell("trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 0.1; done"));
+    Pty pty(
+        in_shell("trap 'echo caught; exit 7' INT; echo ready; while :; do "
+                 "sleep 0.1; done"));
     REQUIRE(pty.await("ready"));
     pty.type("\x03");
     CHECK(pty.await("caught"));
@@ -236,12 +244,35 @@ TEST_CASE("terminal: a background process inside does not hold partctl", "[termi
     CHECK(pty.wait(3s) == 0);
 }
 
+TEST_CASE("terminal: in the background it writes, and does not stop", "[terminal]") {
+    Prison prison;
+    Pty pty({"bash", "--norc", "-i"});
+    pty.type("PS1=; echo go$((1+1))\n");
+    REQUIRE(pty.await("go2"));
+    pty.type(PARTCTL
+             " exec cell -- sh -c 'sleep 0.5; echo out$((1+1)); read "
+             "word; echo got-$word' &\n");
+    REQUIRE(pty.await("out2", 10s));
+    pty.type("jobs; echo said$((1+1))\n");
+    REQUIRE(pty.await("said2"));
+    INFO(pty.shown());
+    CHECK(pty.shown().find("Stopped") == std::string::npos);
+    // what is typed is the shell's until it gives the terminal away
+    pty.type("fg\n");
+    REQUIRE(eventually(
+        [&] { return (pty.settings().c_lflag & ICANON) == 0 && (pty.settings().c_lflag & ISIG) == 0; }));
+    pty.type("hello\n");
+    CHECK(pty.await("got-hello"));
+    pty.type("echo back$((1+1)); exit\n");
+    CHECK(pty.await("back2"));
+}
+
 TEST_CASE("terminal: nothing can be typed into the caller's", "[terminal][escape]") {
     Prison prison;
     // a shell of the caller's that would run it
     Pty pty({"sh", "-c",
-             PARTCTL
-             " exec cell -- /bin/attack types 'echo ow''ned\n'; echo back; read line && echo got $line"});
+             PARTCTL " exec cell -- /bin/attack types 'echo ow''ned\n'; echo "
+                     "back; read line && echo got $line"});
     REQUIRE(pty.await("back"));
     pty.type("mine\n");
     CHECK(pty.await("got mine"));
@@ -249,8 +280,8 @@ TEST_CASE("terminal: nothing can be typed into the caller's", "[terminal][escape
     INFO(pty.shown());
     // nor by the descriptors of what is not a terminal's
     Pty other({"sh", "-c",
-               "exec 8<&0; " PARTCTL
-               " exec cell -- sh -c '/bin/attack descriptors; echo echo x > /proc/1/fd/0; "
+               "exec 8<&0; " PARTCTL " exec cell -- sh -c '/bin/attack "
+               "descriptors; echo echo x > /proc/1/fd/0; "
                "echo y > /proc/$PPID/fd/0'; echo back"});
     REQUIRE(other.await("back"));
     CHECK(other.shown().find("\r\n8 ") == std::string::npos);
@@ -259,7 +290,8 @@ TEST_CASE("terminal: nothing can be typed into the caller's", "[terminal][escape
 TEST_CASE("terminal: signals to partctl reach the program", "[terminal]") {
     Prison prison;
     const auto script =
-        "trap 'echo term; exit 3' TERM; trap 'echo hup; exit 4' HUP; trap 'echo usr; exit 5' USR1; "
+        "trap 'echo term; exit 3' TERM; trap 'echo hup; exit 4' "
+        "HUP; trap 'echo usr; exit 5' USR1; "
         "echo ready; while :; do sleep 0.1; done";
     for (const auto& [number, code] : {std::pair{SIGTERM, 3}, {SIGHUP, 4}, {SIGUSR1, 5}}) {
         INFO(number);
@@ -306,7 +338,8 @@ TEST_CASE("terminal: environment and place are the partition's", "[terminal]") {
     const auto seen = with(PARTCTL " exec cell -- env | sort");
     INFO(seen.text());
     CHECK(seen.out ==
-          "HOME=/home\nLANG=C.UTF-8\nLOGNAME=root\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/"
+          "HOME=/home\nLANG=C.UTF-8\nLOGNAME=root\nPATH=/usr/local/"
+          "sbin:/usr/local/bin:/usr/sbin:/usr/bin:/"
           "sbin:/bin\n"
           "SHELL=/bin/sh\nTERM=vt52\nUSER=root\ncontainer=partd\n");
     CHECK(with(PARTCTL " exec cell -- pwd").out == "/\n");
@@ -323,7 +356,9 @@ TEST_CASE("terminal: environment and place are the partition's", "[terminal]") {
 TEST_CASE("terminal: kill reaches all but partd-init", "[terminal][kill]") {
     Prison prison;
     Background first(exec({"sleep", "24.1"}));
-    Background second(in_shell("trap 'exit 6' USR1; sleep 24.2 & echo ready; while :; do sleep 0.1; done"));
+    Background second(
+        in_shell("trap 'exit 6' USR1; sleep 24.2 & echo ready; "
+                 "while :; do sleep 0.1; done"));
     REQUIRE(await_sleeper(prison, "24.1") > 0);
     REQUIRE(await_sleeper(prison, "24.2") > 0);
     REQUIRE(eventually([&] { return second.written().find("ready") != std::string::npos; }));
@@ -353,7 +388,8 @@ TEST_CASE("terminal: kill reaches all but partd-init", "[terminal][kill]") {
 TEST_CASE("terminal: freeze and thaw", "[terminal][freeze]") {
     Prison prison;
     Background counter(
-        in_shell("i=0; while :; do i=$((i+1)); echo $i > /tmp/count.new; mv /tmp/count.new /tmp/count; "
+        in_shell("i=0; while :; do i=$((i+1)); echo $i > "
+                 "/tmp/count.new; mv /tmp/count.new /tmp/count; "
                  "sleep 0.02; done"));
     const auto count = [&] { return prison.exec({"cat", "/tmp/count"}).out; };
     REQUIRE(eventually([&] { return !count().empty(); }));
