@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kernel/channel.h"
 #include "kernel/child.h"
+#include "kernel/circumstances.h"
 #include "kernel/enter.h"
 #include "kernel/files.h"
 #include "kernel/host_tree.h"
@@ -19,7 +20,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,25 +80,6 @@ Result<> use_null(bool output_too) {
     return {};
 }
 
-// It lives as long as the partition: what this process was started with is none of its own.
-void forget_circumstances() {
-    for (int signal = 1; signal < NSIG; ++signal) {
-        ::signal(signal, SIG_DFL);
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    (void)setpriority(PRIO_PROCESS, 0, 0);
-    (void)write_kernel_file("/proc/self/oom_score_adj", "0");
-    // partd's unit allows many descriptors. What uses select(2) breaks with more than these at once.
-    constexpr rlim_t kDescriptors = 1024;
-    rlimit descriptors{};
-    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
-        descriptors.rlim_cur = std::min(descriptors.rlim_max, kDescriptors);
-        setrlimit(RLIMIT_NOFILE, &descriptors);
-    }
-}
-
 // What PID 1 is started for: to stay; for a look whether it can be loaded; to hear what it says.
 enum class Purpose : std::uint8_t { Live, Rehearsal, Hearing };
 
@@ -106,7 +88,7 @@ Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt, 
         PARTD_TRY(join(*mnt));
     }
     PARTD_TRY(use_null(purpose != Purpose::Hearing));
-    forget_circumstances();
+    limit_descriptors();
     leave_session();
     auto environment = plan.environment;
     environment.merge(clean_environment());
@@ -163,6 +145,8 @@ public:
         if (with_.purpose != Purpose::Rehearsal) {
             PARTD_TRY(cgroups_.join(plan_.group, {.name = "init", .delegated = true}));
         }
+        // It lives as long as the partition: what this process was started with is none of its own.
+        PARTD_TRY(forget_circumstances());
         for (const Namespace* each : plan_.namespaces) {
             PARTD_TRY(join(*each));
         }
