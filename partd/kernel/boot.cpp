@@ -356,8 +356,12 @@ std::string hear(const Cgroups& cgroups, const BootPlan& plan, std::chrono::mill
         pid = std::move(*own);
         return {};
     };
+    BootPlan again = plan;
+    if (again.root) {
+        again.root->memory = -1;  // the one who was first has it
+    }
     const auto parent =
-        boot_with({.output = writing.get(), .purpose = Purpose::Hearing}, cgroups, plan, keep);
+        boot_with({.output = writing.get(), .purpose = Purpose::Hearing}, cgroups, again, keep);
     writing.reset();
     std::string said = parent ? read_end(reading.get(), until) : "";
     if (pid) {

@@ -69,6 +69,9 @@ Result<> show_host_tree(const RootPlan& plan, const RootView& view) {
     if (view.net) {
         PARTD_TRY(mount_sysfs());
     }
+    if (const auto place = open_directory("/dev/shm", false); place && plan.memory >= 0) {
+        PARTD_TRY(attach(plan.memory, place->get()));
+    }
     PARTD_TRY(bind_etc(plan.etc));
     if (view.pid && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
         return fail_errno("mount /proc");

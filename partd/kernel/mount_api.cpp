@@ -97,14 +97,23 @@ Result<> set_attributes(int tree, std::uint64_t attributes, bool recursive) {
                "set the mount's flags");
 }
 
-Result<> set_propagation(int tree, std::uint64_t type) {
-    return set(tree, {.attr_set = 0, .attr_clr = 0, .propagation = type, .userns_fd = 0}, true,
+Result<> set_propagation(int tree, std::uint64_t type, bool recursive) {
+    return set(tree, {.attr_set = 0, .attr_clr = 0, .propagation = type, .userns_fd = 0}, recursive,
                "set the mount's propagation");
 }
 
 Result<> clear_attributes(int tree, std::uint64_t attributes) {
     return set(tree, {.attr_set = 0, .attr_clr = attributes, .propagation = 0, .userns_fd = 0}, false,
                "take back the mount's flags");
+}
+
+Result<> set_access_times(int tree, std::uint64_t which, bool recursive) {
+    return set(tree,
+               {.attr_set = which & MOUNT_ATTR__ATIME,
+                .attr_clr = MOUNT_ATTR__ATIME,
+                .propagation = 0,
+                .userns_fd = 0},
+               recursive, "set the mount's times of access");
 }
 
 Result<> map_ids(int tree, int user) {
@@ -114,50 +123,6 @@ Result<> map_ids(int tree, int user) {
                 .propagation = 0,
                 .userns_fd = static_cast<std::uint64_t>(user)},
                true, "map the owners of its files");
-}
-
-Result<Fd> open_plain(const std::string& path) {
-    auto root = open_directory("/", false);
-    PARTD_TRY(root);
-    auto opened = open_below(root->get(), path.substr(path.find_first_not_of('/')), O_PATH);
-    if (!opened && opened.error().code == ELOOP) {
-        return fail(ELOOP, path + ": a symbolic link is on the way, name the place where it leads");
-    }
-    return opened
-               ? std::move(opened)
-               : std::unexpected(Error{opened.error().code, path + ": " + errno_text(opened.error().code)});
-}
-
-Result<Fd> open_target(int root, const std::string& path, bool directory,
-                       const std::function<void(std::string_view)>& made) {
-    Fd at(fcntl(root, F_DUPFD_CLOEXEC, 0));
-    std::string way;
-    const auto parts = split(path, '/');
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        const std::string name(parts[i]);
-        if (name.empty() || name == ".") {
-            continue;
-        }
-        const bool is_directory = directory || i + 1 < parts.size();
-        auto next = open_below(at.get(), name, O_PATH | (is_directory ? O_DIRECTORY : 0));
-        if (!next && next.error().code == ENOENT) {
-            const int result = is_directory ? mkdirat(at.get(), name.c_str(), 0755)
-                                            : mknodat(at.get(), name.c_str(), S_IFREG | 0644, 0);
-            if (result != 0) {
-                return fail_errno("make a place for " + path);
-            }
-            if (made) {
-                made(way + name);
-            }
-            next = open_below(at.get(), name, O_PATH | (is_directory ? O_DIRECTORY : 0));
-        }
-        if (!next) {
-            return std::unexpected(std::move(next).error().wrap(path));
-        }
-        at = std::move(*next);
-        way += name + "/";
-    }
-    return at;
 }
 
 }  // namespace partd::kernel

@@ -28,9 +28,11 @@ Result<> attach(int tree, int target);
 Result<> set_attributes(int tree, std::uint64_t attributes, bool recursive);
 // MS_SLAVE: mounts and unmounts of the place that it was cloned from reach it, and nothing goes the other
 // way. MS_PRIVATE, MS_SHARED: mount_namespaces(7).
-Result<> set_propagation(int tree, std::uint64_t type);
+Result<> set_propagation(int tree, std::uint64_t type, bool recursive = true);
 // Takes MOUNT_ATTR_… attributes away, of this mount alone.
 Result<> clear_attributes(int tree, std::uint64_t attributes);
+// Sets when times of access are written, one of MOUNT_ATTR__ATIME, of all mounts below too where `recursive`.
+Result<> set_access_times(int tree, std::uint64_t which, bool recursive);
 // Shows the files of user 0 as those of the namespace's root, and so on. EINVAL for a file system that
 // cannot.
 Result<> map_ids(int tree, int user);
@@ -41,5 +43,11 @@ Result<Fd> open_plain(const std::string& path);
 // made: directories, and a directory or an empty file at its end; `made` is told the path of each.
 Result<Fd> open_target(int root, const std::string& path, bool directory,
                        const std::function<void(std::string_view)>& made = {});
+// The same for a place that a file names: links lead where they lead for who has it as its root (chroot(2)),
+// and never out of it.
+Result<Fd> open_target_by_links(int root, const std::string& path, bool directory,
+                                const std::function<void(std::string_view)>& made = {});
+// What is at that path, by links, making nothing: ENOENT where a part of it is missing.
+Result<Fd> find_target(int root, const std::string& path);
 
 }  // namespace partd::kernel

@@ -14,7 +14,7 @@ struct ExtraMount {
     std::string source;
     std::string target;
     std::string type;                  // "bind", "tmpfs", …
-    std::vector<std::string> options;  // nosuid, noexec, noatime, dev, idmap; else the file system's own
+    std::vector<std::string> options;  // words of mount(8), as kernel/mount_words.h reads them
     bool read_only = false;
     Source at = {};  // where a file says so, for an error
 };
@@ -25,11 +25,13 @@ struct RootPlan {
     bool read_only = false;
     std::string layer =
         {};  // where its own files are kept over a root that stays as it is: upper/ and work/; "": none
-    bool temporary = false;  // they are kept in memory instead, as long as the mount namespace
-    std::vector<ExtraMount> mounts = {};
-    std::string etc = {};   // "/etc/netns/NAME": its files stand over those of /etc
-    std::string pins = {};  // the directory of pins, which is nothing for a partition to see
-    Source at = {};         // where a file names the path, for an error
+    bool temporary = false;               // they are kept in memory instead, as long as the mount namespace
+    std::vector<ExtraMount> mounts = {};  // each after those that it stands on
+    bool delegated = false;               // groups can be made below its own
+    int memory = -1;                      // a mount for its /dev/shm; -1: one of its own, or the host's
+    std::string etc = {};                 // "/etc/netns/NAME": its files stand over those of /etc
+    std::string pins = {};                // the directory of pins, which is nothing for a partition to see
+    Source at = {};                       // where a file names the path, for an error
     const RootRehearsal* rehearsal = nullptr;  // it is put together for a look alone
 
     [[nodiscard]] bool layered() const { return temporary || !layer.empty(); }

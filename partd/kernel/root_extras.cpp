@@ -1,4 +1,5 @@
 #include "kernel/files.h"
+#include "kernel/mount_words.h"
 #include "kernel/root_place.h"
 
 #include <fcntl.h>
@@ -68,58 +69,64 @@ Result<> mount_etc(const RootPlace& place) {
     return {};
 }
 
-Result<> mount_bind(const RootPlace& place, const ExtraMount& mount, std::uint64_t attributes, bool idmap) {
+// With the host's root come the mounts that only this process sees, under the names of pins.
+Result<> leave_stage_out(const Fd& attached, const std::string& source, const std::string& pins) {
+    const std::string above = source.ends_with('/') ? source : source + "/";
+    if (!pins.starts_with(above)) {
+        return {};
+    }
+    if (fchdir(attached.get()) != 0) {
+        return fail_errno("go to the copy of " + source);
+    }
+    while (umount2(pins.c_str() + above.size(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+    }
+    return errno == EINVAL || errno == ENOENT ? Result<>() : fail_errno("unmount the pins in it");
+}
+
+Result<> mount_bind(const RootPlace& place, const ExtraMount& mount, const MountWords& words) {
     auto source = open_plain(mount.source);
     PARTD_TRY(source);
     struct stat st{};
     fstat(source->get(), &st);
-    auto tree = clone_tree(source->get(), true);
+    auto tree = clone_tree(source->get(), words.recursive);
     PARTD_TRY(tree);
     PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
-    PARTD_TRY(set_attributes(tree->get(), attributes, true));
-    if (idmap) {
+    if (words.propagation != 0) {
+        PARTD_TRY(set_propagation(tree->get(), words.propagation, words.all_below));
+    }
+    PARTD_TRY(set_attributes(tree->get(), words.set & ~static_cast<std::uint64_t>(MOUNT_ATTR__ATIME), true));
+    if (words.access_times) {
+        PARTD_TRY(set_access_times(tree->get(), words.set, true));
+    }
+    if (words.idmap && place.view().user != nullptr) {
         PARTD_TRY(map_ids(tree->get(), place.view().user->fd()));
     }
-    auto spot = place.target(mount.target, S_ISDIR(st.st_mode));
+    auto spot = place.named_target(mount.target, S_ISDIR(st.st_mode));
     PARTD_TRY(spot);
-    return attach(tree->get(), spot->get());
+    PARTD_TRY(attach(tree->get(), spot->get()));
+    return leave_stage_out(*tree, mount.source, place.plan().pins);
 }
 
 Result<> mount_extra(const RootPlace& place, const ExtraMount& mount) {
-    std::uint64_t attributes = MOUNT_ATTR_NODEV | (mount.read_only ? MOUNT_ATTR_RDONLY : 0U);
-    bool idmap = false;
-    MountOptions options;
-    for (const std::string& option : mount.options) {
-        const std::size_t equals = option.find('=');
-        if (option == "dev") {
-            attributes &= ~static_cast<std::uint64_t>(MOUNT_ATTR_NODEV);
-        } else if (option == "nosuid") {
-            attributes |= MOUNT_ATTR_NOSUID;
-        } else if (option == "noexec") {
-            attributes |= MOUNT_ATTR_NOEXEC;
-        } else if (option == "noatime") {
-            attributes |= MOUNT_ATTR_NOATIME;
-        } else if (option == "idmap") {
-            idmap = place.view().user != nullptr;
-        } else {
-            options.emplace_back(option.substr(0, equals),
-                                 equals == std::string::npos ? "" : option.substr(equals + 1));
-        }
-    }
+    auto words = read_mount_words(mount.type, mount.options, mount.read_only);
+    PARTD_TRY(words);
     if (mount.type == "bind") {
-        return mount_bind(place, mount, attributes, idmap);
+        return mount_bind(place, mount, *words);
     }
+    MountOptions& options = words->own;
     if (mount.type == "tmpfs") {
         options.insert(options.begin(), {{"uid", place.uid()}, {"gid", place.gid()}});
     } else if (!mount.source.empty()) {
         options.insert(options.begin(), {"source", mount.source});
     }
-    auto mounted = place.mount_at(mount.target, mount.type, options, attributes);
+    auto spot = place.named_target(mount.target, true);
+    PARTD_TRY(spot);
+    auto mounted = place.mount_on(*spot, mount.type, options, words->set);
     if (!mounted && mounted.error().code == EBUSY && mount.type != "tmpfs" &&
         place.plan().rehearsal != nullptr) {
         // A device has one file system with one set of flags, and the running partition may be who has it
         // mounted by its own (mount(2), EBUSY). It ends before the root is made: another one stands in.
-        return place.mount_at(mount.target, "tmpfs", place.tmpfs("0755"), MOUNT_ATTR_NODEV);
+        return place.mount_on(*spot, "tmpfs", place.tmpfs("0755"), MOUNT_ATTR_NODEV);
     }
     return mounted;
 }

@@ -24,21 +24,12 @@ Result<> look_at_path(const std::string& path) {
 Result<> look_at_target(const std::string& root, const std::string& path) {
     auto opened = open_plain(root);
     PARTD_TRY(opened);
-    Fd at = std::move(*opened);
-    for (const std::string_view part : split(path, '/')) {
-        if (part.empty() || part == ".") {
-            continue;
-        }
-        auto next = open_below(at.get(), std::string(part), O_PATH);
-        if (!next && next.error().code == ENOENT) {
-            return {};
-        }
-        if (!next) {
-            return fail(next.error().code, path + " in " + root);
-        }
-        at = std::move(*next);
+    auto found = find_target(opened->get(), path);
+    if (found || found.error().code == ENOENT) {
+        return {};
     }
-    return {};
+    return found.error().code == 0 ? std::unexpected(std::move(found).error())
+                                   : fail(found.error().code, path + " in " + root);
 }
 
 Result<> look_at_program(const std::vector<std::string>& roots, const std::string& path) {

@@ -11,8 +11,8 @@ namespace partd::kernel {
 
 // An absolute path of the host's: an error when nothing is there, or a symbolic link is on the way.
 Result<> look_at_path(const std::string& path);
-// A place for a mount in that root: an error when a symbolic link or a file is on the way. What is missing
-// would be made.
+// A place for a mount in that root, links followed inside of it: an error when a file is on the way, or a
+// link leads where something is mounted anyway. What is missing would be made.
 Result<> look_at_target(const std::string& root, const std::string& path);
 // A program in a root, links followed inside of it; the first of these directories that has it counts, an
 // upper layer before what is below. An error when none has it, or when it is not executable.

@@ -17,26 +17,39 @@ AsPartitionRoot::~AsPartitionRoot() {
     setfsgid(static_cast<gid_t>(gid_));
 }
 
-Result<Fd> RootPlace::target(const std::string& path, bool directory) const {
+Result<Fd> RootPlace::open_by(Open& open, const std::string& path, bool directory) const {
     const AsPartitionRoot rights(view_.maps);
     // What is written to a layer goes with it.
     if (plan_.rehearsal == nullptr || plan_.layered()) {
-        return open_target(root_.get(), path, directory);
+        return open(root_.get(), path, directory, {});
     }
-    return open_target(root_.get(), path, directory,
-                       [this](std::string_view made) { plan_.rehearsal->made.add(made); });
+    return open(root_.get(), path, directory,
+                [this](std::string_view made) { plan_.rehearsal->made.add(made); });
+}
+
+Result<Fd> RootPlace::target(const std::string& path, bool directory) const {
+    return open_by(open_target, path, directory);
+}
+
+Result<Fd> RootPlace::named_target(const std::string& path, bool directory) const {
+    return open_by(open_target_by_links, path, directory);
 }
 
 Result<> RootPlace::mount_at(const std::string& path, const std::string& type, const MountOptions& options,
                              std::uint64_t attributes) const {
     auto place = target(path);
     PARTD_TRY(place);
+    return mount_on(*place, type, options, attributes);
+}
+
+Result<> RootPlace::mount_on(const Fd& place, const std::string& type, const MountOptions& options,
+                             std::uint64_t attributes) const {
     auto tree = new_mount(type, options, attributes);
     PARTD_TRY(tree);
     if (type == "devpts" || type == "mqueue") {
         PARTD_TRY(own(tree->get(), ""));
     }
-    return attach(tree->get(), place->get());
+    return attach(tree->get(), place.get());
 }
 
 std::string RootPlace::uid(std::uint32_t inside) const {

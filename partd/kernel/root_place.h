@@ -5,7 +5,9 @@
 
 #include <linux/mount.h>
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,9 +42,13 @@ public:
     [[nodiscard]] const RootView& view() const { return view_; }
     // The place at that path, made when it is missing.
     [[nodiscard]] Result<Fd> target(const std::string& path, bool directory = true) const;
+    // The same by links, for a path that a file names.
+    [[nodiscard]] Result<Fd> named_target(const std::string& path, bool directory) const;
     // Mounts a new instance of a file system there.
     [[nodiscard]] Result<> mount_at(const std::string& path, const std::string& type,
                                     const MountOptions& options, std::uint64_t attributes) const;
+    [[nodiscard]] Result<> mount_on(const Fd& place, const std::string& type, const MountOptions& options,
+                                    std::uint64_t attributes) const;
     // The host's numbers of users and groups inside, as mount options.
     [[nodiscard]] std::string uid(std::uint32_t inside = 0) const;
     [[nodiscard]] std::string gid(std::uint32_t inside = 0) const;
@@ -51,6 +57,9 @@ public:
     [[nodiscard]] Result<> own(int directory, const char* name) const;
 
 private:
+    using Open = Result<Fd>(int, const std::string&, bool, const std::function<void(std::string_view)>&);
+    [[nodiscard]] Result<Fd> open_by(Open& open, const std::string& path, bool directory) const;
+
     Fd root_;
     const RootPlan& plan_;
     const RootView& view_;

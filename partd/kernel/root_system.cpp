@@ -46,8 +46,18 @@ private:
             pts.emplace_back("gid", place_.gid(kTtyGroup));
         }
         PARTD_TRY(place_.mount_at("dev/pts", "devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-        PARTD_TRY(place_.mount_at("dev/shm", "tmpfs", place_.tmpfs("1777"), kQuiet));
+        PARTD_TRY(mount_memory());
         return place_.view().ipc ? place_.mount_at("dev/mqueue", "mqueue", {}, kQuiet) : Result<>();
+    }
+
+    // That of its IPC namespace, where it has one: whoever shares that shares it.
+    Result<> mount_memory() {
+        if (place_.plan().memory < 0) {
+            return place_.mount_at("dev/shm", "tmpfs", place_.tmpfs("1777"), kQuiet);
+        }
+        auto place = place_.target("dev/shm");
+        PARTD_TRY(place);
+        return attach(place_.plan().memory, place->get());
     }
 
     Result<> make_nodes(int dev) {
@@ -121,15 +131,19 @@ private:
         for (const char* path : {"firmware", "devices/virtual/powercap"}) {
             PARTD_TRY(mask(sys->get(), path));
         }
-        if (!place_.view().cgroup || !place_.view().net) {
-            return {};
-        }
-        auto tree = new_mount("cgroup2", MountOptions(), kQuiet | MOUNT_ATTR_RDONLY);
+        return place_.view().cgroup ? mount_groups() : Result<>();
+    }
+
+    // Mounted in its cgroup namespace: there is nothing above its own group (cgroup_namespaces(7)).
+    Result<> mount_groups() {
+        const std::uint64_t writing = place_.plan().delegated ? 0U : MOUNT_ATTR_RDONLY;
+        auto tree = new_mount("cgroup2", MountOptions(), kQuiet | writing);
         if (!tree) {
             // A host of the first version: there is nothing that a partition could see alone.
             return tree.error().is_shortage() ? std::unexpected(tree.error()) : Result<>();
         }
-        auto place = open_below(sys->get(), "fs/cgroup", O_PATH | O_DIRECTORY);
+        // sysfs has the place. It is made where that of another network is not shown.
+        auto place = place_.target("sys/fs/cgroup");
         PARTD_TRY(place);
         return attach(tree->get(), place->get());
     }

@@ -7,9 +7,10 @@ namespace partd {
 
 template <>
 struct Form<CpuMax> {
-    static constexpr std::string_view
-        kExpected = "a share of one processor like \"50%\", \"QUOTA PERIOD\" in microseconds, or \"max\"",
-        kPattern = "^([0-9]+%|[0-9]+ [0-9]+|max( [0-9]+)?)$";
+    static constexpr std::string_view kExpected =
+                                          "a share of one processor like \"50%\", \"QUOTA PERIOD\" in "
+                                          "microseconds, or \"max\"",
+                                      kPattern = "^([0-9]+%|[0-9]+ [0-9]+|max( [0-9]+)?)$";
 };
 template <>
 struct Form<CpuList> {
@@ -18,7 +19,8 @@ struct Form<CpuList> {
 };
 
 std::optional<CpuMax> CpuMax::parse(std::string_view text) {
-    // The kernel's bounds: a quota of at least 1 ms, a period of 1 ms to 1 s (kernel/sched/core.c).
+    // The kernel's bounds: a quota of at least 1 ms, a period of 1 ms to 1 s
+    // (kernel/sched/core.c).
     constexpr std::uint64_t kLeast = 1'000;
     constexpr std::uint64_t kLongest = 1'000'000;
     constexpr std::uint64_t kUsualPeriod = 100'000;
@@ -77,10 +79,10 @@ struct Codec<MemoryLimit> {
             return false;
         }
         if (out.bytes && *out.bytes > 0 && *out.bytes < kPage) {
-            problems.error(value.source,
-                           fmt::format("{} bytes are less than a page of memory ({}), of which the kernel "
-                                       "makes 0: write 0, or at least {}",
-                                       *out.bytes, kPage, kPage));
+            problems.error(value.source, fmt::format("{} bytes are less than a page of memory "
+                                                     "({}), of which the kernel "
+                                                     "makes 0: write 0, or at least {}",
+                                                     *out.bytes, kPage, kPage));
             return false;
         }
         if (out.bytes) {
@@ -103,8 +105,8 @@ struct Codec<MemoryLimit> {
     }
 
 private:
-    // What the kernel rounds to; the same on all machines, so that a plan does not depend on where it is
-    // made.
+    // What the kernel rounds to; the same on all machines, so that a plan does
+    // not depend on where it is made.
     static constexpr std::uint64_t kPage = 4096;
 };
 
@@ -159,7 +161,8 @@ constexpr Field rate(std::string_view name, std::string_view description) {
     return exact;
 }
 
-// The device's path has no control character, no blank and no "..": it is opened below /dev.
+// The device's path has no control character, no blank and no "..": it is
+// opened below /dev.
 constexpr Field kIoFields[] = {
     field<&IoMax::device>("device", "the block device: its path below /dev, or MAJOR:MINOR",
                           {.required = true}),
@@ -175,8 +178,10 @@ constexpr FieldOptions kPlain = {.role = Role::Declared};
 constexpr Field kLimitsFields[] = {
     field<&Limits::parent>("parent", "the slice below which this one stands", kPlain),
     field<&Limits::cpu_weight>("cpu.weight", "share of processor time when it is short", kWeight),
-    field<&Limits::cpu_max>(
-        "cpu.max", "most processor time: \"50%\" of one processor, or the kernel's \"QUOTA PERIOD\"", kPlain),
+    field<&Limits::cpu_max>("cpu.max",
+                            "most processor time: \"50%\" of one processor, or "
+                            "the kernel's \"QUOTA PERIOD\"",
+                            kPlain),
     field<&Limits::cpu_idle>("cpu.idle", "run only when nobody else wants to", kPlain),
     field<&Limits::cpuset_cpus>("cpuset.cpus", "processors it may run on", kPlain),
     field<&Limits::cpuset_mems>("cpuset.mems", "memory nodes it may use", kPlain),
@@ -198,7 +203,11 @@ constexpr Field kLimitsFields[] = {
     field<&Limits::hugetlb_1g>("hugetlb.1GB.max", "most memory in huge pages of 1 GiB", kPlain),
     field<&Limits::hugetlb_16g>("hugetlb.16GB.max", "most memory in huge pages of 16 GiB", kPlain),
     field<&Limits::freeze>("freeze", "its processes stand still", kPlain),
-    field<&Limits::delegate>("delegate", "its root, or that of its users, may make groups below it", kPlain),
+    field<&Limits::delegate>("delegate",
+                             "its root, or that of its users, may make groups "
+                             "below it; with a rootfs it needs "
+                             "the namespace \"cgroup\" to see them",
+                             kPlain),
     later("devices"),
     later("net.priority"),
     later("match"),

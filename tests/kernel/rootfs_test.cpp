@@ -466,12 +466,12 @@ TEST_CASE("rootfs: no link in a tree leads a mount elsewhere", "[rootfs][symlink
     const auto trap = GENERATE_COPY(
         Trap{"/proc", "/run/scratch/elsewhere", "", ""}, Trap{"/sys", "/run/scratch/elsewhere", "", ""},
         Trap{"/dev", "/run/scratch/elsewhere", "", ""}, Trap{"/tmp", "/run/scratch/elsewhere", "", ""},
-        Trap{"/tmp", "root", "", ""}, Trap{"/data", "/run/scratch/elsewhere", bind, ""},
-        Trap{"/data", "../../../run/scratch/elsewhere", bind, ""},
-        Trap{"/a", "/run/scratch", R"(mounts = [{ source = "/srv/data", target = "/a/elsewhere" }])", ""},
-        Trap{"/a", "/run/scratch", R"(mounts = [{ type = "tmpfs", target = "/a/made" }])", ""},
-        Trap{"/data", "/run/scratch/file", R"(mounts = [{ source = "/etc/hostname", target = "/data" }])",
-             ""},
+        Trap{"/tmp", "root", "", ""},
+        // a place that a file names is where the link leads inside, and there a file is in the way
+        Trap{"/data", "/etc/passwd", bind, ""}, Trap{"/data", "../../etc/passwd", bind, ""},
+        Trap{"/a", "/etc", R"(mounts = [{ source = "/srv/data", target = "/a/passwd" }])", ""},
+        Trap{"/a", "/etc/passwd", R"(mounts = [{ type = "tmpfs", target = "/a/made" }])", ""},
+        Trap{"/data", "/etc", R"(mounts = [{ source = "/etc/hostname", target = "/data" }])", ""},
         Trap{"/etc/resolv.conf", "/run/scratch/file", "",
              "[partition.r.dns]\nnameserver = [\"192.0.2.1\"]\n"},
         Trap{"/etc/resolv.conf", "/run/scratch/new-file", "",

@@ -87,6 +87,20 @@ std::string command_text(const InitCommand& init) {
     return init.command.empty() ? kHolder : shortened(to_json(tabled_json(InitCommand::table, &init)), kMost);
 }
 
+// What an earlier partd noted, with the directory as it is written now.
+std::string renewed_command(const std::string& noted) {
+    const auto value = noted.starts_with('{') ? from_json(noted) : std::nullopt;
+    const Value* directory = value ? value->find("working_directory") : nullptr;
+    const auto* text = directory == nullptr ? nullptr : directory->get_if<std::string>();
+    const auto path = text == nullptr ? std::nullopt : AbsolutePath::parse(*text);
+    if (!path) {
+        return noted;
+    }
+    Value renewed = *value;
+    renewed.set("working_directory", std::string(*path));
+    return to_json(renewed);
+}
+
 void check(const DeclaredObject& object, Diagnostics& problems) {
     const InitCommand& init = object.spec.as<InitCommand>();
     const auto error = [&](std::string_view key, const std::string& text) {
@@ -223,13 +237,15 @@ Result<> observe_one(Look& look, const std::string& name) {
         PARTD_TRY(process);
         found.running = process->has_value();
     }
-    found.command = note_of(look.host, name, kInitNote);
+    found.command = renewed_command(note_of(look.host, name, kInitNote));
     if (pid) {
         auto owner = owner_text(look.host, name, pid->fd());
         PARTD_TRY(owner);
         found.owner = std::move(*owner);
     }
-    found.root = note_of(look.host, name, kRootNote);
+    const Resource* wanted = look.desired.find(init_key(name));
+    found.root = renewed_root(note_of(look.host, name, kRootNote),
+                              wanted == nullptr ? nullptr : &wanted->spec.as<Init>().wanted_root);
     if (!found.root.empty()) {
         const bool mounted = pins.look(pin_name(name, NamespaceKind::Mnt),
                                        kernel::namespace_flag(NamespaceKind::Mnt)) == Entry::Namespace;

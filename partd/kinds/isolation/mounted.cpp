@@ -1,6 +1,7 @@
 #include "kinds/isolation/mounted.h"
 
 #include "kernel/files.h"
+#include "kernel/shared_memory.h"
 #include "kinds/dns.h"
 
 #include <algorithm>
@@ -112,6 +113,17 @@ Result<OpenedRoot> prepare_root(Stage& stage, const std::string& partition, cons
     }
     PARTD_TRY(stage.host.pins().make_ready());
     root.plan = root_plan(stage.host, partition, wanted);
+    // While it is rehearsed, one that nobody sees stands in.
+    if (!stage.rehearsal && !wanted.memory_of.empty()) {
+        const auto text = [](const kernel::IdMap& map) {
+            return std::to_string(kernel::outside_id(map, 0).value_or(0));
+        };
+        auto memory = kernel::shared_memory(stage.host.pins(), pin_name(wanted.memory_of, NamespaceKind::Ipc),
+                                            text(root.maps.uids), text(root.maps.gids));
+        PARTD_TRY(memory);
+        root.memory = std::move(*memory);
+        root.plan.memory = root.memory.get();
+    }
     if (stage.rehearsal) {
         auto rehearsal = prepare_rehearsal(stage.host.paths(), partition, wanted, !root.plan.layer.empty());
         PARTD_TRY(rehearsal);

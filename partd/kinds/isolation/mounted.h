@@ -22,6 +22,7 @@ struct OpenedRoot {
     std::optional<kernel::Namespace> user;
     kernel::UserMaps maps;
     kernel::RootPlan plan;
+    Fd memory = {};  // for its /dev/shm, where that comes with its IPC namespace
     std::unique_ptr<kernel::RootRehearsal> rehearsal = {};
 
     // Takes away what a rehearsal left in the file system.

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "kernel/boot.h"
+#include "kernel/shared_memory.h"
 #include "kinds/isolation/init.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/mounted.h"
@@ -82,7 +83,10 @@ Result<> read_content(Look& look, const Namespace& ns, PinnedNamespace& found) {
         found.boottime = offsets.boottime;
         found.monotonic = offsets.monotonic;
     } else if (found.type == NamespaceKind::Mnt) {
-        found.root = note_of(look.host, found.partition, kRootNote);
+        const Resource* wanted = look.desired.find(pin_key(found.partition, NamespaceKind::Mnt));
+        found.root =
+            renewed_root(note_of(look.host, found.partition, kRootNote),
+                         wanted == nullptr ? nullptr : &wanted->spec.as<PinnedNamespace>().wanted_root);
     }
     return {};
 }
@@ -314,6 +318,9 @@ Result<> remove(Doing& doing, const PinnedNamespace& found, const std::string& n
     PARTD_TRY(end_residents(doing, found.partition, found.type));
     if (found.type == NamespaceKind::User) {
         PARTD_TRY(free_range(doing.host.paths(), found.partition));
+    }
+    if (found.type == NamespaceKind::Ipc && found.from.empty()) {
+        PARTD_TRY(kernel::drop_shared_memory(doing.host.pins(), name));
     }
     PARTD_TRY(doing.host.pins().unpin(name));
     doing.batch.at_end([&host = doing.host] { host.pins().retire(); });

@@ -2,14 +2,16 @@
 
 #include "base/text.h"
 #include "kernel/layers.h"
+#include "kernel/mount_words.h"
 #include "kinds/cgroup.h"
 #include "kinds/dns.h"
 #include "kinds/isolation/membership.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <array>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -28,8 +30,12 @@ constexpr Field kMountFields[] = {
         {.role = Role::Declared, .fallback = "bind"}),
     field<&MountEntry::options>(
         "options",
-        "nosuid, noexec, noatime, dev (device nodes work), idmap (a bind whose owners are "
-        "seen through the uid map); else the file system's own, like \"size=64m\"",
+        "words of mount(8): nosuid, noexec, dev (device nodes work), noatime, ro and their like; of a bind, "
+        "which comes with all that is mounted below it, bind (it alone), private (nothing that is mounted "
+        "there "
+        "later comes along) and idmap (owners are seen through the uid map); of another type the file "
+        "system's "
+        "own, like \"size=64m\"",
         {.role = Role::Declared}),
     field<&MountEntry::read_only>("read_only", "nothing can be written there",
                                   {.role = Role::Declared, .fallback = "false"}),
@@ -70,19 +76,13 @@ const DeclaredObject* find_rootfs(const Declared& declared, const std::string& p
 }
 
 void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry, Diagnostics& problems) {
-    static constexpr std::array<std::string_view, 5> kWords = {"nosuid", "noexec", "noatime", "dev", "idmap"};
     const MountEntry& mount = entry.value;
     const auto error = [&](const std::string& text) {
         problems.error(entry.at,
                        fmt::format("partition {}: mount on {}: {}", object.owner, mount.target, text));
     };
     static constexpr std::array<std::string_view, 4> kTaken = {"/", "/proc", "/sys", "/dev"};
-    const std::string& written = mount.target;
-    std::string target = std::filesystem::path(written).lexically_normal();
-    while (target.size() > 1 && target.ends_with('/')) {
-        target.pop_back();
-    }
-    if (std::ranges::find(kTaken, target) != kTaken.end()) {
+    if (std::ranges::find(kTaken, std::string_view(mount.target)) != kTaken.end()) {
         error("that place is not free: /, /proc, /sys and /dev are mounted already");
     }
     if (words(mount.type).size() != 1 || mount.type == "overlay") {
@@ -90,27 +90,56 @@ void check_mount(const DeclaredObject& object, const Sourced<MountEntry>& entry,
             "type \"{}\": bind, tmpfs or another file system of the kernel's; for layers set rootfs.overlay",
             mount.type));
     }
-    const bool maps = std::ranges::find(mount.options, "idmap") != mount.options.end();
-    if (maps && mount.type != "bind") {
-        error("idmap is for bind mounts");
-    }
-    if (std::ranges::find(mount.options, "") != mount.options.end()) {
-        error("an option is empty");
-    }
-    if (mount.type != "bind") {
-        return;
-    }
-    if (!mount.source || !AbsolutePath::parse(*mount.source)) {
+    if (mount.type == "bind" && (!mount.source || !AbsolutePath::parse(*mount.source))) {
         error("a bind mount needs a source, a path that begins with '/', without \"..\"");
     }
+    // Each by itself first: all that are wrong are told.
+    bool good = true;
     for (const std::string& option : mount.options) {
-        if (std::ranges::find(kWords, option) == kWords.end()) {
-            error(
-                fmt::format("a bind mount has no option \"{}\": read_only = true, or one of nosuid, noexec, "
-                            "noatime, dev, idmap",
-                            option));
+        const auto read = kernel::read_mount_words(mount.type, std::array{option}, mount.read_only);
+        if (!read) {
+            error(read.error().message);
+            good = false;
         }
     }
+    if (const auto all = kernel::read_mount_words(mount.type, mount.options, mount.read_only); good && !all) {
+        error(all.error().message);
+    }
+}
+
+// Of two mounts on one place only the later one would be seen.
+void check_places(const DeclaredObject& object, const std::vector<Sourced<MountEntry>>& mounts,
+                  Diagnostics& problems) {
+    std::map<std::string_view, const Source*> seen;
+    for (const auto& [mount, at] : mounts) {
+        const auto [first, fresh] = seen.emplace(mount.target, &at);
+        if (!fresh) {
+            problems.error(
+                at,
+                fmt::format("partition {}: {} has two mounts, and one would hide the other: give each "
+                            "a place of its own",
+                            object.owner, mount.target),
+                *first->second, "the other mount");
+        }
+    }
+}
+
+// A parent before what is in it, and in an order that does not depend on that of the file.
+void put_in_order(std::vector<Sourced<MountEntry>>& mounts) {
+    std::ranges::stable_sort(mounts, {}, [](const auto& mount) {
+        const std::string& target = mount.value.target;
+        return std::pair(std::ranges::count(target, '/'), target);
+    });
+}
+
+// As all of its spellings are written.
+void normalise(Rootfs& rootfs) {
+    for (auto& [mount, at] : rootfs.mounts) {
+        if (mount.type == "bind" && mount.source) {
+            mount.source = AbsolutePath::parse(*mount.source).value_or(AbsolutePath(mount.source->c_str()));
+        }
+    }
+    put_in_order(rootfs.mounts);
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics&) {
@@ -200,13 +229,19 @@ std::optional<AbsolutePath> AbsolutePath::parse(std::string_view text) {
         std::ranges::any_of(text, is_control)) {
         return std::nullopt;
     }
-    return AbsolutePath(std::string(text).c_str());
+    AbsolutePath path;
+    for (const std::string_view part : parts) {
+        if (!part.empty() && part != ".") {
+            path.append("/").append(part);
+        }
+    }
+    return path.empty() ? AbsolutePath("/") : path;
 }
 
 void check_rootfs(const Declared& declared, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Rootfs>()) {
         const Rootfs& rootfs = object->spec.as<Rootfs>();
-        if (rootfs.path.find_first_not_of("/.") == std::string::npos) {
+        if (rootfs.path == "/") {
             problems.error(object->place("path"),
                            fmt::format("partition {}: the host's own root is no rootfs: leave it "
                                        "out and name the namespace \"mnt\"",
@@ -221,6 +256,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
         for (const auto& mount : rootfs.mounts) {
             check_mount(*object, mount, problems);
         }
+        check_places(*object, rootfs.mounts, problems);
     }
 }
 
@@ -233,19 +269,69 @@ bool shows_host_tree(std::string_view text) {
     return text.starts_with(kHostTree);
 }
 
+namespace {
+
+constexpr std::string_view kGroups = "; groups: ";
+
+std::string_view groups_text(bool delegated) {
+    return delegated ? "delegated" : "read-only";
+}
+
+// A group's own file system is shown where it has a cgroup namespace, and written to where it is its own.
+bool is_delegated(const Declared& declared, const std::string& partition) {
+    const auto limits = declared.all<Limits>(partition);
+    return !limits.empty() && limits.front()->spec.as<Limits>().delegate.value_or(false);
+}
+
+// Whose namespace it is that the partition has.
+std::string giver_of(const Membership& membership, NamespaceKind type, const std::string& partition) {
+    const auto shared = membership.shared.find(type);
+    return shared == membership.shared.end() ? partition : shared->second;
+}
+
+}  // namespace
+
 WantedRoot wanted_root(const Declared& declared, const std::string& partition) {
     WantedRoot wanted;
+    const Membership membership = membership_of(declared, partition);
+    if (membership.has(NamespaceKind::Ipc)) {
+        wanted.memory_of = giver_of(membership, NamespaceKind::Ipc, partition);
+    }
     if (const DeclaredObject* object = find_rootfs(declared, partition); object != nullptr) {
         wanted.rootfs = object->spec.as<Rootfs>();
+        normalise(*wanted.rootfs);
         wanted.path = {object->place("path")};
         wanted.text = to_json(Codec<Rootfs>::json(*wanted.rootfs));
+        wanted.delegated = is_delegated(declared, giver_of(membership, NamespaceKind::Cgroup, partition));
     } else {
         wanted.text = kHostTree;
     }
     // Its files of /etc are mounted when it is made; their text may change afterwards.
     wanted.etc = dns_files(declared, partition);
     wanted.text += wanted.etc.empty() ? "" : "; /etc: " + join(wanted.etc, ", ");
+    if (wanted.rootfs && membership.has(NamespaceKind::Cgroup)) {
+        wanted.text.append(kGroups).append(groups_text(wanted.delegated));
+    }
     return wanted;
+}
+
+std::string renewed_root(const std::string& noted, const WantedRoot* wanted) {
+    std::string text = noted;
+    const std::size_t end = noted.starts_with('{') ? noted.rfind('}') + 1 : 0;
+    if (const auto value = from_json(noted.substr(0, end)); end > 0 && value) {
+        Rootfs rootfs;
+        Diagnostics ignored;
+        if (Codec<Rootfs>::read(*value, rootfs, ignored)) {
+            normalise(rootfs);
+            text = to_json(Codec<Rootfs>::json(rootfs)) + noted.substr(end);
+        }
+    }
+    // An earlier one did not note it: what is made next is as the files say.
+    const std::size_t groups = wanted == nullptr ? std::string::npos : wanted->text.rfind(kGroups);
+    if (end > 0 && groups != std::string::npos && !text.contains(kGroups)) {
+        text += wanted->text.substr(groups);
+    }
+    return text;
 }
 
 kernel::RootPlan root_plan(kernel::Host& host, const std::string& partition, const WantedRoot& wanted) {
@@ -258,6 +344,7 @@ kernel::RootPlan root_plan(kernel::Host& host, const std::string& partition, con
     plan.read_only = wanted.rootfs->read_only;
     plan.layer = wanted.rootfs->overlay == Overlay::Kept ? layers_of(host).path_of(partition) : "";
     plan.temporary = wanted.rootfs->overlay == Overlay::Temporary;
+    plan.delegated = wanted.delegated;
     for (const auto& entry : wanted.rootfs->mounts) {
         const MountEntry& mount = entry.value;
         plan.mounts.push_back(

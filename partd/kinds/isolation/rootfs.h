@@ -6,7 +6,7 @@
 
 namespace partd {
 
-// A path from the root, without "..".
+// A path from the root, without "..", as it is written shortest: "/srv//web/" is "/srv/web".
 struct AbsolutePath : std::string {
     using std::string::string;
     static std::optional<AbsolutePath> parse(std::string_view text);
@@ -73,10 +73,14 @@ struct WantedRoot {
     std::string text = {};  // all of it, to compare
     std::optional<Rootfs> rootfs = {};
     std::vector<std::string> etc = {};  // files that stand over those of its /etc
+    bool delegated = false;             // groups can be made below its own
+    std::string memory_of = {};         // whose /dev/shm it has; "": one of its own, or the host's
     Place path = {};
     bool operator==(const WantedRoot&) const = default;
 };
 WantedRoot wanted_root(const Declared& declared, const std::string& partition);
+// What a note of an earlier partd says, as it would be written now: spelled the same way, and complete.
+std::string renewed_root(const std::string& noted, const WantedRoot* wanted);
 // Whether such a text stands for the host's own tree.
 bool shows_host_tree(std::string_view text);
 void check_rootfs(const Declared& declared, Diagnostics& problems);
