@@ -25,8 +25,9 @@ void Backoff::failed(const std::string& object, Scope scope, Clock::time_point n
     hold(held, now);
 }
 
-bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point now) {
+bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point now, bool by_itself) {
     Object& object = objects_[name];
+    object.by_itself = by_itself;
     object.scope = std::move(scope);
     std::erase_if(object.repairs,
                   [&](Clock::time_point at) { return now - at > kWindow + object.delay * 2; });
@@ -38,6 +39,16 @@ bool Backoff::repaired(const std::string& name, Scope scope, Clock::time_point n
     object.fights = true;
     hold(object, now);
     return true;
+}
+
+std::size_t Backoff::repairs(const std::string& name) const {
+    const auto found = objects_.find(name);
+    return found == objects_.end() ? 0 : found->second.repairs.size();
+}
+
+std::chrono::milliseconds Backoff::delay(const std::string& name) const {
+    const auto found = objects_.find(name);
+    return found == objects_.end() ? std::chrono::milliseconds(0) : found->second.delay;
 }
 
 Scope Backoff::forget() {
@@ -86,7 +97,8 @@ Clock::time_point Backoff::next() const {
 std::set<std::string> Backoff::contested(Clock::time_point now) const {
     std::set<std::string> owners;
     for (const auto& [name, object] : objects_) {
-        if (object.repairs.size() >= kFight && now - object.repairs.back() < kWindow + object.delay * 2) {
+        if (!object.by_itself && object.repairs.size() >= kFight &&
+            now - object.repairs.back() < kWindow + object.delay * 2) {
             owners.insert(object.scope.owners.begin(), object.scope.owners.end());
         }
     }

@@ -18,8 +18,12 @@ class Backoff {
 public:
     // It failed at that time; `scope` is what has to be looked at to try again.
     void failed(const std::string& object, Scope scope, Clock::time_point now);
-    // It was mended at that time. True when that happens so often that it is contested.
-    bool repaired(const std::string& name, Scope scope, Clock::time_point now);
+    // It was mended at that time. True when that happens so often that it is contested; `by_itself`: nothing
+    // else changed it, it ends again and again.
+    bool repaired(const std::string& name, Scope scope, Clock::time_point now, bool by_itself = false);
+    // How often lately, and how long it is left alone now.
+    [[nodiscard]] std::size_t repairs(const std::string& name) const;
+    [[nodiscard]] std::chrono::milliseconds delay(const std::string& name) const;
     // The files changed: everything has a new chance.
     // Holds nothing any more; returns where what was waited for is.
     Scope forget();
@@ -42,6 +46,7 @@ private:
         std::vector<Clock::time_point> repairs = {};
         bool waits = false;
         bool fights = false;
+        bool by_itself = false;
     };
     static void hold(Object& object, Clock::time_point now);
 

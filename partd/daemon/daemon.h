@@ -71,6 +71,7 @@ private:
     void tell_not_kept(const Applied& done);
     void say(const Happening& happening);
     void tell_change(const Change& change, const std::string& line, bool repair, Clock::time_point now);
+    [[nodiscard]] std::string end_again_text(const Change& change, const std::string& how) const;
     void tell_failures(const Execution& execution, Clock::time_point now);
     void judge(const Outcome& outcome, const Scope& scope);
     // What follows from a document that is in force now.
@@ -122,6 +123,7 @@ private:
     std::uint64_t generation_ = 0;
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
     std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
+    std::map<std::string, std::string> ended_;   // PID 1 that ended, until it is made again: how
     std::vector<std::string> not_kept_;          // what could not be written, as last told
     Clock::time_point locked_out_ = {};          // since when another run has the lock; {}: none
     std::string holder_;                         // of the lock, as last told

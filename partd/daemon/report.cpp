@@ -1,10 +1,12 @@
 #include "daemon/daemon.h"
 #include "kernel/own_files.h"
+#include "kinds/isolation/init.h"
 #include "kinds/partition.h"
 #include "reconcile/discretion.h"
 #include "verbs/metrics.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -17,6 +19,22 @@ Scope scope_of(const Change& change) {
     Scope scope = Scope::nothing();
     scope.add(*change.key.kind, change.owner);
     return scope;
+}
+
+// In words, of a PID 1 that goes because it has ended; "" where the kernel does not tell.
+std::optional<std::string> how_it_ended(const Change& change) {
+    if (change.key.kind != &kInit.kind || change.action != Action::Remove) {
+        return std::nullopt;
+    }
+    const Init& init = change.found.as<Init>();
+    return init.running ? std::nullopt : std::optional(init.how);
+}
+
+std::string contest_text(const std::string& object) {
+    return object +
+           " is contested: something else keeps changing it back. It is mended less often now; find the "
+           "other "
+           "program and let one of the two go";
 }
 
 }  // namespace
@@ -138,16 +156,37 @@ void Daemon::tell_change(const Change& change, const std::string& line, bool rep
     if (!happening.culprit.empty()) {
         happening.message += "  after " + happening.culprit;
     }
+    const std::string& object = happening.object;
+    if (const auto how = how_it_ended(change); how) {
+        ended_[object] = *how;
+        happening.message += ": its PID 1 has ended by itself" + (how->empty() ? "" : ", " + *how);
+        say(happening);
+        return;  // its making counts
+    }
     say(happening);
-    if (repair && backoff_.repaired(change.key.text(), scope_of(change), now)) {
-        happening.what = "contested";
+    const auto ended = ended_.find(object);
+    if (repair && backoff_.repaired(object, scope_of(change), now, ended != ended_.end())) {
         happening.bad = true;
-        happening.message = fmt::format(
-            "{}{} is contested: something else keeps changing it back. It is mended less often now; find the "
-            "other program and let one of the two go",
-            change.source.prefix(), change.key.text());
+        happening.what = ended == ended_.end() ? "contested" : "failed";
+        happening.message =
+            change.source.prefix() +
+            (ended == ended_.end() ? contest_text(object) : end_again_text(change, ended->second));
         say(happening);
     }
+    if (ended != ended_.end()) {
+        ended_.erase(ended);
+    }
+}
+
+std::string Daemon::end_again_text(const Change& change, const std::string& how) const {
+    const std::string object = change.key.text();
+    return fmt::format(
+        "PID 1 of partition {} ends by itself again and again: {} times lately{}. If it does so once more, "
+        "it is "
+        "started after {} ms; what it writes goes to /dev/null: have it log to a file, or try its command by "
+        "partctl exec",
+        change.owner, backoff_.repairs(object), how.empty() ? "" : ", the last time " + how,
+        backoff_.delay(object).count());
 }
 
 void Daemon::tell_failures(const Execution& execution, Clock::time_point now) {

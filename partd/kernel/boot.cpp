@@ -4,6 +4,7 @@
 #include "kernel/channel.h"
 #include "kernel/child.h"
 #include "kernel/circumstances.h"
+#include "kernel/endings.h"
 #include "kernel/enter.h"
 #include "kernel/files.h"
 #include "kernel/host_tree.h"
@@ -176,8 +177,7 @@ public:
         while (waitpid(init_, &status, 0) < 0 && errno == EINTR) {
         }
         if (with_.purpose != Purpose::Rehearsal) {
-            return std::unexpected(
-                Error{.code = status == 0 ? 0 : ECANCELED, .message = describe_end(status)});
+            return std::unexpected(Error{.code = status == 0 ? 0 : ECANCELED, .message = end_text(status)});
         }
         if (WIFSTOPPED(status)) {
             kill(init_, SIGKILL);
@@ -188,15 +188,6 @@ public:
     }
 
 private:
-    static std::string describe_end(int status) {
-        if (WIFSIGNALED(status)) {
-            const char* name = sigabbrev_np(WTERMSIG(status));
-            return fmt::format("it was killed by SIG{}",
-                               name == nullptr ? std::to_string(WTERMSIG(status)) : name);
-        }
-        return fmt::format("it exited with status {}", WEXITSTATUS(status));
-    }
-
     const Cgroups& cgroups_;
     const BootPlan& plan_;
     Channel control_;

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/boot.h"
+#include "kernel/endings.h"
 #include "kernel/init_search.h"
 #include "kernel/processes.h"
 #include "kinds/cgroup.h"
@@ -199,6 +200,12 @@ std::set<std::string> names_to_look_at(const Look& look) {
     return names;
 }
 
+// How PID 1 of partitions ended, as far as this process saw them alive.
+kernel::Endings& endings() {
+    static kernel::Endings all;
+    return all;
+}
+
 // Everything of the partition's that a PID 1 stands on.
 void add_found_needs(const Look& look, Resource& found) {
     for (const Resource& other : look.observed.all()) {
@@ -236,6 +243,11 @@ Result<> observe_one(Look& look, const std::string& name) {
         const auto process = kernel::find_init(likely_processes(look.host, name), *pid);
         PARTD_TRY(process);
         found.running = process->has_value();
+        if (*process) {
+            endings().watch(name, **process);
+        } else {
+            found.how = endings().how(name);
+        }
     }
     found.command = renewed_command(note_of(look.host, name, kInitNote));
     if (pid) {

@@ -26,6 +26,8 @@ struct Init {
     bool operator==(const Init&) const = default;
     static const Table table;
 
+    std::string how = {};  // of one that ended: in words, where the kernel tells
+
     // What carrying it out needs besides.
     InitCommand started = {};
     WantedRoot wanted_root = {};

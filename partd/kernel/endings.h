@@ -1,0 +1,33 @@
+#pragma once
+
+#include "base/fd.h"
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+
+namespace partd::kernel {
+
+// "it exited with status 3", "it was killed by SIGSEGV": a status of wait(2) in words.
+std::string end_text(int status);
+
+// How processes ended that are nobody's children here: each is held by a pidfd, which tells afterwards
+// (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15).
+class Endings {
+public:
+    // From now on this process goes by that name.
+    void watch(const std::string& name, pid_t process);
+    // In words; "" where it still runs, or the kernel does not tell.
+    [[nodiscard]] std::string how(const std::string& name) const;
+    void forget(const std::string& name) { watched_.erase(name); }
+
+private:
+    struct Watched {
+        pid_t pid = 0;
+        Fd process;
+    };
+    std::map<std::string, Watched> watched_;
+};
+
+}  // namespace partd::kernel
