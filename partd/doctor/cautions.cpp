@@ -42,7 +42,7 @@ void look_at_networks(const DeclaredObject& link, const Declared& declared, std:
     if (own == veth.address.end() || other == veth.peer_address.end() ||
         std::ranges::any_of(veth.address, alone) || std::ranges::any_of(veth.peer_address, alone) ||
         reach(veth.address, veth.peer_address) || reach(veth.peer_address, veth.address) ||
-        has_direct_route(declared, self_end(link)) || has_direct_route(declared, peer_end(link))) {
+        has_direct_route(declared, self_end(link)) || has_direct_route(declared, peer_end(declared, link))) {
         return;
     }
     all.push_back({.partition = link.owner,
@@ -72,10 +72,10 @@ void look_at_first_address(const DeclaredObject& link, std::vector<Caution>& all
     }
 }
 
-void look_at_mtus(const DeclaredObject& link, std::vector<Caution>& all) {
+void look_at_mtus(const DeclaredObject& link, const Declared& declared, std::vector<Caution>& all) {
     constexpr std::int64_t kUsual = 1500;
     const std::int64_t own = link.spec.as<Veth>().self.mtu.value_or(kUsual);
-    const std::int64_t other = peer_end(link).mtu.value_or(kUsual);
+    const std::int64_t other = peer_end(declared, link).mtu.value_or(kUsual);
     if (own == other) {
         return;
     }
@@ -169,7 +169,7 @@ std::vector<Caution> cautions(const Declared& declared, std::string_view partiti
     for (const DeclaredObject* link : declared.all<Veth>()) {
         look_at_networks(*link, declared, all);
         look_at_first_address(*link, all);
-        look_at_mtus(*link, all);
+        look_at_mtus(*link, declared, all);
     }
     look_at_maps(declared, all);
     std::erase_if(all,

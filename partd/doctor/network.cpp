@@ -195,14 +195,14 @@ bool filters_strictly(const std::string& link) {
 Findings reverse_path(const Patient& patient) {
     std::map<std::string, std::vector<const DeclaredObject*>> links;
     for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-        if (peer_end(*object).netns.empty()) {
+        if (peer_end(patient.declared(), *object).netns.empty()) {
             links[object->owner].push_back(object);
         }
     }
     Findings found;
     for (const auto& [partition, objects] : links) {
         for (const DeclaredObject* object : objects) {
-            const LinkEnd end = peer_end(*object);
+            const LinkEnd end = peer_end(patient.declared(), *object);
             if (objects.size() > 1 && filters_strictly(end.name)) {
                 found.push_back(
                     {.severity = Severity::Warning,

@@ -37,7 +37,7 @@ struct HostLink {
 std::vector<HostLink> host_links(const Patient& patient) {
     std::vector<HostLink> links;
     for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-        const LinkEnd end = peer_end(*object);
+        const LinkEnd end = peer_end(patient.declared(), *object);
         if (!end.netns.empty()) {
             continue;
         }

@@ -72,8 +72,8 @@ Findings narrow_uplinks(const Patient& patient) {
         for (const DeclaredObject* object : patient.declared().all<Veth>()) {
             const Veth& veth = object->spec.as<Veth>();
             const std::int64_t mtu = veth.self.mtu.value_or(veth.peer.mtu.value_or(kUsualMtu));
-            if (uplink != patient.links.end() && peer_end(*object).netns.empty() && mtu > uplink->mtu &&
-                patient.through_host.contains(object->owner)) {
+            if (uplink != patient.links.end() && peer_end(patient.declared(), *object).netns.empty() &&
+                mtu > uplink->mtu && patient.through_host.contains(object->owner)) {
                 found.push_back(
                     {.severity = Severity::Warning,
                      .what = fmt::format("{} has MTU {}, {}/{} ({}) has {}", name, uplink->mtu, object->owner,

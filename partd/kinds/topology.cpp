@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -24,7 +25,36 @@ LinkEnd self_end(const DeclaredObject& object) {
     return end;
 }
 
-LinkEnd peer_end(const DeclaredObject& object) {
+namespace {
+
+// "eth2" before "eth10".
+bool named_before(const DeclaredObject& one, const DeclaredObject& other) {
+    return strverscmp(one.name.c_str(), other.name.c_str()) < 0;
+}
+
+// Whether another link of the partition, with its other end in the same namespace, has the default name.
+bool has_default_name_elsewhere(const Declared& declared, const DeclaredObject& object,
+                                std::string_view default_name) {
+    const auto& place = object.spec.as<Veth>().peer_partition;
+    return std::ranges::any_of(declared.all<Veth>(object.owner), [&](const DeclaredObject* each) {
+        const Veth& veth = each->spec.as<Veth>();
+        return each != &object && veth.peer_partition == place &&
+               (veth.peer.name.empty() ? named_before(*each, object) : veth.peer.name == default_name);
+    });
+}
+
+void give_name(LinkEnd& end, const Declared& declared, const DeclaredObject& object) {
+    std::string full = "pv-" + object.owner;
+    if (has_default_name_elsewhere(declared, object, shortened(full, kMaxIfName))) {
+        full = named_end_altname(object.owner, object.name);
+    }
+    end.name = IfName(shortened(full, kMaxIfName).c_str());
+    end.altname = end.name == full ? "" : full;
+}
+
+}  // namespace
+
+LinkEnd peer_end(const Declared& declared, const DeclaredObject& object) {
     const Veth& veth = object.spec.as<Veth>();
     LinkEnd end = veth.peer;
     end.netns = veth.peer_partition.value_or(Name());
@@ -34,9 +64,7 @@ LinkEnd peer_end(const DeclaredObject& object) {
     }
     end.up = veth.self.up;
     if (end.name.empty()) {
-        const std::string full = "pv-" + object.owner;
-        end.name = IfName(shortened(full, kMaxIfName).c_str());
-        end.altname = end.name == full ? "" : full;
+        give_name(end, declared, object);
     } else if (end.netns.empty() && !end.name.starts_with("pv-")) {
         end.altname = named_end_altname(object.owner, object.name);
     }
@@ -71,7 +99,7 @@ std::vector<Interface> all_interfaces(const Declared& declared) {
     for (const DeclaredObject* object : declared.all<Veth>()) {
         const Veth& veth = object->spec.as<Veth>();
         const LinkEnd self = self_end(*object);
-        const LinkEnd peer = peer_end(*object);
+        const LinkEnd peer = peer_end(declared, *object);
         const Key key = veth_key(object->owner, object->name);
         all.push_back(
             {self.netns, self.name, object->owner, key, veth.address, object->source, peer.netns.empty()});

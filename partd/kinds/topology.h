@@ -23,9 +23,11 @@ std::vector<Interface> all_interfaces(const Declared& declared);
 // The same by their namespaces.
 std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared& declared);
 
-// The ends of a declared veth, with the names and namespaces that they get.
+// The ends of a declared veth, with the names and namespaces that they get. Of the links of a partition whose
+// other ends have no name in the files, and are in one namespace, the first by name gets "pv-PARTITION", as a
+// single one does; each of the others gets "pv-PARTITION.LINK", which depends on no other link.
 LinkEnd self_end(const DeclaredObject& object);
-LinkEnd peer_end(const DeclaredObject& object);
+LinkEnd peer_end(const Declared& declared, const DeclaredObject& object);
 
 // The alternative name of an end on the host that a file names otherwise than "pv-…": by that network
 // managers know it. "pv-web.eth0", at most 83 bytes; no partition's name has a '.', so that no other end has

@@ -31,7 +31,10 @@ constexpr Field kFields[] = {
     field<&Veth::self, &LinkEnd::trusting>("trusting", "it takes routes from the other end", {.live = true}),
     field<&Veth::peer, &LinkEnd::netns>("peer.netns", "the namespace of the other end",
                                         {.role = Role::Replace, .live = true}),
-    field<&Veth::peer, &LinkEnd::name>("peer.name", "the other end's name", {.fallback = "pv-NAME"}),
+    field<&Veth::peer, &LinkEnd::name>(
+        "peer.name", "the other end's name",
+        {.fallback = "pv-PARTITION; of several links that name none, only the first by name, and "
+                     "pv-PARTITION.LINK the others"}),
     field<&Veth::peer_address>("peer.address", "the other end's addresses", {.role = Role::Declared}),
     field<&Veth::peer, &LinkEnd::mac>("peer.mac", "the other end's hardware address", {.fallback = "random"}),
     field<&Veth::peer, &LinkEnd::mtu>("peer.mtu", "the other end's largest packet",
@@ -129,7 +132,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
     for (const DeclaredObject* object : declared.all<Veth>()) {
         check(declared, *object, problems);
-        Veth veth{.self = self_end(*object), .peer = peer_end(*object)};
+        Veth veth{.self = self_end(*object), .peer = peer_end(declared, *object)};
         if (is_to_distrust(declared, veth.self, veth.peer)) {
             veth.self.trusting = false;
         }

@@ -201,6 +201,11 @@ Result<> rename(kernel::NetlinkSocket& socket, const Link& link, const std::stri
 // Two of ours that swap their names: one steps aside, and gets its own in the next round.
 Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const std::string& netns,
                               const Link& link, const std::string& name) {
+    // The kernel refuses a name that is an alternative one, also of the same interface.
+    if (std::ranges::find(link.altnames, name) != link.altnames.end()) {
+        PARTD_TRY(socket.request(altname_request(RTM_DELLINKPROP, 0, link.index, name),
+                                 [](const kernel::Reply&) {}));
+    }
     auto done = rename(socket, link, name);
     const Link* holder = !done && done.error().code == EEXIST ? doing.host.find_link(netns, name) : nullptr;
     if (holder != nullptr && parse_link_mark(holder->alias)) {
@@ -220,7 +225,10 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     const int index = (*link)->index;
     if (changes("name")) {
         doing.batch.count_write();
-        PARTD_TRY(rename_or_step_aside(doing, socket, wanted.netns, **link, wanted.name));
+        if (auto named = rename_or_step_aside(doing, socket, wanted.netns, **link, wanted.name); !named) {
+            return std::unexpected(std::move(named).error().wrap(
+                fmt::format("rename {} to {}", found.name.text(), wanted.name.text())));
+        }
     }
     if (changes("mac") || changes("mtu")) {
         Message message(RTM_SETLINK, 0);
@@ -242,7 +250,7 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
                  [&](Message message) { doing.batch.netlink(socket, std::move(message), number); });
         finish_distrust(doing, **netns, wanted, std::nullopt, number);
     }
-    if (changes("altname") && !found.altname.empty()) {
+    if (changes("altname") && !found.altname.empty() && found.altname != wanted.name) {
         // Another link may want it: it goes before anything gets one.
         doing.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
     }

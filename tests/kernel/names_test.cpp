@@ -233,6 +233,66 @@ TEST_CASE("names: a long default name goes from one link to another", "[names][e
     CHECK(link("pv-" + partition).at("ifindex") != first.at("ifindex"));
 }
 
+TEST_CASE("names: a second link without a name for its host end comes and goes, and the first stays",
+          "[names][edit]") {
+    const std::string partition = GENERATE("two", "two-of-them-in-a-partition");
+    const auto link_of = [&](const std::string& name) {
+        const std::string net = "10.45." + name.substr(3) + ".";
+        return "[partition." + partition + ".link." + name + "]\naddress = [\"" + net +
+               "2/24\"]\npeer = { address = [\"" + net + "1/24\"] }\n";
+    };
+    const std::string first = "pv-" + partition;
+    const std::string second = first + ".eth1";
+    Sandbox sandbox;
+    sandbox.write_config("t.toml", link_of("eth0"));
+    sandbox.apply();
+    const auto before = link(first);
+    for (const auto& text : {link_of("eth0") + link_of("eth1"), link_of("eth1") + link_of("eth0")}) {
+        sandbox.write_config("t.toml", text);
+        sandbox.apply();
+        CHECK(link(first).at("ifindex") == before.at("ifindex"));
+        CHECK(link(first).at("ifname") == before.at("ifname"));
+        CHECK(link(second).at("ifname") != before.at("ifname"));
+        CHECK(pings(sandbox.netns(partition), "10.45.0.1"));
+        CHECK(pings(sandbox.netns(partition), "10.45.1.1"));
+    }
+    const auto other = link(second).at("ifindex");
+    SECTION("the second goes") {
+        sandbox.write_config("t.toml", link_of("eth0"));
+        sandbox.apply();
+        CHECK(link(first).at("ifindex") == before.at("ifindex"));
+        CHECK(links().size() == 1);
+    }
+    SECTION("the first goes, and the second is the only one") {
+        sandbox.write_config("t.toml", link_of("eth1"));
+        sandbox.apply();
+        CHECK(link(first).at("ifindex") == other);
+        CHECK(links().size() == 1);
+        sandbox.write_config("t.toml", link_of("eth0") + link_of("eth1"));
+        sandbox.apply();
+        CHECK(link(second).at("ifindex") == other);
+        CHECK(pings(sandbox.netns(partition), "10.45.0.1"));
+    }
+}
+
+TEST_CASE("names: a host end gets the name that was its alternative one, and back", "[names][edit]") {
+    Sandbox sandbox;
+    const std::string head = "[partition.s.link.";
+    const std::string named = head + "eth0]\npeer.name = \"s0\"\n" + head + "eth1]\npeer.name = \"s1\"\n";
+    sandbox.write_config("s.toml", named);
+    sandbox.apply();
+    CHECK(link("s1").at("altnames") == Json::array({"pv-s.eth1"}));
+    const auto index = link("s1").at("ifindex");
+    sandbox.write_config("s.toml", head + "eth0]\n" + head + "eth1]\n");
+    sandbox.apply();
+    CHECK(link("pv-s.eth1").at("ifname") == "pv-s.eth1");
+    CHECK(link("pv-s.eth1").at("ifindex") == index);
+    sandbox.write_config("s.toml", named);
+    sandbox.apply();
+    CHECK(link("s1").at("ifindex") == index);
+    CHECK(link("s1").at("altnames") == Json::array({"pv-s.eth1"}));
+}
+
 TEST_CASE("links: up = false, alias", "[veth]") {
     Sandbox sandbox;
     sandbox.write_config(

@@ -152,6 +152,56 @@ TEST_CASE("A host end that a file names otherwise has an alternative name that n
     CHECK(altname("peer = { partition = \"other\", name = \"eth0\" }\n") == "");
 }
 
+TEST_CASE("Of several links whose host ends have no name each gets one of its own") {
+    // By link, the names of the host ends; an error for "".
+    const auto names = [](const std::string& text, const std::string& more = {}) {
+        const auto result = compile({{"x.toml", text + "[partition.other]\n"}, {"y.toml", more}});
+        INFO(result.problems.problems().size());
+        REQUIRE(result.problems.empty());
+        std::map<std::string, std::string> all;
+        for (const Resource& resource : result.desired.all()) {
+            if (resource.spec.is<Veth>()) {
+                all[resource.key.name] = resource.spec.as<Veth>().peer.name;
+            }
+        }
+        return all;
+    };
+    using Names = std::map<std::string, std::string>;
+    const std::string zero = "[partition.a.link.eth0]\n";
+    const std::string one = "[partition.a.link.eth1]\n";
+    const std::string ten = "[partition.a.link.eth10]\n";
+    const Names all = {{"a/eth0", "pv-a"}, {"a/eth1", "pv-a.eth1"}, {"a/eth10", "pv-a.eth10"}};
+    CHECK(names(zero) == Names{{"a/eth0", "pv-a"}});
+    CHECK(names(one) == Names{{"a/eth1", "pv-a"}});
+    CHECK(names(zero + one + ten) == all);
+    CHECK(names(ten + one + zero) == all);
+    CHECK(names(one, ten + zero) == all);
+    CHECK(names(one + ten) == Names{{"a/eth1", "pv-a"}, {"a/eth10", "pv-a.eth10"}});
+    // A name in the file takes none away, unless it is the default one.
+    CHECK(names(zero + "peer.name = \"lan\"\n" + one) == Names{{"a/eth0", "lan"}, {"a/eth1", "pv-a"}});
+    CHECK(names(zero + one + "peer.name = \"pv-a\"\n") == Names{{"a/eth0", "pv-a.eth0"}, {"a/eth1", "pv-a"}});
+    // Another namespace has names of its own.
+    CHECK(names(zero + "peer = { partition = \"other\" }\n" + one) ==
+          Names{{"a/eth0", "pv-a"}, {"a/eth1", "pv-a"}});
+    CHECK(names(zero + "peer = { partition = \"other\" }\n" + one + "peer = { partition = \"other\" }\n") ==
+          Names{{"a/eth0", "pv-a"}, {"a/eth1", "pv-a.eth1"}});
+}
+
+TEST_CASE("A second host end without a name keeps its whole name where that is too long") {
+    const std::string head = "[partition.a-name-of-more-than-fifteen-bytes.link.";
+    const auto result = compile({{"x.toml", head + "eth1]\n" + head + "eth0]\n"}});
+    REQUIRE(result.problems.empty());
+    const auto peer = [&](const std::string& link) {
+        return find(result.desired, "veth", "a-name-of-more-than-fifteen-bytes/" + link)
+            ->spec.as<Veth>()
+            .peer;
+    };
+    CHECK(peer("eth0").altname == "pv-a-name-of-more-than-fifteen-bytes");
+    CHECK(peer("eth1").altname == "pv-a-name-of-more-than-fifteen-bytes.eth1");
+    CHECK(peer("eth1").name.size() == 15);
+    CHECK(peer("eth1").name != peer("eth0").name);
+}
+
 TEST_CASE("The firewall and NAT stand before a link") {
     const auto result = compile(
         {{"x.toml",

@@ -175,7 +175,7 @@ void want_loopback(const DeclaredObject& object, const Forward& forward, const D
         return;
     }
     for (const DeclaredObject* link : declared.all<Veth>(object.owner)) {
-        if (const LinkEnd peer = peer_end(*link); peer.netns.empty()) {
+        if (const LinkEnd peer = peer_end(declared, *link); peer.netns.empty()) {
             const Key pair = veth_key(link->owner, link->name);
             Resource& wanted = want_host_sysctl(desired, "net/ipv4/conf/" + peer.name + "/route_localnet",
                                                 "1", object.owner, object.source);

@@ -38,7 +38,7 @@ using HostEnds = std::multimap<std::string, std::string>;  // partition → name
 HostEnds host_ends(const Declared& declared) {
     HostEnds ends;
     for (const DeclaredObject* object : declared.all<Veth>()) {
-        if (const LinkEnd peer = peer_end(*object); peer.netns.empty()) {
+        if (const LinkEnd peer = peer_end(declared, *object); peer.netns.empty()) {
             ends.emplace(object->owner, peer.name);
         }
     }
@@ -76,7 +76,7 @@ nat::Elements gate_elements(const std::string& interface, const std::vector<std:
 void expand(const Declared& declared, State& desired, Diagnostics&) {
     const HostEnds ends = host_ends(declared);
     for (const DeclaredObject* object : declared.all<Veth>()) {
-        const LinkEnd peer = peer_end(*object);
+        const LinkEnd peer = peer_end(declared, *object);
         if (!peer.netns.empty() || find_partition(declared, object->owner) == nullptr) {
             continue;
         }

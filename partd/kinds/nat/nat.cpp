@@ -82,7 +82,7 @@ std::vector<OwnPrefix> own_prefixes(const ByNetns& interfaces, const Declared& d
     std::vector<OwnPrefix> all;
     std::map<std::string, std::string> peers;
     for (const DeclaredObject* object : declared.all<Veth>(partition)) {
-        peers[object->name] = peer_end(*object).name;
+        peers[object->name] = peer_end(declared, *object).name;
     }
     const auto found = interfaces.find(partition);
     for (const Interface& interface : found == interfaces.end() ? std::vector<Interface>() : found->second) {
