@@ -81,6 +81,8 @@ extern const LiveKind kCgroup;
 extern const LiveKind kLimit;
 extern const LiveKind kDelegation;
 
+// The extended attribute of a group that holds what was asked for as that limit.
+std::string limit_mark(std::string_view key);
 // Whether a limit is the switch that stops all in the group.
 bool is_freeze(const Key& limit);
 // The group of a partition or slice: "partd.slice/partd-batch.slice/partd-batch-crunch.slice".

@@ -24,7 +24,7 @@ std::optional<CpuMax> CpuMax::parse(std::string_view text) {
     constexpr std::uint64_t kLeast = 1'000;
     constexpr std::uint64_t kLongest = 1'000'000;
     constexpr std::uint64_t kUsualPeriod = 100'000;
-    constexpr std::uint64_t kMost = std::uint64_t{1} << 44;
+    constexpr std::uint64_t kMost = (std::uint64_t{1} << 44) - 1;  // MAX_BW
     const auto parts = words(text);
     if (text.ends_with('%') && parts.size() == 1) {
         const auto percent = parse_number(text.substr(0, text.size() - 1));

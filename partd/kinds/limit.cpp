@@ -2,10 +2,12 @@
 #include "kernel/files.h"
 #include "kinds/cgroup.h"
 #include "kinds/cgroup_v1.h"
+#include "kinds/limit_nested.h"
 #include "kinds/limit_text.h"
 #include "kinds/limit_unit.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -23,10 +25,6 @@ constexpr Field kFields[] = {
 
 Key limit_key(const std::string& group, std::string_view key) {
     return {&kLimit.kind, fmt::format("{} {}", group, key)};
-}
-
-std::string mark_name(const std::string& key) {
-    return std::string(kernel::kCgroupMark) + "." + key;
 }
 
 // An idle group has no weight: the kernel takes only one of the two.
@@ -127,7 +125,7 @@ Result<std::string> read_value(const kernel::Cgroups& cgroups, const Limit& want
 
 Result<> observe(Look& look) {
     const auto& cgroups = look.host.cgroups();
-    const std::string prefix = mark_name("");
+    const std::string prefix = limit_mark("");
     const auto groups = look.groups();
     PARTD_TRY(groups);
     for (const auto& [group, owner, identity, attributes] : *groups) {
@@ -162,7 +160,7 @@ Result<> observe(Look& look) {
 std::optional<kernel::UnitProperties> properties_for(const kernel::Cgroups& cgroups, const Limit& limit,
                                                      bool reset) {
     const auto other = [&](const char* key) {
-        return kernel::get_xattr(cgroups.home(limit.group), mark_name(key));
+        return kernel::get_xattr(cgroups.home(limit.group), limit_mark(key));
     };
     const std::string own = reset ? "" : limit.value;
     if (limit.key == "cpu.weight") {
@@ -179,7 +177,7 @@ std::optional<kernel::UnitProperties> properties_for(const kernel::Cgroups& cgro
 
 // systemd has no property for memory.oom.group of a slice, but writes 0 there along with other values.
 Result<> keep_oom_group(const kernel::Cgroups& cgroups, const std::string& group) {
-    const std::string wanted = kernel::get_xattr(cgroups.home(group), mark_name("memory.oom.group"));
+    const std::string wanted = kernel::get_xattr(cgroups.home(group), limit_mark("memory.oom.group"));
     return wanted.empty()
                ? Result<>()
                : kernel::write_kernel_file(cgroups.directory("memory", group) + "/memory.oom.group", wanted);
@@ -237,6 +235,9 @@ Result<> write(Doing& doing, const Limit& limit) {
     if (!files.controller.empty()) {
         PARTD_TRY(enable(cgroups, files.controller, limit.group));
     }
+    if (is_nested(limit.key, cgroups)) {
+        return fit_nested(cgroups, limit.group, limit.key, limit.value);
+    }
     if (limit.key == "io.max") {
         PARTD_TRY(reset_devices(cgroups, limit.group, files));
     }
@@ -245,7 +246,13 @@ Result<> write(Doing& doing, const Limit& limit) {
         if (!kernel::exists(place.path)) {
             return fail(fmt::format("this host's {} controller has no {}", files.controller, file.name));
         }
-        PARTD_TRY(kernel::write_kernel_file(place.path, place.value));
+        if (auto written = kernel::write_kernel_file(place.path, place.value); !written) {
+            // Of cgroup v1 alone; on v2 the kernel ends processes instead.
+            const bool in_use = limit.key == "memory.max" && written.error().code == EBUSY;
+            return in_use ? std::unexpected(std::move(written).error().wrap(
+                                "more memory is in use than that, and cannot be reclaimed"))
+                          : written;
+        }
     }
     return {};
 }
@@ -261,10 +268,12 @@ Result<> reset(Doing& doing, Limit limit) {
     if (limit.key == "io.max") {
         return reset_devices(cgroups, limit.group, {});
     }
-    if (limit.key.starts_with("cpuset.") && cgroups.version("cpuset") == Version::V1) {
+    if (is_nested(limit.key, cgroups)) {
         // A v1 cpuset cannot be empty: without a limit it has what its parent has.
-        limit.value = trim(
-            kernel::read_file(cgroups.directory("cpuset", limit.group) + "/../" + limit.key).value_or(""));
+        const auto value = limit.value.empty() ? std::nullopt : std::optional(limit.value);
+        return kernel::exists(cgroups.directory(limit.key.substr(0, limit.key.find('.')), limit.group))
+                   ? fit_nested(cgroups, limit.group, limit.key, value)
+                   : Result<>();
     }
     return write(doing, limit);
 }
@@ -275,16 +284,16 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
     if (change.action == Action::Remove) {
         const Limit& limit = change.found.as<Limit>();
         PARTD_TRY(reset(doing, limit));
-        kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));
+        kernel::remove_xattr(cgroups.home(limit.group), limit_mark(limit.key));
         return {};
     }
     const Limit& limit = change.wanted.as<Limit>();
     // The mark first: a value that stands is known to be ours.
-    PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), mark_name(limit.key), limit.value));
+    PARTD_TRY(kernel::set_xattr(cgroups.home(limit.group), limit_mark(limit.key), limit.value));
     if (auto written = write(doing, limit); !written) {
         if (change.action == Action::Create) {
             (void)reset(doing, limit);  // of several files some may have taken it
-            kernel::remove_xattr(cgroups.home(limit.group), mark_name(limit.key));
+            kernel::remove_xattr(cgroups.home(limit.group), limit_mark(limit.key));
         }
         return written;
     }
@@ -292,6 +301,10 @@ Result<> apply(Doing& doing, const Change& change, std::size_t) {
 }
 
 }  // namespace
+
+std::string limit_mark(std::string_view key) {
+    return fmt::format("{}.{}", kernel::kCgroupMark, key);
+}
 
 bool is_freeze(const Key& limit) {
     return limit.name.ends_with(" freeze");
