@@ -1,6 +1,7 @@
 #include "config/slips.h"
 
 #include "base/text.h"
+#include "config/slip_words.h"
 
 #include <algorithm>
 #include <array>
@@ -60,34 +61,110 @@ std::string better(std::string_view value) {
                            std::ranges::find(kTrue, lower) != kTrue.end() ? "true" : "false");
     }
     const bool number = value.find_first_not_of("+-_0123456789") == kNone;
+    if (value.ends_with('"') && !value.starts_with('"') && value.size() > 1) {
+        return "the first quote of this string is missing";
+    }
     const bool quoted = value.find_first_of("\"'=[{") != kNone;
     return value.empty() || number || quoted || value.size() > kMostShown
                ? std::string()
                : fmt::format("a value that is no number needs quotes: \"{}\"", value);
 }
 
-std::string header(std::string_view toml, TextPosition at, std::string_view described) {
-    if (described.find("expected ']'") == kNone) {
-        return "";
-    }
+std::string_view line_at(std::string_view toml, TextPosition at) {
     const std::size_t begin = offset_of(toml, {at.line, 1});
-    const std::string_view line = toml.substr(begin, toml.find('\n', begin) - begin);
-    return line.find(']') == kNone ? "the ] that ends the header is missing"
-                                   : "a name in a header needs quotes when it has other characters than A-Z, "
-                                     "a-z, 0-9, _ and -, or a dot: [partition.\"a.b\"]";
+    return trim(toml.substr(begin, toml.find('\n', begin) - begin));
+}
+
+std::string header(std::string_view line) {
+    const auto opened = static_cast<std::ptrdiff_t>(line.find_first_not_of('['));
+    const std::size_t close = line.find(']');
+    if (close == kNone) {
+        return "the ] that ends the header is missing";
+    }
+    const std::size_t after = std::min(line.find_first_not_of(']', close), line.size());
+    const auto closed = static_cast<std::ptrdiff_t>(after - close);
+    const std::string_view rest = trim(line.substr(after));
+    if (closed != opened) {
+        return "a header ends with as many ] as it begins with [";
+    }
+    if (!rest.empty() && !rest.starts_with('#')) {
+        return "on the line of a header stands nothing else but a # comment";
+    }
+    const std::string_view name =
+        trim(line.substr(static_cast<std::size_t>(opened), close - static_cast<std::size_t>(opened)));
+    if (name.empty() || name.starts_with('.') || name.ends_with('.') || name.find("..") != kNone) {
+        return "a part of the name in the header is empty";
+    }
+    return "a name in a header needs quotes when it has other characters than A-Z, a-z, 0-9, _ and -, or a "
+           "dot: [partition.\"a.b\"]";
+}
+
+// A line that nothing of TOML begins like.
+std::string odd_line(std::string_view line) {
+    for (const std::string_view mark : {"<<<<<<<", "=======", ">>>>>>>"}) {
+        if (line.starts_with(mark)) {
+            return "a conflict of a merge was left in the file";
+        }
+    }
+    return line.starts_with("//") || line.starts_with("/*") || line.starts_with(';')
+               ? "a comment begins with #"
+               : "";
+}
+
+// Where = was expected.
+std::string without_equals(std::string_view line) {
+    if (line.ends_with(']') && line.find_first_of("=:") == kNone) {
+        return "the [ that begins the header is missing";
+    }
+    const std::size_t colon = line.find(':');
+    const std::size_t equals = line.find('=');
+    if (colon != kNone && colon < equals) {
+        return "between a key and its value stands =, not :";
+    }
+    return equals == kNone
+               ? "the = between the key and its value is missing"
+               : "this is no key before the =: a key with other characters than A-Z, a-z, 0-9, _ and - needs "
+                 "quotes";
+}
+
+// What stands on the line behind a complete value.
+std::string behind_value(std::string_view rest) {
+    if (rest.starts_with("//") || (rest.starts_with(';') && trim(rest.substr(1)).size() > 1)) {
+        return "a comment begins with #";
+    }
+    if (rest.starts_with(',') || rest.starts_with(';')) {
+        return "nothing stands behind a value on its line: leave out the " + std::string(rest.substr(0, 1));
+    }
+    return "nothing stands behind a value on its line but a # comment; a \" within a string is written \\\"";
 }
 
 std::string explained(std::string_view toml, TextPosition at, std::string_view described) {
-    if (described.find("table header") != kNone) {
-        return header(toml, at, described);
+    const std::size_t offset = offset_of(toml, at);
+    const std::string_view line = line_at(toml, at);
+    const auto says = [&](std::string_view part) { return described.find(part) != kNone; };
+    if (auto twice = twice_declared(described); !twice.empty()) {
+        return twice;
     }
-    if (described.find("redefine") != kNone || described.find("expected '='") != kNone) {
-        return "";
+    if (auto odd = misleading_character(toml.substr(offset)); !odd.empty()) {
+        return odd;
     }
-    if (described.find("expected value") != kNone) {
+    if (auto odd = odd_line(line); !odd.empty()) {
+        return odd;
+    }
+    if (line.starts_with('[') && (says("table header") || says("parsing key"))) {
+        return header(line);
+    }
+    if (says("expected '='")) {
+        return without_equals(line);
+    }
+    if (says("expected value")) {
         return "the value is missing";
     }
-    return better(bare_value(toml, offset_of(toml, at)));
+    if (says("expected a comment or whitespace")) {
+        return behind_value(toml.substr(offset, toml.find('\n', offset) - offset));
+    }
+    const std::string quoted = better(bare_value(toml, offset));
+    return quoted.empty() ? plain_words(described) : quoted;
 }
 
 }  // namespace
@@ -96,8 +173,7 @@ Slip find_slip(std::string_view toml, TextPosition at, std::string_view describe
     if (const auto open = find_open_string(toml); open && *open <= at) {
         return {*open, "the string that begins here is not closed: its last quote is missing"};
     }
-    const std::string message = explained(toml, at, described);
-    return {at, message.empty() ? std::string(described) : message};
+    return {at, explained(toml, at, described)};
 }
 
 }  // namespace partd::config

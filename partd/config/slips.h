@@ -12,8 +12,7 @@ struct Slip {
     std::string message;
 };
 
-// Explains the parser's error at that place of a TOML text. Slips that people make often are told in words of
-// our own, others as the parser describes them.
+// Explains the parser's error at that place of a TOML text in plain words, never in those of the parser.
 Slip find_slip(std::string_view toml, TextPosition at, std::string_view described);
 
 }  // namespace partd::config
