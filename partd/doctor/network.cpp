@@ -1,6 +1,7 @@
 // The host as a router between partitions and the outside: what other firewalls drop, and its switches.
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "doctor/cut_off.h"
 #include "doctor/let_pass.h"
 #include "doctor/ports.h"
 #include "kernel/files.h"
@@ -18,44 +19,19 @@ namespace {
 
 using kernel::nft::ForeignTable;
 
-// The partitions that a chain drops packets of, with the first of these.
-struct Dropped {
-    std::set<std::string> partitions;
-    std::string first;
-    bool unclear = true;  // rules that cannot be judged may let all of them pass
-};
-
-Dropped dropped_by(const ForeignTable& table, const std::string& chain, const std::vector<Needed>& needed) {
-    Dropped dropped;
-    for (const Needed& each : needed) {
-        if (table.family != "inet" && (table.family == "ip6") != each.packet.v6) {
-            continue;
-        }
-        const kernel::nft::Fate fate = fate_of(table, chain, each.packet);
-        if (fate.drops) {
-            dropped.first = dropped.partitions.empty() ? each.text : dropped.first;
-            dropped.partitions.insert(each.partition);
-            dropped.unclear = dropped.unclear && fate.unclear;
-        }
-    }
-    return dropped;
-}
-
-Finding describe(const ForeignTable& table, const std::string& chain, const Dropped& dropped,
-                 const Passages& all, const Patient& patient) {
-    const Opening opening = let_pass(table, chain, all.of(dropped.partitions), all, patient);
-    const bool known = maker_of(table) != Maker::Nft;
-    return {.severity = dropped.unclear ? Severity::Warning : Severity::Problem,
-            .what = fmt::format(
-                "nftables table {} {}, chain {}{}, drops forwarded packets: {}", table.family, table.name,
-                chain, known ? fmt::format(" ({})", maker_name(maker_of(table))) : "", dropped.first),
-            .why = fmt::format("the strictest firewall decides, and the host forwards for {}{}",
-                               name_some(patient, dropped.partitions),
-                               dropped.unclear ? "; a rule that partctl cannot judge may let them pass" : ""),
-            .mend = opening.commands.empty()
-                        ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
-                        : fmt::format("rules for these partitions alone; {}", opening.lasts),
-            .run = opening.commands};
+Finding describe(const Dropping& dropping, const Passages& all, const Patient& patient) {
+    const Opening opening =
+        let_pass(*dropping.table, dropping.chain, all.of(dropping.partitions), all, patient);
+    return {
+        .severity = dropping.unclear ? Severity::Warning : Severity::Problem,
+        .what = dropping.text(),
+        .why = fmt::format("the strictest firewall decides, and the host forwards for {}{}",
+                           name_some(patient, dropping.partitions),
+                           dropping.unclear ? "; a rule that partctl cannot judge may let them pass" : ""),
+        .mend = opening.commands.empty()
+                    ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
+                    : fmt::format("rules for these partitions alone; {}", opening.lasts),
+        .run = opening.commands};
 }
 
 Result<std::vector<ForeignTable>> read_tables() {
@@ -73,16 +49,8 @@ Findings forward_firewalls(const Patient& patient) {
     const Passages all = passages_of(patient);
     const auto needed = needed_packets(all, patient);
     Findings found;
-    for (const ForeignTable& table : *tables) {
-        for (const auto& [name, chain] : table.chains) {
-            if (!filters_forwarded(chain)) {
-                continue;
-            }
-            const Dropped dropped = dropped_by(table, name, needed);
-            if (!dropped.partitions.empty()) {
-                found.push_back(describe(table, name, dropped, all, patient));
-            }
-        }
+    for (const Dropping& dropping : dropping_chains(*tables, needed)) {
+        found.push_back(describe(dropping, all, patient));
     }
     return found;
 }

@@ -105,7 +105,7 @@ Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string
     for (const ListeningSocket& socket : *listening) {
         sockets.emplace(std::pair(socket.protocol, socket.port), socket);
     }
-    const auto tables = kernel::nft::foreign_tables(nat::kTableName);
+    const auto tables = kernel::nft::remembered_foreign_tables(nat::kTableName);
     PARTD_TRY(tables);
     std::vector<TakenPort> taken;
     std::vector<Heard> heard;
@@ -116,7 +116,7 @@ Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string
             heard.push_back({object, socket});
             inodes.insert(socket->inode);
         }
-        if (std::string rule = find_translation(forward, *tables); !rule.empty()) {
+        if (std::string rule = find_translation(forward, **tables); !rule.empty()) {
             taken.push_back({.partition = object->owner,
                              .source = object->source,
                              .listen = forward.listen,

@@ -8,7 +8,11 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <set>
+
+#include <fmt/format.h>
 
 namespace partd::kernel::nft {
 
@@ -18,8 +22,9 @@ std::uint32_t number_of(const Attributes& attributes, std::uint16_t type) {
     return ntohl(attributes.number<std::uint32_t>(type).value_or(0));
 }
 
-Message make_request(std::uint8_t type, std::uint8_t family = NFPROTO_UNSPEC) {
-    Message message(static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | type), NLM_F_DUMP);
+Message make_request(std::uint8_t type, std::uint8_t family = NFPROTO_UNSPEC,
+                     std::uint16_t flags = NLM_F_DUMP) {
+    Message message(static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | type), flags);
     message.head(nfgenmsg{.nfgen_family = family, .version = NFNETLINK_V0, .res_id = 0});
     return message;
 }
@@ -140,7 +145,18 @@ Result<> read_elements(NetlinkSocket& socket, const ForeignTable& table, const s
     return !dumped && dumped.error().code == ENOENT ? Result<>() : dumped;
 }
 
-Result<> read_all(NetlinkSocket& socket, const std::string& own, Tables& tables) {
+// The number of the last change of nftables here.
+Result<std::uint32_t> ask_generation() {
+    auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+    PARTD_TRY(socket);
+    std::optional<std::uint32_t> generation;
+    PARTD_TRY(socket->request(make_request(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const Reply& reply) {
+        generation = reply.attributes<nfgenmsg>().number<std::uint32_t>(NFTA_GEN_ID);
+    }));
+    return generation ? Result<std::uint32_t>(*generation) : fail("nftables does not tell its generation");
+}
+
+Result<> read_all(NetlinkSocket& socket, const std::string& own, std::size_t most, Tables& tables) {
     PARTD_TRY(socket.dump(
         make_request(NFT_MSG_GETCHAIN), [&] { tables.clear(); },
         [&](const Reply& reply) { see_chain(reply, tables); }));
@@ -152,13 +168,23 @@ Result<> read_all(NetlinkSocket& socket, const std::string& own, Tables& tables)
     if (tables.empty()) {
         return {};
     }
+    std::size_t rules = 0;
     const auto forget_rules = [&] {
+        rules = 0;
         for (auto& [key, table] : tables) {
             std::ranges::for_each(table.chains, [](auto& chain) { chain.second.rules.clear(); });
         }
     };
-    PARTD_TRY(socket.dump(make_request(NFT_MSG_GETRULE), forget_rules,
-                          [&](const Reply& reply) { see_rule(reply, tables); }));
+    PARTD_TRY(socket.dump(make_request(NFT_MSG_GETRULE), forget_rules, [&](const Reply& reply) {
+        if (++rules <= most) {
+            see_rule(reply, tables);
+        }
+    }));
+    if (rules > most) {
+        return std::unexpected(Error{
+            .code = E2BIG,
+            .message = fmt::format("there are {} rules, and at most {} are judged in passing", rules, most)});
+    }
     std::ranges::for_each(tables, [](auto& each) { want_sets(each.second); });
     PARTD_TRY(socket.dump(
         make_request(NFT_MSG_GETSET), [] {}, [&](const Reply& reply) { see_set(reply, tables); }));
@@ -180,11 +206,11 @@ bool translates_destinations(const ForeignChain& chain) {
     return chain.base && chain.hook == NF_INET_PRE_ROUTING && chain.type == "nat";
 }
 
-Result<std::vector<ForeignTable>> foreign_tables(const std::string& own) {
+Result<std::vector<ForeignTable>> foreign_tables(const std::string& own, std::size_t most) {
     auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
     PARTD_TRY(socket);
     Tables tables;
-    if (auto read = read_all(*socket, own, tables); !read) {
+    if (auto read = read_all(*socket, own, most, tables); !read) {
         return std::unexpected(std::move(read).error().wrap("read the nftables of others"));
     }
     std::vector<ForeignTable> all;
@@ -192,6 +218,28 @@ Result<std::vector<ForeignTable>> foreign_tables(const std::string& own) {
         all.push_back(std::move(table));
     }
     return all;
+}
+
+Result<std::shared_ptr<const std::vector<ForeignTable>>> remembered_foreign_tables(const std::string& own) {
+    constexpr std::size_t kMostRules = 20'000;
+    struct Remembered {
+        std::uint32_t generation = 0;
+        Result<std::shared_ptr<const std::vector<ForeignTable>>> tables = {};
+    };
+    static std::optional<Remembered> remembered;
+    // Asked first: a change during the reading is seen the next time.
+    const auto generation = ask_generation();
+    PARTD_TRY(generation);
+    if (!remembered || remembered->generation != *generation) {
+        remembered.emplace(Remembered{.generation = *generation});
+        auto tables = foreign_tables(own, kMostRules);
+        if (tables) {
+            remembered->tables = std::make_shared<const std::vector<ForeignTable>>(std::move(*tables));
+        } else {
+            remembered->tables = std::unexpected(std::move(tables).error());
+        }
+    }
+    return remembered->tables;
 }
 
 }  // namespace partd::kernel::nft

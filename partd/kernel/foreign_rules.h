@@ -5,7 +5,9 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -127,7 +129,13 @@ struct ForeignTable {
 };
 
 // The tables of the caller's network namespace that filter forwarded packets or translate destinations,
-// but for `inet` tables of the name `own`. Cost: a dump of all rules, and of the sets that rules ask.
-Result<std::vector<ForeignTable>> foreign_tables(const std::string& own);
+// but for `inet` tables of the name `own`. Cost: a dump of all rules, and of the sets that rules ask. More
+// rules than `most` are E2BIG.
+Result<std::vector<ForeignTable>> foreign_tables(const std::string& own,
+                                                 std::size_t most = std::numeric_limits<std::size_t>::max());
+
+// The same of partd's own namespace, remembered until nftables change there. More rules than take a moment to
+// read and judge are E2BIG.
+Result<std::shared_ptr<const std::vector<ForeignTable>>> remembered_foreign_tables(const std::string& own);
 
 }  // namespace partd::kernel::nft

@@ -4,6 +4,7 @@
 #include "kernel/files.h"
 #include "kernel/processes.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -107,8 +108,21 @@ std::uint32_t native_word(std::string_view digits) {
     return static_cast<std::uint32_t>(parse_number(digits, 16).value_or(0));
 }
 
-void read_routes4(std::vector<RoutedNetwork>& routes) {
-    const std::string text = read_file("/proc/net/route").value_or("");
+// The lines that are whole in the first so many bytes.
+std::string first_lines(const std::string& path, std::size_t most) {
+    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
+    std::array<char, 65536> part{};
+    for (ssize_t count = 1; file && count > 0 && text.size() < most;) {
+        count = read(file.get(), part.data(), part.size());
+        text.append(part.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    }
+    text.resize(text.rfind('\n') + 1);
+    return text;
+}
+
+void read_routes4(std::size_t most, std::vector<RoutedNetwork>& routes) {
+    const std::string text = first_lines("/proc/net/route", most);
     for (const std::string_view line : split(text, '\n')) {
         // Iface Destination Gateway Flags RefCnt Use Metric Mask …
         const auto parts = words(line);
@@ -128,8 +142,8 @@ void read_routes4(std::vector<RoutedNetwork>& routes) {
     }
 }
 
-void read_routes6(std::vector<RoutedNetwork>& routes) {
-    const std::string text = read_file("/proc/net/ipv6_route").value_or("");
+void read_routes6(std::size_t most, std::vector<RoutedNetwork>& routes) {
+    const std::string text = first_lines("/proc/net/ipv6_route", most);
     for (const std::string_view line : split(text, '\n')) {
         // destination length source length gateway metric references uses flags interface
         const auto parts = words(line);
@@ -148,10 +162,10 @@ void read_routes6(std::vector<RoutedNetwork>& routes) {
 
 }  // namespace
 
-std::vector<RoutedNetwork> routed_networks() {
+std::vector<RoutedNetwork> routed_networks(std::size_t most) {
     std::vector<RoutedNetwork> routes;
-    read_routes4(routes);
-    read_routes6(routes);
+    read_routes4(most, routes);
+    read_routes6(most, routes);
     return routes;
 }
 

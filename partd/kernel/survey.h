@@ -46,13 +46,14 @@ enum class Module : std::uint8_t {
 };
 Module module_state(const std::string& name);
 
-// A route of the caller's namespace to a network that is not link-local (/proc/net/route, ipv6_route).
+// A route of the caller's namespace to a network that is not link-local (/proc/net/route, ipv6_route). Of
+// each family at most so many bytes of the kernel's text are read.
 struct RoutedNetwork {
     std::string interface;
     Prefix prefix;  // of length 0: a default route
     std::optional<Ip> gateway = {};
 };
-std::vector<RoutedNetwork> routed_networks();
+std::vector<RoutedNetwork> routed_networks(std::size_t most = std::size_t{64} << 20);
 
 // What systemd as PID 1 says its version is ("252.39-1~deb12u2"); "" when it is not, or does not answer.
 std::string systemd_version();

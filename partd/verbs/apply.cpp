@@ -169,7 +169,8 @@ Answer apply(Engine& engine, const Request& request) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
-    const auto warned = warnings_about(work, request.name);
+    auto warned = warnings_about(work, request.name);
+    add_cut_offs(work, engine, request.name, warned);
     const std::vector<Problem> problems = work.desired.problems;
     auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
     if (!applied) {

@@ -181,7 +181,10 @@ Answer status(Engine& engine, const Request& request) {
         all.push_back(std::move(slice));
     }
     tell_waiting(work, engine);
-    const Warnings warned = warnings_about(work, request.name);
+    Warnings warned = warnings_about(work, request.name);
+    if (!request.name.empty()) {
+        add_cut_offs(work, engine, request.name, warned);
+    }
     if (request.json) {
         print_as_json(work, all, *view, warned);
     } else if (request.name.empty()) {

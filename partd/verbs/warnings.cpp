@@ -1,11 +1,14 @@
 #include "verbs/warnings.h"
 
 #include "doctor/clashes.h"
+#include "doctor/cut_off.h"
 #include "doctor/ports.h"
 #include "kinds/isolation/exposure.h"
 
 #include <algorithm>
 #include <iterator>
+
+#include <fmt/format.h>
 
 namespace partd::verbs {
 
@@ -43,6 +46,18 @@ std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
                        work.keeps(exposure.at) ? kept(exposure.at) : exposure.at.prefix() + exposure.text()});
     }
     return all;
+}
+
+void add_cut_offs(Work& work, Engine& engine, std::string_view partition, std::vector<Warning>& warnings) {
+    const auto found = cut_offs(engine.host(), work.desired, partition);
+    if (!found) {
+        work.complain(fmt::format("it cannot be seen what other firewalls drop: {}; look with partctl doctor",
+                                  found.error().message));
+        return;
+    }
+    for (const CutOff& each : *found) {
+        warnings.push_back({each.partition, work.keeps(each.source) ? kept(each.source) : each.text()});
+    }
 }
 
 }  // namespace partd::verbs

@@ -18,5 +18,7 @@ struct Warning {
 // not work as meant or that this host contradicts, trees that others reach. The work complains of what it
 // cannot look at.
 std::vector<Warning> warnings_about(Work& work, std::string_view partition);
+// The same way: firewalls of others that drop what the host forwards for it, once for each of their chains.
+void add_cut_offs(Work& work, Engine& engine, std::string_view partition, std::vector<Warning>& warnings);
 
 }  // namespace partd::verbs

@@ -95,6 +95,46 @@ void mend(DoctorHost& host, const std::string& words) {
 
 }  // namespace
 
+TEST_CASE("firewalls of others: apply and status tell whom they cut off", "[doctor][firewall][status]") {
+    DoctorHost host;
+    const Sandbox& sandbox = host.sandbox;
+    sandbox.write_config("alone.toml", "[partition.alone.link.eth0]\naddress = [\"10.1.9.2/24\"]\n");
+    sandbox.apply();
+    const auto warned = [&](const std::string& partition) {
+        const Json all = sandbox.partctl_json({"status", partition});
+        std::string text;
+        for (const Json& each : all.at("partitions").at(0).at("warnings")) {
+            text += each.get<std::string>() + "\n";
+        }
+        return text;
+    };
+    CHECK(warned("web").find(kDrops) == std::string::npos);
+    const std::string sentence =
+        "/etc/partd/web.toml:1:1: nftables table ip filter, chain FORWARD (iptables), drops forwarded packets: "
+        "connections of web by pv-web and uplink: partctl doctor has the commands that let them pass\n";
+    iptables("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n");
+    CHECK(warned("web") == sentence);
+    CHECK(warned("alone") == "");
+    CHECK(sandbox.partctl({"status", "web"}).out.find("warning    " + sentence) != std::string::npos);
+    CHECK(sandbox.partctl({"status"}).err.find(kDrops) == std::string::npos);
+    sandbox.write_config("db.toml", DoctorHost::partition("db", 2));
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 0);
+    const auto first = applied.err.find(kDrops);
+    REQUIRE(first != std::string::npos);
+    CHECK(applied.err.find(kDrops, first + 1) == std::string::npos);
+    CHECK(applied.err.find("(and those of 1 more partitions)") != std::string::npos);
+    CHECK(sandbox.partctl({"apply", "alone"}).err.find(kDrops) == std::string::npos);
+    const Json found = finding(sandbox, kDrops);
+    carry_out(found);
+    CHECK(warned("web") == "");
+    iptables("*filter\n:FORWARD ACCEPT [0:0]\n-F\nCOMMIT\n");
+    nft("table inet other { chain forward { type filter hook forward priority 0; policy drop; } }\n");
+    CHECK(warned("db").find("nftables table inet other, chain forward, drops forwarded packets: "
+                            "connections of db by pv-db and uplink") != std::string::npos);
+}
+
 TEST_CASE("doctor: Docker's policy drop, to version 27", "[doctor][firewall]") {
     DoctorHost host;
     REQUIRE(host.flows());
