@@ -264,9 +264,27 @@ Message keep_secondaries(int index) {
     return message;
 }
 
+// The kernel turns IPv6 off below that MTU, and refuses an address without a word. The list may be older than
+// the MTU.
+Result<> check_mtu(Doing& doing, const InterfaceAddress& spec, const kernel::Link& seen) {
+    constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5
+    if (!spec.address.ip.v6() || seen.mtu == 0 || seen.mtu >= kLeastForIpv6) {
+        return {};
+    }
+    auto where = doing.host.netns(spec.netns);
+    PARTD_TRY(where);
+    const auto now = kernel::get_link((*where)->route(), seen.index);
+    PARTD_TRY(now);
+    return !*now || (*now)->mtu >= kLeastForIpv6
+               ? Result<>()
+               : fail(fmt::format("{} has MTU {}, and IPv6 needs at least {}: write mtu = {} or more for it",
+                                  place_text(spec.netns, spec.interface), (*now)->mtu, kLeastForIpv6,
+                                  kLeastForIpv6));
+}
+
 // The interface that a request is to reach. An address is taken off where it was found: the interface may
 // have another name by now, and its name may be another one's. An index of partd's own is nobody else's ever.
-Result<int> index_for(Doing& doing, const InterfaceAddress& spec) {
+Result<int> index_for(Doing& doing, const InterfaceAddress& spec, bool removal) {
     if (spec.index >= kernel::kFirstOwnIndex) {
         return spec.index;
     }
@@ -277,13 +295,16 @@ Result<int> index_for(Doing& doing, const InterfaceAddress& spec) {
     if (spec.netns.empty() && index < kernel::kFirstOwnIndex && !parse_link_mark((*found)->alias)) {
         return fail(ENODEV, place_text(spec.netns, spec.interface));
     }
+    if (!removal) {
+        PARTD_TRY(check_mtu(doing, spec, **found));
+    }
     return index;
 }
 
 Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const bool removal = change.action == Action::Remove;
     const InterfaceAddress& spec = (removal ? change.found : change.wanted).as<InterfaceAddress>();
-    const auto there = index_for(doing, spec);
+    const auto there = index_for(doing, spec, removal);
     PARTD_TRY(there);
     const int index = *there;
     auto netns = doing.host.netns(spec.netns);
