@@ -127,7 +127,9 @@ Answer metrics(Engine& engine, const Request& request) {
     }
     std::map<std::string, std::string> states;
     for (const Summary& summary : summarize(engine, work.desired, *view)) {
-        states.emplace(summary.name, summary.state);
+        if (!summary.is_slice) {
+            states.emplace(summary.name, summary.state);
+        }
     }
     const std::string text = metrics_text(engine, states);
     if (request.json) {

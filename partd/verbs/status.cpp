@@ -21,6 +21,7 @@ using Warnings = std::vector<Warning>;
 Value to_value(const Summary& summary, const Warnings& warned) {
     Value value;
     value.set("name", summary.name);
+    value.set("kind", summary.is_slice ? "slice" : "partition");
     value.set("state", summary.state);
     value.set("description", summary.description);
     value.set("links", summary.links);
@@ -175,10 +176,10 @@ Answer status(Engine& engine, const Request& request) {
         if (!work.knows_name(engine)) {
             return std::move(work.answer);
         }
-        Summary slice;
-        slice.name = request.name;
-        slice.state = view->plan.empty() ? "active" : "degraded";
-        all.push_back(std::move(slice));
+        Summary other;
+        other.name = request.name;
+        other.state = view->plan.empty() ? "active" : "degraded";
+        all.push_back(std::move(other));
     }
     tell_waiting(work, engine);
     Warnings warned = warnings_about(work, request.name);

@@ -1,7 +1,11 @@
 #include "verbs/summary.h"
 
 #include "kernel/processes.h"
+#include "kinds/address.h"
+#include "kinds/cgroup.h"
+#include "kinds/isolation/membership.h"
 #include "kinds/partition.h"
+#include "kinds/veth.h"
 #include "plan/order.h"
 #include "reconcile/pause.h"
 
@@ -46,11 +50,17 @@ public:
                 at(found.owner);
             }
         }
+        add_slices(desired_);
+        add_slices(view_.observed);
         for (const Resource& found : view_.observed.all()) {
             count(found);
+            count_in(found);
         }
         std::vector<Summary> all;
         for (auto& [name, summary] : summaries_) {
+            const Inside& inside = inside_[network_of(name)];
+            summary.links = inside.links;
+            summary.addresses = inside.addresses;
             summary.state = state_of(name);
             summary.processes = members_[name].size();
             all.push_back(std::move(summary));
@@ -65,6 +75,44 @@ private:
         return summary;
     }
 
+    // Who has a control group and is not a partition.
+    void add_slices(const State& state) {
+        for (const Resource& each : state.all()) {
+            const bool group = each.key.kind == &kCgroup.kind && each.standing == Standing::Ours;
+            if (!group || each.owner.empty() || summaries_.contains(each.owner)) {
+                continue;
+            }
+            Summary& summary = at(each.owner);
+            summary.is_slice = true;
+            summary.source = each.source;
+        }
+    }
+
+    // The partition whose network namespace this one lives in; itself for its own.
+    std::string network_of(const std::string& name) const {
+        const Declared& declared = document_.compiled.declared;
+        if (find_partition(declared, name) == nullptr) {
+            return name;
+        }
+        const auto shared = membership_of(declared, name).shared;
+        const auto with = shared.find(NamespaceKind::Net);
+        return with == shared.end() ? name : with->second;
+    }
+
+    // What stands in a network namespace is counted for it, whoever declared it.
+    void count_in(const Resource& found) {
+        if (found.standing != Standing::Ours) {
+            return;
+        }
+        if (found.key.kind == &kVeth.kind) {
+            const Veth& veth = found.spec.as<Veth>();
+            ++inside_[veth.self.netns].links;
+            ++inside_[veth.peer.netns].links;
+        } else if (found.key.kind == &kAddress.kind) {
+            ++inside_[found.spec.as<InterfaceAddress>().netns].addresses;
+        }
+    }
+
     void count(const Resource& found) {
         const auto entry = summaries_.find(found.owner);
         if (entry == summaries_.end() || found.standing != Standing::Ours) {
@@ -72,8 +120,6 @@ private:
         }
         Summary& summary = entry->second;
         const std::string_view kind = found.key.kind->name;
-        summary.links += kind == "veth" ? 1 : 0;
-        summary.addresses += kind == "address" ? 1 : 0;
         summary.forwards += kind == "nat" && found.key.name.contains(": forward ") ? 1 : 0;
         summary.masquerade |= kind == "nat" && found.key.name.ends_with(": masquerade");
         present_.insert(found.owner);
@@ -97,9 +143,21 @@ private:
         }
     }
 
+    // What is wanted of the partition, or the slice, first.
+    const Resource* wanted_of(const std::string& name) const {
+        if (!summaries_.at(name).is_slice) {
+            return desired_.find({&kPartition.kind, name});
+        }
+        const auto of_it = [&](const Resource& each) {
+            return each.owner == name && each.key.kind == &kCgroup.kind;
+        };
+        const auto found = std::ranges::find_if(desired_.all(), of_it);
+        return found == desired_.all().end() ? nullptr : &*found;
+    }
+
     std::string state_of(const std::string& name) const {
         const auto owns = [&](const auto& entry) { return entry.owner == name; };
-        const Resource* wanted = desired_.find({&kPartition.kind, name});
+        const Resource* wanted = wanted_of(name);
         if (wanted == nullptr) {
             return "undeclared";
         }
@@ -142,6 +200,11 @@ private:
     std::multimap<ino_t, pid_t> by_netns_;
     const State& desired_;
     std::map<std::string, Summary> summaries_;
+    struct Inside {
+        std::size_t links = 0;
+        std::size_t addresses = 0;
+    };
+    std::map<std::string, Inside> inside_;  // by network namespace
     std::map<std::string, std::set<pid_t>> members_;
     std::set<std::string> present_;
     std::set<std::string> frozen_;

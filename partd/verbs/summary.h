@@ -10,14 +10,15 @@
 
 namespace partd::verbs {
 
-// What one line of `status` says about a partition.
+// What one line of `status` says about a partition, or about a slice.
 struct Summary {
     std::string name;
+    bool is_slice = false;
     std::string state;  // active, degraded, missing, conflict, invalid, undeclared
     std::string description;
     Source source;
-    std::size_t links = 0;
-    std::size_t addresses = 0;
+    std::size_t links = 0;      // in its network namespace, its own or the one that it shares
+    std::size_t addresses = 0;  // there, whoever declared them
     std::size_t forwards = 0;
     bool masquerade = false;
     std::optional<std::uint64_t> memory;  // bytes in use now
@@ -25,7 +26,7 @@ struct Summary {
     std::optional<std::chrono::system_clock::time_point> since;
 };
 
-// Every partition that a file declares or partd made, by name.
+// Every partition and slice that a file declares or partd made, by name.
 std::vector<Summary> summarize(Engine& engine, const Desired& desired, const View& view);
 
 // "2026-11-22T05:00:00Z" (RFC 3339).

@@ -116,7 +116,15 @@ TEST_CASE("status: one line a partition, with the numbers of now", "[status]") {
     CHECK(net.at("masquerade") == true);
     CHECK(net.at("since").get<std::string>().ends_with("Z"));
     const auto blue = status_of(sandbox, "blue");
-    CHECK(blue.at("addresses") == 4);
+    CHECK(blue.at("kind") == "partition");
+    for (const char* either : {"blue", "green"}) {
+        CHECK(status_of(sandbox, either).at("links") == 1);
+        CHECK(status_of(sandbox, either).at("addresses") == 2);
+    }
+    for (const char* slice : {"batch", "interactive"}) {
+        CHECK(status_of(sandbox, slice).at("kind") == "slice");
+        CHECK(status_of(sandbox, slice).at("state") == "active");
+    }
     CHECK(blue.at("masquerade") == false);
     CHECK(blue.at("memory").is_number());
     CHECK(blue.at("processes") == 0);
@@ -133,12 +141,38 @@ TEST_CASE("status: one line a partition, with the numbers of now", "[status]") {
     for (std::string line; std::getline(lines, line);) {
         ++count;
     }
-    CHECK(count == 7);
+    CHECK(count == 9);
     const auto one = sandbox.partctl({"status", "test_net"});
     INFO(one.text());
     CHECK(one.out.find("172.16.99.100/24") != std::string::npos);
     CHECK(one.out.find("8080") != std::string::npos);
     CHECK(one.out.find("routed network with a web server") != std::string::npos);
+}
+
+TEST_CASE("status: a pod's members have the links of the one that they share them with", "[status]") {
+    Sandbox sandbox;
+    sandbox.write_config("pod.toml", R"([partition.pod]
+[partition.pod.link.eth0]
+address = ["10.88.0.2/24", "fd00:88::2/64"]
+peer = { address = ["10.88.0.1/24", "fd00:88::1/64"] }
+[partition.member]
+share = { partition = "pod", namespaces = ["net"] }
+namespaces = ["uts"]
+[slice.apart]
+pids.max = 10
+)");
+    CHECK(status_of(sandbox, "apart").at("state") == "missing");
+    sandbox.apply();
+    for (const char* each : {"pod", "member"}) {
+        INFO(each);
+        CHECK(status_of(sandbox, each).at("links") == 1);
+        CHECK(status_of(sandbox, each).at("addresses") == 2);
+    }
+    CHECK(status_of(sandbox, "apart").at("state") == "active");
+    sandbox.write_config("pod.toml", "[partition.pod]\n");
+    CHECK(status_of(sandbox, "apart").at("state") == "undeclared");
+    sandbox.apply();
+    CHECK(status_of(sandbox, "apart").is_null());
 }
 
 TEST_CASE("status: processes and memory as the kernel counts them", "[status]") {
