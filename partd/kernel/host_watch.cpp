@@ -132,9 +132,13 @@ bool is_switched(const Attributes& parameters) {
     return parameters.has(NETCONFA_FORWARDING) && !parameters.has(NETCONFA_PROXY_NEIGH);
 }
 
+bool is_route(const Reply& reply) {
+    return reply.type == RTM_NEWROUTE || reply.type == RTM_DELROUTE;
+}
+
 bool is_default_route(const Reply& reply) {
-    return (reply.type == RTM_NEWROUTE || reply.type == RTM_DELROUTE) &&
-           reply.head<rtmsg>().rtm_dst_len == 0 && reply.head<rtmsg>().rtm_type == RTN_UNICAST;
+    return is_route(reply) && reply.head<rtmsg>().rtm_dst_len == 0 &&
+           reply.head<rtmsg>().rtm_type == RTN_UNICAST;
 }
 
 bool is_below(const std::string& point, const std::string& place) {
@@ -169,7 +173,8 @@ Result<HostWatch> HostWatch::open(std::vector<std::string> places, Marks marks) 
 
 // What the kernel adds and removes by itself (IFA_PROTO 1 to 3, RTPROT_KERNEL) follows from something else
 // that is told as well: a link-local address that was probed, say, a second after each link came up.
-bool HostWatch::is_news(const Reply& reply) const {
+// `asked_for`: a program did it, be it to a route of the kernel's.
+bool HostWatch::is_news(const Reply& reply, bool asked_for) const {
     constexpr std::uint16_t kIfaProto = 11;     // Linux 5.18
     constexpr std::uint8_t kKernelAddress = 3;  // IFAPROT_KERNEL_LL
     std::uint8_t protocol = 0;
@@ -182,7 +187,7 @@ bool HostWatch::is_news(const Reply& reply) const {
         by_kernel = protocol != 0 && protocol <= kKernelAddress;
     } else if (reply.type == RTM_NEWROUTE || reply.type == RTM_DELROUTE) {
         protocol = reply.head<rtmsg>().rtm_protocol;
-        by_kernel = protocol == RTPROT_KERNEL;
+        by_kernel = protocol == RTPROT_KERNEL && !asked_for;
     }
     const bool comes = reply.type == RTM_NEWADDR || reply.type == RTM_NEWROUTE;
     return !by_kernel && (!comes || protocol != marks_.protocol);
@@ -197,7 +202,8 @@ void HostWatch::note_stranger(const Link& link, bool gone, Topics& topics) {
     }
 }
 
-// An address of the host's tells the interface's index only. Other routes and the rules of the host's are
+// An address or a route of the host's tells the interface's index only. Of its routes those of the kernel's
+// own count, and what may have taken the place of one: a replacement does not tell of what. Its rules are
 // nobody's.
 void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
     if (reply.type == RTM_NEWLINK || reply.type == RTM_DELLINK) {
@@ -209,10 +215,19 @@ void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
     } else if (is_default_route(reply)) {
         topics.insert(kDefaultRoute);
     } else if (reply.type == RTM_NEWADDR || reply.type == RTM_DELADDR) {
-        const auto link = get_link(names_, static_cast<int>(reply.head<ifaddrmsg>().ifa_index));
-        if (link && *link) {
-            add_link(**link, topics);
-        }
+        add_link_at(static_cast<int>(reply.head<ifaddrmsg>().ifa_index), topics);
+    } else if (is_route(reply) && reply.head<rtmsg>().rtm_protocol == RTPROT_KERNEL) {
+        add_link_at(reply.attributes<rtmsg>().number<int>(RTA_OIF).value_or(0), topics);
+    } else if (is_route(reply) && (reply.flags & NLM_F_REPLACE) != 0) {
+        const auto to = reply.attributes<rtmsg>().ip(RTA_DST);
+        topics.insert(route_topic(Prefix{to.value_or(Ip()), reply.head<rtmsg>().rtm_dst_len}.text()));
+    }
+}
+
+void HostWatch::add_link_at(int index, Topics& topics) {
+    const auto link = get_link(names_, index);
+    if (link && *link) {
+        add_link(**link, topics);
     }
 }
 
@@ -234,7 +249,7 @@ void HostWatch::drain_links(Topics& topics, std::size_t most) {
         Topics heard;
         std::uint32_t sequence = 0;
         while (const auto reply = next_message(datagram.data, sequence)) {
-            if (!is_news(*reply)) {
+            if (!is_news(*reply, port_of(datagram) != 0)) {
                 continue;
             }
             if (datagram.nsid) {

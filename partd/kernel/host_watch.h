@@ -56,9 +56,10 @@ private:
     void drain_links(Topics& topics, std::size_t most);
     void drain_nftables(Topics& topics, std::uint32_t own_port);
     void drain_mounts(Topics& topics);
-    [[nodiscard]] bool is_news(const Reply& reply) const;
+    [[nodiscard]] bool is_news(const Reply& reply, bool asked_for) const;
     void note_stranger(const Link& link, bool gone, Topics& topics);
     void take_host_event(const Reply& reply, Topics& topics);
+    void add_link_at(int index, Topics& topics);
     [[nodiscard]] std::set<std::string> mounted() const;
 
     Fd links_, nftables_, mounts_;

@@ -52,6 +52,12 @@ bool is_trusting(const Attributes& families) {
            is_on(v6, DEVCONF_ACCEPT_RA) || is_on(v6, DEVCONF_ACCEPT_REDIRECTS);
 }
 
+// The kernel tells nothing of IPv6 where it has none for the link.
+bool has_ipv6(const Attributes& families) {
+    const auto switches = families.nested(AF_INET6).bytes(IFLA_INET6_CONF);
+    return !switches.empty() && !is_on(switches, DEVCONF_DISABLE_IPV6);
+}
+
 constexpr std::size_t kNameSize = 16;  // IFNAMSIZ
 
 Result<std::optional<Link>> get(NetlinkSocket& socket, Message request) {
@@ -77,8 +83,13 @@ Link parse_link(const Reply& reply) {
               .mac = {},
               .mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0),
               .up = (head.ifi_flags & IFF_UP) != 0,
+              .running = (head.ifi_flags & IFF_RUNNING) != 0,
+              .ipv6 = has_ipv6(attributes.nested(IFLA_AF_SPEC)),
+              .leads_out = attributes.has(IFLA_LINK_NETNSID),
               .peer_index = attributes.number<int>(IFLA_LINK).value_or(0),
-              .trusting = is_trusting(attributes.nested(IFLA_AF_SPEC))};
+              .trusting = is_trusting(attributes.nested(IFLA_AF_SPEC)),
+              .probing = is_on(attributes.nested(IFLA_AF_SPEC).nested(AF_INET6).bytes(IFLA_INET6_CONF),
+                               DEVCONF_ACCEPT_DAD)};
     if (const auto raw = attributes.bytes(IFLA_ADDRESS); raw.size() == 6) {
         std::ranges::copy(raw, link.mac.emplace().bytes.begin());
     }

@@ -21,11 +21,15 @@ struct Link {
     std::optional<Mac> mac = {};
     std::int64_t mtu = 0;
     bool up = false;
-    int peer_index = 0;  // of a veth: its other end's index, in that one's namespace
+    bool running = false;    // up, and the other end is
+    bool ipv6 = false;       // IPv6 is on for it
+    bool leads_out = false;  // its other end, or what it stands on, is in another namespace
+    int peer_index = 0;      // of a veth: its other end's index, in that one's namespace
     // It takes what changes its host's routes from whoever is on the link: router advertisements, redirects,
     // or packets that say themselves which way they go (Documentation/networking/ip-sysctl.rst: accept_ra,
     // accept_redirects, accept_source_route).
     bool trusting = false;
+    bool probing = false;  // it asks whether anybody has its IPv6 address before it uses it (accept_dad)
 };
 
 // partd chooses the indexes of what it makes from here up to the largest int. The kernel counts up from 1,

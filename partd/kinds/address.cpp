@@ -3,6 +3,7 @@
 #include "kinds/address_check.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
+#include "kinds/own_routes.h"
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -14,6 +15,7 @@
 #include <cerrno>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -127,10 +129,7 @@ std::string known_as(const Look& look, const Key& key, const std::string& netns,
 // What every namespace's lo has from the kernel: it is never marked, so that it stays when it is not declared
 // any more.
 bool is_loopbacks(const std::string& interface, const Address& address) {
-    constexpr std::uint8_t kLength4 = 8;
-    return interface == "lo" && address.ip.is_loopback() &&
-           (address.ip.v6() ? address.length == address.ip.bits()
-                            : address.length == kLength4 && address.text() == "127.0.0.1/8");
+    return interface == "lo" && (address == loopback4() || address == loopback6());
 }
 
 // Whether the kernel made it itself (IFAPROT_KERNEL_LO, _RA and _LL in if_addr.h).
@@ -194,28 +193,37 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply, List
 
 // The addresses of that namespace, or of one of its interfaces.
 Result<> take_all(Look& look, const std::string& name, int interface) {
-    auto netns = look.host.netns(name);
-    PARTD_TRY(netns);
-    Message request(RTM_GETADDR, NLM_F_DUMP);
-    ifaddrmsg head{};
-    head.ifa_index = static_cast<std::uint32_t>(interface);
-    request.head(head);
-    auto found = (*netns)->route().collect(std::move(request));
-    if (!found && found.error().code == ENODEV && interface != 0) {
-        return {};  // the interface went meanwhile
-    }
-    PARTD_TRY(found);
+    auto told = look.told(name, interface);
+    PARTD_TRY(told);
+    const auto found = std::exchange((*told)->addresses, {});  // nobody else asks for them
     Listed listed;
-    for (const auto& reply : *found) {
+    for (const auto& reply : found) {
         take(look, name, reply.view(), listed);
     }
     return {};
+}
+
+// Those of lo that the kernel made are its namespace's matter, which puts them back.
+void leave_to_namespace(Look& look) {
+    look.for_wanted(kAddress.kind, [&](const Resource& wanted) {
+        const auto& spec = wanted.spec.as<InterfaceAddress>();
+        const bool there = std::ranges::find(look.netns, spec.netns) != look.netns.end();
+        if (there && is_loopbacks(spec.interface, spec.address) &&
+            look.observed.find(wanted.key) == nullptr) {
+            look.observed.add({.key = wanted.key,
+                               .spec = wanted.spec,
+                               .owner = wanted.owner,
+                               .needs = wanted.needs,
+                               .within = wanted.within});
+        }
+    });
 }
 
 Result<> observe(Look& look) {
     for (const std::string& name : look.netns) {
         PARTD_TRY(take_all(look, name, 0));
     }
+    leave_to_namespace(look);
     if (look.hidden) {
         return {};
     }
@@ -312,7 +320,9 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     if (removal && !spec.address.ip.v6()) {
         doing.batch.netlink((*netns)->route(), keep_secondaries(index), number);
     }
-    const unsigned how = change.action == Action::Update ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+    // A new namespace's lo has its own by now.
+    const bool there_already = change.action == Action::Update || is_loopbacks(spec.interface, spec.address);
+    const unsigned how = there_already ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
                                    static_cast<std::uint16_t>(removal ? 0U : how), spec, index);
     if (!removal) {
@@ -343,6 +353,13 @@ constinit const LiveKind kAddress = {
              .meets = overlap},
     .observe = observe,
     .apply = apply,
+    .watch =
+        [](const Resource& wanted, kernel::Host&, std::vector<std::string>& topics) {
+            const auto& spec = wanted.spec.as<InterfaceAddress>();
+            if (spec.netns.empty() && !spec.address.ip.is_link_local()) {
+                topics.push_back(kernel::route_topic(spec.address.prefix().text()));
+            }
+        },
 };
 
 }  // namespace partd

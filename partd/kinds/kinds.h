@@ -4,11 +4,13 @@
 #include "kernel/batch.h"
 #include "kernel/conntrack.h"
 #include "kernel/host.h"
+#include "kernel/own_routes.h"
 #include "model/kind.h"
 #include "model/ledger.h"
 #include "model/plan.h"
 #include "model/scope.h"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -42,6 +44,15 @@ struct Look {
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
     // The control groups that bear our mark, listed once; an error when they cannot all be listed.
     [[nodiscard]] Result<std::span<const kernel::MarkedGroup>> groups();
+    // What the kernel tells of addresses and routes, asked once. All of a partition's; of the host's, those
+    // of one interface or, for 0, of all, and of its routes the kernel's own alone.
+    struct Told {
+        std::vector<kernel::StoredReply> addresses;
+        std::vector<kernel::StoredReply> routes;
+        kernel::AddressedLinks links;
+    };
+    [[nodiscard]] Result<Told*> told(const std::string& name, int index = 0);
+    std::map<std::pair<std::string, int>, Told> listed = {};
     // Calls `each(name, entry)` for all that the ledger knows of that kind within the scope.
     template <class Each>
     void for_known(const Kind& kind, Each each) const {

@@ -2,6 +2,7 @@
 #include "kernel/processes.h"
 #include "kinds/cgroup.h"
 #include "kinds/kinds.h"
+#include "kinds/marks.h"
 
 #include <algorithm>
 
@@ -66,6 +67,25 @@ Result<std::span<const kernel::MarkedGroup>> Look::groups() {
         }
     }
     return listed_groups.emplace(std::move(found));
+}
+
+Result<Look::Told*> Look::told(const std::string& name, int index) {
+    const auto before = listed.find({name, index});
+    if (before != listed.end()) {
+        return &before->second;
+    }
+    auto namespace_of = host.netns(name);
+    PARTD_TRY(namespace_of);
+    kernel::NetlinkSocket& socket = (*namespace_of)->route();
+    // In this order: an address that comes in between has no routes yet.
+    auto addresses = kernel::list_addresses(socket, index);
+    PARTD_TRY(addresses);
+    auto routes = kernel::list_routes(socket, index, !name.empty());
+    PARTD_TRY(routes);
+    Told& told = listed[{name, index}];
+    told = {std::move(*addresses), std::move(*routes), {}};
+    told.links = kernel::by_link(told.addresses, told.routes, kProtocolMark);
+    return &told;
 }
 
 void Look::add_unreadable(const Key& key, Spec spec, const std::string& owner, const Error& why) {

@@ -2,6 +2,7 @@
 
 #include "kinds/isolation/membership.h"
 #include "kinds/marks.h"
+#include "kinds/own_routes.h"
 #include "kinds/partition.h"
 
 #include <linux/if.h>
@@ -23,6 +24,7 @@ constexpr Field kFields[] = {
     field<&NetworkNamespace::name>("name", "its name under /run/netns",
                                    {.role = Role::Identity, .live = true}),
     field<&NetworkNamespace::lo_up>("lo", "its loopback interface is up", {.live = true}),
+    field<&NetworkNamespace::loopback>("loopback", "lo's own addresses and their routes", {.live = true}),
     field<&NetworkNamespace::mark>("mark", "partd's mark on it", {.live = true}),
     field<&NetworkNamespace::owner>("owner", "whose user namespace owns it",
                                     {.role = Role::Replace, .live = true}),
@@ -126,9 +128,15 @@ Result<> observe_one(Look& look, const std::string& name) {
     if (const Key user = pin_key(name, NamespaceKind::User); look.observed.find(user) != nullptr) {
         found.needs.push_back(user);
     }
-    if (found.standing == Standing::Ours) {
-        look.netns.push_back(name);
+    if (found.standing != Standing::Ours) {
+        return {};
     }
+    auto loopback = own_loopback(look, name, *lo);
+    PARTD_TRY(loopback);
+    NetworkNamespace spec = found.spec.as<NetworkNamespace>();
+    spec.loopback = std::move(*loopback);
+    found.spec = Spec(std::move(spec));
+    look.netns.push_back(name);
     return {};
 }
 
@@ -247,7 +255,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
                 PARTD_TRY(doing.host.directory().pin(name, (*netns)->fd()));
             }
             doing.batch.netlink((*netns)->route(), set_lo(change.wanted.as<NetworkNamespace>().mark), number);
-            return {};
+            return change.changes("loopback") ? put_back_loopback(doing, name, number) : Result<>();
         }
         case Action::Remove:
             return remove(doing, change);

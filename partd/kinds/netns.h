@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/veth.h"
 
 namespace partd {
 
@@ -11,6 +12,7 @@ struct NetworkNamespace {
     std::string mark;
     std::string owner = "host";  // whose user namespace owns it
     bool pinned = true;
+    std::string loopback = std::string(kAllRoutes);  // what lo has of the kernel's own
     bool operator==(const NetworkNamespace&) const = default;
     static const Table table;
 };

@@ -72,8 +72,10 @@ struct Route {
     // All ways as one text, in order: "via 10.1.1.1 dev eth0". What is compared.
     std::string path = {};
     std::string mark = std::string(kMarked);
-    std::uint8_t protocol = kProtocolMark;  // that the kernel has it under
-    bool shadows = false;                   // of one that was found: partd's own stands behind it
+    // That the kernel has it under. One that the kernel makes itself of an address is left to it, and put
+    // back as its own: it goes with the address, and not when the file does not name it any more.
+    std::uint8_t protocol = kProtocolMark;
+    bool shadows = false;  // of one that was found: partd's own stands behind it
     bool operator==(const Route&) const = default;
     static const Table table;
 

@@ -1,6 +1,9 @@
 #include "kinds/route_check.h"
 
 #include "base/text.h"
+#include "kernel/own_routes.h"
+
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 
@@ -38,14 +41,18 @@ public:
                 return std::nullopt;
             }
         }
-        if (!check_up(ways) || !(v6 ? check_ways6(ways) : check_scope(route))) {
+        if (!check_up(ways) || !(v6 ? check_ways6(ways) && check_scope6(route) : check_scope(route))) {
             return std::nullopt;
+        }
+        if (follows_from_address(route, ways, v6)) {
+            route.protocol = RTPROT_KERNEL;
         }
         route.path = path_text(ways);
         route.nexthop = ways;
         route.via.reset();
         route.dev.reset();
-        route.scope = v6 ? std::nullopt : std::optional(scope_of(route));  // IPv6 routes have none
+        route.scope =
+            v6 ? std::nullopt : std::optional(scope_of(route, route.nexthop));  // IPv6 routes have none
         return route;
     }
 
@@ -85,9 +92,8 @@ private:
     }
 
     // As ip-route(8) has it: a route without a gateway ends at the link.
-    static RouteScope scope_of(const Route& route) {
-        const bool direct =
-            route.type == RouteType::Unicast && route.nexthop.size() == 1 && !route.nexthop[0].via;
+    static RouteScope scope_of(const Route& route, const std::vector<NextHop>& ways) {
+        const bool direct = route.type == RouteType::Unicast && ways.size() == 1 && !ways[0].via;
         return route.scope.value_or(direct ? RouteScope::Link : RouteScope::Global);
     }
 
@@ -124,6 +130,36 @@ private:
                                                                 gateway ? "has no gateway" : "goes one way"));
         }
         return !narrow;
+    }
+
+    // The kernel reads no scope of IPv6's, and shows each as global (rtm_to_fib6_config()).
+    bool check_scope6(const Route& route) {
+        if (route.scope.value_or(RouteScope::Global) != RouteScope::Global) {
+            problems_.error(
+                object_.place("scope"),
+                "a route of IPv6 has no scope: the kernel takes each for global: leave scope out");
+            return false;
+        }
+        return true;
+    }
+
+    // Whether it is just as the kernel makes it of an address of its interface (kernel/own_routes.h).
+    bool follows_from_address(const Route& route, const std::vector<NextHop>& ways, bool v6) const {
+        if (ways.size() != 1 || ways[0].via || route.mtu || route.table_id->id != RT_TABLE_MAIN) {
+            return false;
+        }
+        const auto& interface = *std::ranges::find(interfaces_, *ways[0].dev, &Interface::name);
+        const auto in_network = [&](const auto& address) {
+            return address.value.prefix() == *route.to.prefix;
+        };
+        const auto address = std::ranges::find_if(interface.addresses, in_network);
+        if (address == interface.addresses.end() || (!v6 && !interface.link) ||
+            (v6 ? route.src.has_value() : route.src.value_or(address->value.ip) != address->value.ip)) {
+            return false;
+        }
+        const kernel::OwnRoute own{*route.to.prefix, RT_TABLE_MAIN, RTN_UNICAST};
+        const bool whole = route.to.prefix->length == route.to.prefix->ip.bits();
+        return *route.metric == own.metric() && (v6 || (!whole && scope_of(route, ways) == RouteScope::Link));
     }
 
     // The kernel keeps no route over a link that is down.

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -107,11 +108,17 @@ Route read_route(Look& look, const std::string& netns, const kernel::Reply& repl
     return route;
 }
 
-// Whether the kernel made the wanted route itself, as it does for an interface's own network: it is left to
-// it.
-bool is_kernels(const rtmsg& head, const Route& found, const Resource* wanted) {
-    return head.rtm_protocol == RTPROT_KERNEL && wanted != nullptr &&
-           wanted->spec.as<Route>().path == found.path && wanted->spec.as<Route>().type == found.type;
+// The kernel's own, of an interface's network, is the wanted one where that says no more than it does. Its
+// source is the address that it was made of.
+void adopt_kernels(Route& found, const Resource* wanted) {
+    if (wanted == nullptr || found.protocol != RTPROT_KERNEL ||
+        wanted->spec.as<Route>().protocol != RTPROT_KERNEL) {
+        return;
+    }
+    found.mark = std::string(kMarked);
+    if (!wanted->spec.as<Route>().src) {
+        found.src.reset();
+    }
 }
 
 // In a partition's namespace what has a wanted name is the wanted route, whoever put it there.
@@ -140,7 +147,8 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
         resource.needs = wanted->needs;
         resource.within = wanted->within;
     }
-    resource.spec = is_kernels(head, route, wanted) ? wanted->spec : Spec(std::move(route));
+    adopt_kernels(route, wanted);
+    resource.spec = Spec(std::move(route));
     if (wanted != nullptr) {
         look.observed.add(std::move(resource));
     } else {
@@ -152,18 +160,11 @@ void take(Look& look, const std::string& netns, const kernel::Reply& reply) {
 
 Result<> observe_routes(Look& look) {
     for (const std::string& name : look.netns) {
-        auto netns = look.host.netns(name);
-        PARTD_TRY(netns);
-        for (const int family : {AF_INET, AF_INET6}) {
-            kernel::Message request(RTM_GETROUTE, NLM_F_DUMP);
-            rtmsg head{};
-            head.rtm_family = static_cast<std::uint8_t>(family);
-            request.head(head);
-            auto found = (*netns)->route().collect(std::move(request));
-            PARTD_TRY(found);
-            for (const auto& reply : *found) {
-                take(look, name, reply.view());
-            }
+        auto told = look.told(name);
+        PARTD_TRY(told);
+        const auto found = std::exchange((*told)->routes, {});  // nobody else asks for them
+        for (const auto& reply : found) {
+            take(look, name, reply.view());
         }
     }
     return {};

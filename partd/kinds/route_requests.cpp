@@ -57,7 +57,7 @@ rtmsg header(const Route& route) {
     head.rtm_dst_len = to.length;
     head.rtm_table = route.table_id->id < 256 ? static_cast<std::uint8_t>(route.table_id->id)
                                               : std::uint8_t{RT_TABLE_COMPAT};
-    head.rtm_protocol = kProtocolMark;
+    head.rtm_protocol = route.protocol;
     head.rtm_scope = static_cast<std::uint8_t>(route.scope.value_or(RouteScope::Global));
     head.rtm_type = static_cast<std::uint8_t>(route.type);
     return head;
@@ -98,7 +98,6 @@ Message remove_request(const Route& route) {
     Message message(RTM_DELROUTE, 0);
     rtmsg head = header(route);
     head.rtm_scope = RT_SCOPE_NOWHERE;  // any
-    head.rtm_protocol = route.protocol;
     message.head(head);
     add_destination(message, route);
     return message;

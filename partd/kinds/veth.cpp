@@ -1,6 +1,7 @@
 #include "kinds/veth.h"
 
 #include "kinds/netns.h"
+#include "kinds/own_routes.h"
 #include "kinds/partition.h"
 #include "kinds/topology.h"
 #include "kinds/veth_observe.h"
@@ -29,6 +30,10 @@ constexpr Field kFields[] = {
     field<&Veth::self, &LinkEnd::alias>("alias", "free text kept with the interface"),
     field<&Veth::self, &LinkEnd::mark>("mark", "partd's mark on it", {.live = true}),
     field<&Veth::self, &LinkEnd::trusting>("trusting", "it takes routes from the other end", {.live = true}),
+    field<&Veth::self, &LinkEnd::probing>("probing", "its IPv6 addresses are probed before they are used",
+                                          {.live = true}),
+    field<&Veth::self, &LinkEnd::routes>("routes", "the kernel's own routes of its addresses",
+                                         {.live = true}),
     field<&Veth::peer, &LinkEnd::netns>("peer.netns", "the namespace of the other end",
                                         {.role = Role::Replace, .live = true}),
     field<&Veth::peer, &LinkEnd::name>(
@@ -43,6 +48,10 @@ constexpr Field kFields[] = {
     field<&Veth::peer, &LinkEnd::mark>("peer.mark", "partd's mark on the other end", {.live = true}),
     field<&Veth::peer, &LinkEnd::trusting>("peer.trusting", "the other end takes routes from it",
                                            {.live = true}),
+    field<&Veth::peer, &LinkEnd::probing>(
+        "peer.probing", "the other end's IPv6 addresses are probed before they are used", {.live = true}),
+    field<&Veth::peer, &LinkEnd::routes>(
+        "peer.routes", "the kernel's own routes of the other end's addresses", {.live = true}),
     field<&Veth::peer, &LinkEnd::altname>("peer.altname", "the other end's alternative name", {.live = true}),
     field<&Veth::peer_partition>("peer.partition", "the partition of the other end",
                                  {.role = Role::Declared, .fallback = "the host"}),
@@ -139,6 +148,11 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         if (is_to_distrust(declared, veth.peer, veth.self)) {
             veth.peer.trusting = false;
         }
+        for (LinkEnd* end : {&veth.self, &veth.peer}) {
+            if (needs_no_probe(declared, *object, *end)) {
+                end->probing = false;
+            }
+        }
         veth.self.alias = veth.self.alias.value_or("");  // the alias is partd's: what is not declared goes
         Resource resource{.key = veth_key(object->owner, object->name),
                           .owner = object->owner,
@@ -158,6 +172,9 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 
 std::string summary(const Spec& spec) {
     const Veth& veth = spec.as<Veth>();
+    if (!veth.strangers.empty()) {
+        return fmt::format("— a {} of somebody else", *veth.strangers[0].alias);
+    }
     return fmt::format("— {}",
                        veth.peer.name.empty() ? "nothing" : place_text(veth.peer.netns, veth.peer.name));
 }
@@ -167,6 +184,15 @@ std::string summary(const Spec& spec) {
 constinit const Table Veth::table = {"link", "A veth pair: an interface of the partition, and its other end.",
                                      kFields};
 constinit const Table Loopback::table = {"link lo", "The loopback interface.", kLoopbackFields};
+
+bool is_replaceable(const std::string& netns, const kernel::Link& link) {
+    return !netns.empty() && !link.kind.empty() && !link.leads_out;
+}
+
+std::string stranger_text(const std::string& netns, const kernel::Link& link) {
+    return fmt::format("{} is an interface ({}, index {}) that partd did not make",
+                       place_text(netns, link.name), link.kind.empty() ? "hardware" : link.kind, link.index);
+}
 
 Key veth_key(std::string_view partition, std::string_view link) {
     return {&kVeth.kind, fmt::format("{}/{}", partition, link)};

@@ -36,6 +36,9 @@ struct EnumWords<LinkKind> {
                                                                    {"physical", LinkKind::Physical, true}}};
 };
 
+// The kernel's own routes of an interface's addresses: these, or "without 10.5.0.0/24".
+inline constexpr std::string_view kAllRoutes = "all";
+
 // One end of a veth pair.
 struct LinkEnd {
     std::string netns = {};  // "" is the host
@@ -48,6 +51,9 @@ struct LinkEnd {
     // It takes advertisements, redirects and source routes from the other end (kernel::Link); nullopt where
     // that is the partition's own matter.
     std::optional<bool> trusting = {};
+    // Its IPv6 addresses are probed before they are used; nullopt where nobody minds.
+    std::optional<bool> probing = {};
+    std::string routes = std::string(kAllRoutes);
     std::string altname = {};  // the whole name, when `name` was hashed; of a host end always one with "pv-"
     bool operator==(const LinkEnd&) const = default;
 };
@@ -61,6 +67,7 @@ struct Veth {
     std::vector<Sourced<Address>> address = {};
     std::vector<Sourced<Address>> peer_address = {};
     std::optional<Name> peer_partition = {};
+    std::vector<LinkEnd> strangers = {};  // of what was found: others' links that have the names inside
     bool operator==(const Veth&) const = default;
     static const Table table;
 };
@@ -72,6 +79,12 @@ struct Loopback {
 };
 
 extern const LiveKind kVeth;
+
+// True when a link that others made makes way for one of partd's: it is in a partition, is not hardware, and
+// has no other end elsewhere that would go with it.
+bool is_replaceable(const std::string& netns, const kernel::Link& link);
+// "web/eth0 is an interface (dummy, index 5) that partd did not make"
+std::string stranger_text(const std::string& netns, const kernel::Link& link);
 
 Key veth_key(std::string_view partition, std::string_view link);
 

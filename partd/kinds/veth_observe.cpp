@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
+#include "kinds/own_routes.h"
 #include "kinds/topology.h"
 
 #include <algorithm>
@@ -53,6 +54,8 @@ LinkEnd end_of(const FoundEnd& found, const LinkEnd* wanted, const std::string& 
             .alias = std::string(alias_behind_mark(link.alias)),
             .mark = mark ? mark->text() : "",
             .trusting = link.trusting,
+            .probing = link.probing,
+            .routes = std::string(kAllRoutes),
             .altname = altname_of(link, wanted, owner)};
 }
 
@@ -155,8 +158,17 @@ Result<std::set<int>> filtered_ends(Look& look, const Pairs& pairs) {
     return look.host.ingress_filter().find((*host)->route(), ends);
 }
 
-void add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair,
-              const std::set<int>& filtered) {
+Result<> find_routes(Look& look, const FoundEnd& end, LinkEnd& found) {
+    if (end.link != nullptr) {
+        auto routes = own_routes(look, end.netns, *end.link);
+        PARTD_TRY(routes);
+        found.routes = std::move(*routes);
+    }
+    return {};
+}
+
+Result<> add_pair(Look& look, const Key& key, const std::string& owner, const FoundPair& pair,
+                  const std::set<int>& filtered) {
     const Resource* wanted = look.desired.find(key);
     const Veth* veth = wanted == nullptr ? nullptr : &wanted->spec.as<Veth>();
     Veth found{.self = end_of(pair.self, veth == nullptr ? nullptr : &veth->self, owner),
@@ -164,6 +176,8 @@ void add_pair(Look& look, const Key& key, const std::string& owner, const FoundP
     if (pair.peer.link != nullptr && pair.peer.netns.empty() && !filtered.contains(pair.peer.link->index)) {
         found.peer.trusting = true;
     }
+    PARTD_TRY(find_routes(look, pair.self, found.self));
+    PARTD_TRY(find_routes(look, pair.peer, found.peer));
     Resource resource{.key = key, .owner = owner, .marked = true};
     const std::string self = identity_of(look, pair.self);
     const std::string peer = identity_of(look, pair.peer);
@@ -179,25 +193,42 @@ void add_pair(Look& look, const Key& key, const std::string& owner, const FoundP
                                   LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     resource.spec = Spec(std::move(found));
     look.add(std::move(resource));
+    return {};
 }
 
 // Something else that has the name which an end is to get.
+const Link* holder_of(Look& look, const LinkEnd& end) {
+    const bool there = end.netns.empty() || std::ranges::find(look.netns, end.netns) != look.netns.end();
+    const Link* link = there ? look.host.find_link(end.netns, end.name) : nullptr;
+    const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
+    const Resource* ours = mark ? look.observed.find(veth_key(mark->partition, mark->link)) : nullptr;
+    return ours != nullptr && ours->standing == Standing::Ours ? nullptr : link;
+}
+
+// On the host it stays, and is a conflict. In a partition it is put right like everything else there.
 void look_for_holder(Look& look, const Resource& wanted) {
     if (look.observed.find(wanted.key) != nullptr) {
         return;
     }
     const Veth& veth = wanted.spec.as<Veth>();
+    Veth found{.self = {.netns = "?"}, .peer = {.netns = "?"}};
     for (const LinkEnd& end : {veth.self, veth.peer}) {
-        const bool there = end.netns.empty() || std::ranges::find(look.netns, end.netns) != look.netns.end();
-        const Link* link = there ? look.host.find_link(end.netns, end.name) : nullptr;
-        const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
-        const Resource* ours = mark ? look.observed.find(veth_key(mark->partition, mark->link)) : nullptr;
-        if (link != nullptr && (ours == nullptr || ours->standing == Standing::Foreign)) {
-            look.add_foreign(wanted, fmt::format("{} is an interface ({}, index {}) that partd did not make",
-                                                 place_text(end.netns, end.name),
-                                                 link->kind.empty() ? "hardware" : link->kind, link->index));
+        const Link* link = holder_of(look, end);
+        if (link == nullptr) {
+            continue;
+        }
+        if (!is_replaceable(end.netns, *link) || parse_link_mark(link->alias)) {
+            look.add_foreign(wanted, stranger_text(end.netns, *link));
             return;
         }
+        found.strangers.push_back({.netns = end.netns, .name = end.name, .alias = link->kind});
+    }
+    if (!found.strangers.empty()) {
+        look.observed.add({.key = wanted.key,
+                           .spec = Spec(std::move(found)),
+                           .owner = wanted.owner,
+                           .needs = wanted.needs,
+                           .within = wanted.within});
     }
 }
 
@@ -262,7 +293,7 @@ Result<> observe_veths(Look& look) {
     const auto filtered = filtered_ends(look, pairs);
     PARTD_TRY(filtered);
     for (const auto& [name, pair] : pairs) {
-        add_pair(look, veth_key(name.first, name.second), name.first, pair, *filtered);
+        PARTD_TRY(add_pair(look, veth_key(name.first, name.second), name.first, pair, *filtered));
     }
     look.for_wanted(kVeth.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
     return {};

@@ -1,6 +1,7 @@
 #include "kinds/veth_requests.h"
 
 #include "kinds/marks.h"
+#include "kinds/own_routes.h"
 #include "kinds/topology.h"
 #include "kinds/veth.h"
 #include "kinds/veth_trust.h"
@@ -98,15 +99,15 @@ Message add_altname(int index, const std::string& altname) {
 }
 
 // Behind the requests of the batch; then the link with that index may go up.
-void finish_distrust(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
+void finish_switches(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
                      std::size_t number) {
-    doing.batch.after_nftables(number, [&netns, name = end.name, up]() -> Result<> {
-        PARTD_TRY(distrust_ipv6(netns, name));
+    doing.batch.after_nftables(number, [&netns, end, up]() -> Result<> {
+        PARTD_TRY(switch_off_ipv6(netns, end));
         return up ? netns.route().request(set_up(*up, true), [](const kernel::Reply&) {}) : Result<>();
     });
 }
 
-// The requests that make an end distrust the other one, but for finish_distrust().
+// The requests that make an end distrust the other one, but for finish_switches().
 template <class Add>
 void distrust(Doing& doing, const LinkEnd& end, int index, const Add& add) {
     add(distrust_request(index, end));
@@ -129,13 +130,14 @@ void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, st
         distrust(doing, end, index, add);
     }
     // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
-    // partitions there is no gate.
-    const bool waits = end.trusting == false && !end.netns.empty();
+    // partitions there is no gate; and a link-local address comes with the end's going up, probed or not.
+    const bool switches = end.trusting == false || end.probing == false;
+    const bool waits = switches && !end.netns.empty();
     if (end.up && !waits) {
         add(set_up(index, true));
     }
-    if (end.trusting == false) {
-        finish_distrust(doing, netns, end, waits && end.up ? std::optional(index) : std::nullopt, number);
+    if (switches) {
+        finish_switches(doing, netns, end, waits && end.up ? std::optional(index) : std::nullopt, number);
     }
     doing.host.note_link(
         end.netns,
@@ -198,6 +200,21 @@ Result<> rename(kernel::NetlinkSocket& socket, const Link& link, const std::stri
     return done;
 }
 
+// One of others in a partition that has a name of ours: asked for again, since its index can be reused.
+Result<> remove_stranger(Doing& doing, const std::string& netns, const std::string& name) {
+    const auto link = find_for_request(doing, netns, name);
+    PARTD_TRY(link);
+    if (parse_link_mark((*link)->alias) || !is_replaceable(netns, **link)) {
+        return fail(ENODEV, "find " + place_text(netns, name));
+    }
+    auto where = doing.host.netns(netns);
+    PARTD_TRY(where);
+    doing.batch.count_write();
+    Message message(RTM_DELLINK, 0);
+    message.head(header((*link)->index, false, false));
+    return (*where)->route().request(std::move(message), [](const kernel::Reply&) {});
+}
+
 // Two of ours that swap their names: one steps aside, and gets its own in the next round.
 Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const std::string& netns,
                               const Link& link, const std::string& name) {
@@ -210,6 +227,11 @@ Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const
     const Link* holder = !done && done.error().code == EEXIST ? doing.host.find_link(netns, name) : nullptr;
     if (holder != nullptr && parse_link_mark(holder->alias)) {
         (void)rename(socket, link, "pv." + std::to_string(link.index));
+    } else if (holder != nullptr && is_replaceable(netns, *holder)) {
+        PARTD_TRY(remove_stranger(doing, netns, name));
+        return rename(socket, link, name);
+    } else if (holder != nullptr) {
+        return fail(EEXIST, stranger_text(netns, *holder));
     }
     return done;
 }
@@ -245,10 +267,16 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
         doing.batch.netlink(socket, set_alias(index, wanted), number);
     }
     // One that was left half made did not get it.
-    if (wanted.trusting == false && (changes("mark") || changes("up") || changes("trusting"))) {
+    const bool anew = changes("mark") || changes("up");
+    const bool distrusts = wanted.trusting == false && (anew || changes("trusting"));
+    if (distrusts) {
         distrust(doing, wanted, index,
                  [&](Message message) { doing.batch.netlink(socket, std::move(message), number); });
-        finish_distrust(doing, **netns, wanted, std::nullopt, number);
+    }
+    const bool switches = distrusts || (wanted.probing == false && (anew || changes("probing")));
+    const bool waits = switches && !wanted.netns.empty() && changes("up") && wanted.up;
+    if (switches) {
+        finish_switches(doing, **netns, wanted, waits ? std::optional(index) : std::nullopt, number);
     }
     if (changes("altname") && !found.altname.empty() && found.altname != wanted.name) {
         // Another link may want it: it goes before anything gets one.
@@ -257,10 +285,10 @@ Result<> update_end(Doing& doing, const Change& change, const std::string& prefi
     if (changes("altname") && !wanted.altname.empty()) {
         doing.batch.netlink(socket, add_altname(index, wanted.altname), number, kernel::Batch::Turn::Second);
     }
-    if (changes("up")) {
+    if (changes("up") && !waits) {
         doing.batch.netlink(socket, set_up(index, wanted.up), number);
     }
-    return {};
+    return changes("routes") ? put_back_routes(doing, wanted.netns, **link, number) : Result<>();
 }
 
 Result<> update(Doing& doing, const Change& change, std::size_t number) {
@@ -279,6 +307,12 @@ Result<> update(Doing& doing, const Change& change, std::size_t number) {
 
 // Either end takes the other along.
 Result<> remove(Doing& doing, const Veth& found, std::size_t number) {
+    if (!found.strangers.empty()) {
+        for (const LinkEnd& stranger : found.strangers) {
+            PARTD_TRY(remove_stranger(doing, stranger.netns, stranger.name));
+        }
+        return {};
+    }
     for (const LinkEnd& end : {found.self, found.peer}) {
         if (end.mark.empty()) {
             continue;  // only by an end that is certainly ours

@@ -12,20 +12,23 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
+#include <vector>
 
 namespace partd {
 
 namespace {
 
 constexpr std::array<std::string_view, 2> kOfIpv6 = {"accept_ra", "accept_redirects"};
+constexpr std::array<std::string_view, 2> kProbing = {"accept_dad", "dad_transmits"};
 constexpr std::array<std::string_view, 3> kAll = {"accept_ra", "accept_redirects", "accept_source_route"};
 
-bool is_declared(const Declared& declared, const LinkEnd& end) {
+bool is_declared(const Declared& declared, const LinkEnd& end, std::span<const std::string_view> names) {
     for (const DeclaredObject* object : declared.all<Sysctls>(end.netns)) {
         for (const SysctlEntry& entry : object->spec.as<Sysctls>().entries) {
             const auto own = InterfaceSysctl::parse(entry.path);
             if (own && (own->interface == end.name || own->is_general()) &&
-                std::ranges::find(kAll, own->name) != kAll.end()) {
+                std::ranges::find(names, own->name) != names.end()) {
                 return true;
             }
         }
@@ -36,7 +39,14 @@ bool is_declared(const Declared& declared, const LinkEnd& end) {
 }  // namespace
 
 bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other) {
-    return end.netns.empty() || (!other.netns.empty() && !is_declared(declared, end));
+    return end.netns.empty() || (!other.netns.empty() && !is_declared(declared, end, kAll));
+}
+
+bool needs_no_probe(const Declared& declared, const DeclaredObject& link, const LinkEnd& end) {
+    const Veth& veth = link.spec.as<Veth>();
+    const auto is_v6 = [](const auto& address) { return address.value.ip.v6(); };
+    const bool v6 = std::ranges::any_of(veth.address, is_v6) || std::ranges::any_of(veth.peer_address, is_v6);
+    return v6 && !end.netns.empty() && !is_declared(declared, end, kProbing);
 }
 
 kernel::Message distrust_request(int index, const LinkEnd& end) {
@@ -64,11 +74,18 @@ kernel::Message distrust_request(int index, const LinkEnd& end) {
     return message;
 }
 
-Result<> distrust_ipv6(const kernel::Netns& netns, const std::string& link) {
+Result<> switch_off_ipv6(const kernel::Netns& netns, const LinkEnd& end) {
+    std::vector<std::string_view> names;
+    if (end.trusting == false) {
+        names.assign(kOfIpv6.begin(), kOfIpv6.end());
+    }
+    if (end.probing == false) {
+        names.push_back(kProbing[0]);
+    }
     return netns.inside([&]() -> Result<> {
-        for (const std::string_view name : kOfIpv6) {
-            auto done =
-                kernel::write_kernel_file("/proc/sys/net/ipv6/conf/" + link + "/" + std::string(name), "0");
+        for (const std::string_view name : names) {
+            auto done = kernel::write_kernel_file(
+                "/proc/sys/net/ipv6/conf/" + std::string(end.name) + "/" + std::string(name), "0");
             if (!done && done.error().code != ENOENT) {
                 return done;
             }

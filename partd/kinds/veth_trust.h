@@ -11,14 +11,20 @@ namespace partd {
 // the files declare such a switch themselves is left to them.
 bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other);
 
+// Whether its IPv6 addresses need no probing: both ends of a pair are partd's, and nobody else is on it, so
+// that nobody else has one of them. A generated link-local address would be probed for up to two seconds, in
+// which a router finds no neighbour. Of ends inside that have to do with IPv6; those of which the files
+// declare the switch are left to them.
+bool needs_no_probe(const Declared& declared, const DeclaredObject& link, const LinkEnd& end);
+
 // The part of it that a request can ask for: the switches of IPv4. Of a host's end also that sources are
 // looked up (rp_filter, which holds when nothing else does any more), and that it gets no address but those
 // that partd gives it: a generated one would cost a walk over all IPv6 routes each, and be probed for a
 // second before the host could use it.
 kernel::Message distrust_request(int index, const LinkEnd& end);
 
-// The part that has no request, in the end's own namespace: the switches of IPv6. ENOENT is success: IPv6 is
-// off, or the link is gone.
-Result<> distrust_ipv6(const kernel::Netns& netns, const std::string& link);
+// The part that has no request, in the end's own namespace: the switches of IPv6 that it wants off, probing
+// among them. ENOENT is success: IPv6 is off, or the link is gone.
+Result<> switch_off_ipv6(const kernel::Netns& netns, const LinkEnd& end);
 
 }  // namespace partd
