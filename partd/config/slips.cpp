@@ -61,6 +61,9 @@ std::string better(std::string_view value) {
                            std::ranges::find(kTrue, lower) != kTrue.end() ? "true" : "false");
     }
     const bool number = value.find_first_not_of("+-_0123456789") == kNone;
+    if (value.ends_with(';')) {
+        return "nothing stands behind a value on its line: leave out the ;";
+    }
     if (value.ends_with('"') && !value.starts_with('"') && value.size() > 1) {
         return "the first quote of this string is missing";
     }
@@ -150,6 +153,9 @@ std::string explained(std::string_view toml, TextPosition at, std::string_view d
     }
     if (auto odd = odd_line(line); !odd.empty()) {
         return odd;
+    }
+    if (says("after '\\r'")) {
+        return plain_words(described);
     }
     if (line.starts_with('[') && (says("table header") || says("parsing key"))) {
         return header(line);

@@ -129,7 +129,7 @@ Result<std::vector<CutOff>> cut_offs(kernel::Host& host, const Desired& desired,
                        .source = declared == nullptr ? Source() : declared->source,
                        .what = fmt::format(
                            "{}{}{}: partctl doctor has the commands that let them pass", each.text(),
-                           others == 0 ? "" : fmt::format(" (and those of {} more partitions)", others),
+                           others == 0 ? "" : fmt::format(" (and those of {} more)", others),
                            each.unclear ? ", unless a rule that partctl cannot judge lets them pass" : "")});
     }
     return all;

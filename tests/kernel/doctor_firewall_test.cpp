@@ -110,7 +110,8 @@ TEST_CASE("firewalls of others: apply and status tell whom they cut off", "[doct
     };
     CHECK(warned("web").find(kDrops) == std::string::npos);
     const std::string sentence =
-        "/etc/partd/web.toml:1:1: nftables table ip filter, chain FORWARD (iptables), drops forwarded packets: "
+        "/etc/partd/web.toml:1:1: nftables table ip filter, chain FORWARD (iptables), drops forwarded "
+        "packets: "
         "connections of web by pv-web and uplink: partctl doctor has the commands that let them pass\n";
     iptables("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n");
     CHECK(warned("web") == sentence);
@@ -124,13 +125,13 @@ TEST_CASE("firewalls of others: apply and status tell whom they cut off", "[doct
     const auto first = applied.err.find(kDrops);
     REQUIRE(first != std::string::npos);
     CHECK(applied.err.find(kDrops, first + 1) == std::string::npos);
-    CHECK(applied.err.find("(and those of 1 more partitions)") != std::string::npos);
+    CHECK(applied.err.find("(and those of 1 more)") != std::string::npos);
     CHECK(sandbox.partctl({"apply", "alone"}).err.find(kDrops) == std::string::npos);
     const Json found = finding(sandbox, kDrops);
     carry_out(found);
     CHECK(warned("web") == "");
     iptables("*filter\n:FORWARD ACCEPT [0:0]\n-F\nCOMMIT\n");
-    nft("table inet other { chain forward { type filter hook forward priority 0; policy drop; } }\n");
+    nft("table inet other {\nchain forward {\ntype filter hook forward priority 0; policy drop;\n}\n}\n");
     CHECK(warned("db").find("nftables table inet other, chain forward, drops forwarded packets: "
                             "connections of db by pv-db and uplink") != std::string::npos);
 }

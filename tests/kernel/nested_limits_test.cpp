@@ -133,8 +133,8 @@ TEST_CASE("nested limits: one that does not fit says into which", "[limits][cgro
         CHECK(applied.err.find("n.toml:" + line) != std::string::npos);
     };
     fails(nested("cpuset.cpus", "0", "", "1"), "cpuset.cpus = 1 is more than the 0 of " + std::string(kB),
-          "6:");
-    fails(nested("cpu.max", "20%", "", "30%"), "cpu.max = 30000 100000 is more than the", "6:");
+          "7:");
+    fails(nested("cpu.max", "20%", "", "30%"), "cpu.max = 30000 100000 is more than the", "7:");
     fails(nested("cpuset.cpus", "0-9", "", ""), "cpuset.cpus = 0-9 is more than the", "2:");
     sandbox.write_config("n.toml", nested("cpuset.cpus", "0-1", "", ""));
     sandbox.apply();

@@ -12,8 +12,8 @@ TEST_CASE("Shares of processor time in the kernel's form") {
     CHECK(*CpuMax::parse("150%") == "150000 100000");
     CHECK(*CpuMax::parse("max") == "max 100000");
     CHECK(*CpuMax::parse("20000 50000") == "20000 50000");
-    for (const char* wrong :
-         {"", "0%", "50", "-5%", "10 100000", "50000 999", "50000 2000000", "1 2 3", "50% 100000", "17592186044416 100000"}) {
+    for (const char* wrong : {"", "0%", "50", "-5%", "10 100000", "50000 999", "50000 2000000", "1 2 3",
+                              "50% 100000", "17592186044416 100000"}) {
         INFO(wrong);
         CHECK_FALSE(CpuMax::parse(wrong));
     }

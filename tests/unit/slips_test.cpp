@@ -171,7 +171,7 @@ TEST_CASE("Slips are told in plain words") {
     CHECK(value("99999999999999999999") == "the number is too large");
     CHECK(value("2026-13-01") == "this reads as a date or a time, which no key takes: put a text in quotes");
     CHECK(value("[1 2]") == "a comma, or the ] that ends the list, is missing before this");
-    CHECK(value("[1,,2]") == "in [ ] stand values, with one comma between two of them");
+    CHECK(value("[1,,2]") == "the value is missing");
     CHECK(value("[1,") == "the ] that ends the list is missing");
     CHECK(value("{ a = 1 b = 2 }") == "a comma, or the } that ends the table, is missing before this");
     CHECK(value("{ a = 1, }") == "no comma stands before the } that ends a table");
