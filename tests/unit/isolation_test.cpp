@@ -67,11 +67,17 @@ TEST_CASE("A number inside has one outside, or none") {
 }
 
 TEST_CASE("Paths from the root") {
-    for (const char* path :
-         {"/", "/srv", "/srv/", "/srv//web", "/a..b", "/...", "/.hidden", "/ä b", "/a/./b"}) {
+    for (const char* path : {"/", "/srv", "/a..b", "/...", "/.hidden", "/ä b"}) {
         INFO(path);
         REQUIRE(AbsolutePath::parse(path));
         CHECK(AbsolutePath::parse(path)->text() == path);
+    }
+    // one path has many spellings
+    for (const auto& [path, meant] :
+         {std::pair("/srv/", "/srv"), std::pair("/srv//web", "/srv/web"), std::pair("/a/./b", "/a/b")}) {
+        INFO(path);
+        REQUIRE(AbsolutePath::parse(path));
+        CHECK(AbsolutePath::parse(path)->text() == meant);
     }
     for (const std::string_view wrong :
          {std::string_view(""), std::string_view("srv"), std::string_view("./srv"),
