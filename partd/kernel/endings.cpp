@@ -1,5 +1,8 @@
 #include "kernel/endings.h"
 
+#include "base/text.h"
+#include "kernel/files.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -7,8 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <optional>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -25,6 +30,16 @@ struct PidfdInfo {
 };
 constexpr unsigned long kGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 constexpr std::uint64_t kExit = 1U << 3U;
+
+// Of one whose parent has not heard of it yet: proc_pid_stat(5), field 52.
+std::optional<int> status_of_zombie(pid_t pid) {
+    const std::string stat = read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
+    const auto fields = words(std::string_view(stat).substr(std::min(stat.size(), stat.rfind(')') + 1)));
+    constexpr std::size_t kExitCode = 52 - 3;  // the first one behind the name is field 3
+    const bool zombie = fields.size() > kExitCode && fields[0] == "Z";
+    const auto code = zombie ? parse_number(fields[kExitCode]) : std::nullopt;
+    return code ? std::optional(static_cast<int>(*code)) : std::nullopt;
+}
 
 bool has_ended(const Fd& process) {
     pollfd polled{.fd = process.get(), .events = POLLIN, .revents = 0};
@@ -55,10 +70,13 @@ std::string Endings::how(const std::string& name) const {
     if (watched == watched_.end() || !watched->second.process || !has_ended(watched->second.process)) {
         return "";
     }
-    // It is told when the parent has heard of it.
+    // The pidfd tells it when the parent has heard of it.
     constexpr int kMostGlances = 20;
     constexpr useconds_t kPause = 1000;
     for (int glance = 0; glance < kMostGlances; ++glance) {
+        if (const auto status = status_of_zombie(watched->second.pid)) {
+            return end_text(*status);
+        }
         PidfdInfo info{.mask = kExit};
         if (ioctl(watched->second.process.get(), kGetInfo, &info) != 0) {
             return "";

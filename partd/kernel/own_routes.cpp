@@ -203,6 +203,11 @@ std::vector<OwnRoute> missing_routes(const Link& link, const Addressed& on_link,
             missing.push_back(std::move(route));
         }
     }
+    // The kernel makes the route to an IPv6 address itself a moment after the address. That of ff00::/8 is
+    // older: who took that, took the others too.
+    if (v6 && std::ranges::find(missing, RTN_MULTICAST, &OwnRoute::type) == missing.end()) {
+        std::erase_if(missing, [](const OwnRoute& route) { return route.type == RTN_LOCAL; });
+    }
     return missing;
 }
 

@@ -90,13 +90,11 @@ Result<kernel::IdMap> group_map_of(kernel::Host& host, const std::string& partit
     if (partition.empty()) {
         return kernel::IdMap();
     }
-    const auto user = host.pins().open(pin_name(partition, NamespaceKind::User));
-    if (!user) {
-        return user.error().is_shortage() ? std::unexpected(user.error())
-                                          : Result<kernel::IdMap>(kernel::IdMap());
-    }
     const auto opened = open_namespace(host, partition, NamespaceKind::User);
-    PARTD_TRY(opened);
+    if (!opened) {
+        return opened.error().is_shortage() ? std::unexpected(opened.error())
+                                            : Result<kernel::IdMap>(kernel::IdMap());
+    }
     auto maps = maps_of(host, partition, *opened);
     PARTD_TRY(maps);
     return std::move(maps->gids);

@@ -9,6 +9,7 @@
 #include "kernel/files.h"
 #include "kernel/kernel_file.h"
 #include "kinds/host_switches.h"
+#include "kinds/isolation/membership.h"
 #include "kinds/netns.h"
 #include "kinds/ping_groups.h"
 #include "kinds/sysctl.h"
@@ -118,6 +119,11 @@ private:
         }
         const auto map = group_map_of(look_.host, sysctl_.netns);
         PARTD_TRY(map);
+        const Key user = pin_key(sysctl_.netns, NamespaceKind::User);
+        if (map->empty() && wanted_ != nullptr && look_.desired.find(user) != nullptr) {
+            // Whose numbers they are is known when its user namespace has its name again.
+            return wanted_->spec.as<Sysctl>().value;
+        }
         return wanted_ == nullptr ? ping_groups_inside(*map, *value)
                                   : ping_groups_told(*map, *value, wanted_->spec.as<Sysctl>().value);
     }

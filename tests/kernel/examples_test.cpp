@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include <algorithm>
+#include <array>
 #include <regex>
 #include <sstream>
 
@@ -34,11 +35,13 @@ bool changes_by_number(const std::string& line) {
     static const std::regex kNumber(
         R"(nlmsg_type=0x([0-9a-f]+) /\* NLMSG_(?!.{0,12} \*/, nlmsg_flags=NLM_F_REQUEST\|0x300,))");
     constexpr unsigned long kGet = 2;
-    constexpr unsigned long kGetPolicy = 0x15;  // XFRM_MSG_GETPOLICY, whose protocol counts otherwise
+    // XFRM_MSG_GETPOLICY and NFT_MSG_GETGEN, whose protocols count otherwise
+    constexpr std::array kOthersGets = {0x15UL, 0xa10UL};
     for (auto match = std::sregex_iterator(line.begin(), line.end(), kNumber);
          match != std::sregex_iterator(); ++match) {
         const auto type = std::stoul((*match)[1], nullptr, 16);
-        if (type != kGetPolicy && (type >= 0x100 || type % 4 != kGet)) {
+        const bool other = std::ranges::find(kOthersGets, type) != kOthersGets.end();
+        if (!other && (type >= 0x100 || type % 4 != kGet)) {
             return true;
         }
     }

@@ -99,6 +99,7 @@ TEST_CASE("heal: all pins gone at once", "[heal][pin]") {
     }
     const bool files_too = GENERATE(false, true);
     if (files_too) {
+        unmount_all("/run/partd/ns/h/ipc.shm");
         fs::remove_all("/run/partd/ns/h");
         fs::remove("/run/netns/h");
     }
@@ -283,6 +284,7 @@ TEST_CASE("heal: PID 1 gone, and every pin with it", "[heal][init]") {
         for (const std::string type : kNamespaceTypes) {
             unmount_all(pin("h", type));
         }
+        unmount_all("/run/partd/ns/h/ipc.shm");
         fs::remove_all("/run/partd/ns/h");
         fs::remove("/run/netns/h");
     }

@@ -8,22 +8,16 @@
 
 using namespace partd::test;
 
-namespace {
-
-const std::string kMapped =
-    "[partition.m.user]\nuid_map = [{ inside = 0, "
-    "outside = 1000000, count = 65536 }]\n";
-
-}  // namespace
-
 TEST_CASE("machine: whoever is in it may ping", "[machine][sysctl]") {
     Sandbox sandbox;
-    const auto users = GENERATE(kMapped, std::string("[partition.m.user]\nauto = true\n"));
+    const auto users = GENERATE(
+        as<std::string>{}, "uid_map = [{ inside = 0, outside = 1000000, count = 65536 }]", "auto = true");
     write_file("/etc/subuid", "root:1000000:65536\n");
     write_file("/etc/subgid", "root:1000000:65536\n");
     const auto declared = [&](const std::string& more) {
         sandbox.write_config("m.toml",
-                             "[partition.m]\nnamespaces = [\"net\", \"pid\", \"mnt\"]\n" + users + more);
+                             "[partition.m]\nnamespaces = [\"net\", \"pid\", \"mnt\"]\n[partition.m.user]\n" +
+                                 users + "\n" + more);
     };
     const auto inside = [&] {
         auto text = said_in(sandbox, "m", {"cat", "/proc/sys/net/ipv4/ping_group_range"});
@@ -34,8 +28,8 @@ TEST_CASE("machine: whoever is in it may ping", "[machine][sysctl]") {
     settle(sandbox);
     CHECK(inside() == "0 65535");
     CHECK(exec_in(sandbox, "m",
-                  {"setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--bounding-set=-all",
-                   "--inh-caps=-all", "--no-new-privs", "ping", "-c1", "-W2", "127.0.0.1"})
+                  {"setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--inh-caps=-all",
+                   "--no-new-privs", "ping", "-c1", "-W2", "127.0.0.1"})
               .code == 0);
     for (const auto& [written, is] :
          {std::pair("0 2147483647", "0 65535"), {"0x0 0144", "0 100"}, {"1 0", "65534 65534"}}) {

@@ -113,7 +113,7 @@ struct Machine {
     decltype(orphans()) left;
 
     explicit Machine(File wanted = {}) : file(std::move(wanted)) {
-        fs::create_symlink("/run/scratch", tree.path() + "/trap");
+        fs::create_symlink("/trap", tree.path() + "/trap");  // leads nowhere
         fs::create_symlink("/run/nowhere", tree.path() + "/etc/resolv.conf");
         write_file(tree.path() + "/bin/script", "#!/bin/nothing\n");
         fs::permissions(tree.path() + "/bin/script", fs::perms(0755));
@@ -275,7 +275,7 @@ TEST_CASE("prepare: a layer in use is seen as it is, and not written to", "[prep
     file.rootfs = "overlay = true";
     Machine machine(file);
     CHECK(said_in(machine.sandbox, "p",
-                  {"sh", "-c", "echo mine > /root/mine; rm /bin/script; ln -s /root /linked; echo done"}) ==
+                  {"sh", "-c", "echo mine > /root/mine; rm /bin/script; ln -s /linked /linked; echo done"}) ==
           "done");
     const auto before = machine.names();
     machine.file.mounts = R"(mounts = [{ type = "tmpfs", target = "/linked/data" }])";

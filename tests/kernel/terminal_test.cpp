@@ -263,6 +263,8 @@ TEST_CASE("terminal: in the background it writes, and does not stop", "[terminal
         [&] { return (pty.settings().c_lflag & ICANON) == 0 && (pty.settings().c_lflag & ISIG) == 0; }));
     pty.type("hello\n");
     CHECK(pty.await("got-hello"));
+    // the shell has the terminal again
+    REQUIRE(eventually([&] { return (pty.settings().c_lflag & ISIG) != 0; }));
     pty.type("echo back$((1+1)); exit\n");
     CHECK(pty.await("back2"));
 }

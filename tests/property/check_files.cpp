@@ -67,6 +67,15 @@ void compare_uts(const Partition& partition, Differences& differences) {
     }
 }
 
+/// The host sees the groups' numbers as they are outside.
+std::string as_seen_here(const Partition& partition, const std::string& key, const std::string& value) {
+    if (key != "net.ipv4.ping_group_range" || !partition.user) {
+        return value;
+    }
+    const auto last = std::stoul(value.substr(value.find(' ')));
+    return std::to_string(partition.first_uid) + " " + std::to_string(partition.first_uid + last);
+}
+
 }  // namespace
 
 void compare_sysctls(const Partition& partition, int netns, const Doubt& doubt, Differences& differences) {
@@ -76,7 +85,7 @@ void compare_sysctls(const Partition& partition, int netns, const Doubt& doubt, 
     for (const auto& [key, value] : partition.sysctls) {
         auto found = sysctl(key, netns);
         std::ranges::replace(found, '\t', ' ');
-        if (found != value) {
+        if (found != as_seen_here(partition, key, value)) {
             differences.push_back(partition.name + " has " + key + " = " + found + " instead of " + value);
         }
     }
