@@ -203,8 +203,7 @@ void HostWatch::note_stranger(const Link& link, bool gone, Topics& topics) {
 }
 
 // An address or a route of the host's tells the interface's index only. Of its routes those of the kernel's
-// own count, and what may have taken the place of one: a replacement does not tell of what. Its rules are
-// nobody's.
+// own count. Its rules are nobody's.
 void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
     if (reply.type == RTM_NEWLINK || reply.type == RTM_DELLINK) {
         const Link link = parse_link(reply);
@@ -218,9 +217,6 @@ void HostWatch::take_host_event(const Reply& reply, Topics& topics) {
         add_link_at(static_cast<int>(reply.head<ifaddrmsg>().ifa_index), topics);
     } else if (is_route(reply) && reply.head<rtmsg>().rtm_protocol == RTPROT_KERNEL) {
         add_link_at(reply.attributes<rtmsg>().number<int>(RTA_OIF).value_or(0), topics);
-    } else if (is_route(reply) && (reply.flags & NLM_F_REPLACE) != 0) {
-        const auto to = reply.attributes<rtmsg>().ip(RTA_DST);
-        topics.insert(route_topic(Prefix{to.value_or(Ip()), reply.head<rtmsg>().rtm_dst_len}.text()));
     }
 }
 
@@ -241,7 +237,8 @@ void HostWatch::blame(const Topics& heard, const std::string& culprit, Topics& t
 void HostWatch::drain_links(Topics& topics, std::size_t most) {
     std::map<std::uint32_t, std::string> senders;  // by port
     for_datagrams(links_.get(), topics, most, [&](Datagram& datagram) {
-        const auto [sender, first] = senders.try_emplace(port_of(datagram));
+        const std::uint32_t port = port_of(datagram);
+        const auto [sender, first] = senders.try_emplace(port);
         if (first) {
             sender->second = sender_of(datagram);
         }
@@ -249,7 +246,7 @@ void HostWatch::drain_links(Topics& topics, std::size_t most) {
         Topics heard;
         std::uint32_t sequence = 0;
         while (const auto reply = next_message(datagram.data, sequence)) {
-            if (!is_news(*reply, port_of(datagram) != 0)) {
+            if (!is_news(*reply, port != 0)) {
                 continue;
             }
             if (datagram.nsid) {

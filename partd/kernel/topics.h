@@ -27,10 +27,6 @@ inline constexpr char kSwitches[] = "switches";
 inline constexpr char kStrangerUp[] = "stranger up";
 // A default route of the host's came or went.
 inline constexpr char kDefaultRoute[] = "default route";
-// A route of the host's took the place of another one to that destination.
-inline std::string route_topic(std::string_view to) {
-    return "route " + std::string(to);
-}
 // An nftables table of the family inet.
 inline std::string table_topic(std::string_view name) {
     return "table " + std::string(name);

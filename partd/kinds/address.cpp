@@ -353,13 +353,6 @@ constinit const LiveKind kAddress = {
              .meets = overlap},
     .observe = observe,
     .apply = apply,
-    .watch =
-        [](const Resource& wanted, kernel::Host&, std::vector<std::string>& topics) {
-            const auto& spec = wanted.spec.as<InterfaceAddress>();
-            if (spec.netns.empty() && !spec.address.ip.is_link_local()) {
-                topics.push_back(kernel::route_topic(spec.address.prefix().text()));
-            }
-        },
 };
 
 }  // namespace partd
