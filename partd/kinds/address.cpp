@@ -317,11 +317,17 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
     const int index = *there;
     auto netns = doing.host.netns(spec.netns);
     PARTD_TRY(netns);
-    if (removal && !spec.address.ip.v6()) {
+    // Linux before 6.15 keeps the mark that an address of IPv4 has: it is made anew.
+    const bool anew = change.action == Action::Update && !spec.address.ip.v6() && change.changes("mark");
+    if ((removal || anew) && !spec.address.ip.v6()) {
         doing.batch.netlink((*netns)->route(), keep_secondaries(index), number);
     }
+    if (anew) {
+        doing.batch.netlink((*netns)->route(), make_request(RTM_DELADDR, 0, spec, index), number);
+    }
     // A new namespace's lo has its own by now.
-    const bool there_already = change.action == Action::Update || is_loopbacks(spec.interface, spec.address);
+    const bool there_already =
+        (change.action == Action::Update && !anew) || is_loopbacks(spec.interface, spec.address);
     const unsigned how = there_already ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
     Message message = make_request(removal ? RTM_DELADDR : RTM_NEWADDR,
                                    static_cast<std::uint16_t>(removal ? 0U : how), spec, index);

@@ -57,32 +57,31 @@ void remove_all(Sandbox& sandbox) {
     CHECK(sandbox.cgroups().places("partd.slice").empty());
 }
 
-/// Kills a run of apply at every call of that name, once making and once removing the partition. How many
-/// there were.
-int kill_at_each(const std::string& call) {
+enum class While { Making, Removing };
+
+/// A partition made, or one removed, by runs of apply that are killed at every call of that name, each
+/// followed by one that is not. How many were killed.
+int kill_at_each(const std::string& call, While what) {
     Sandbox sandbox;
     sandbox.outside();
     forward_everything();
     const auto before = snapshot(sandbox);
     int kills = 0;
-    int nth = 1;
-    for (bool killed = true; killed && nth < kMostCalls; ++nth) {
-        INFO("making, killed at " << call << " number " << nth);
-        sandbox.write_config("whole.toml", kWhole);
-        killed = killed_at(call, nth);
-        kills += killed ? 1 : 0;
-        REQUIRE_NOTHROW(sandbox.apply());
-        REQUIRE_NOTHROW(remove_all(sandbox));
-    }
     bool killed = true;
-    for (nth = 1; killed && nth < kMostCalls; ++nth) {
-        INFO("removing, killed at " << call << " number " << nth);
+    for (int nth = 1; killed && nth < kMostCalls; ++nth) {
+        INFO((what == While::Making ? "making" : "removing") << ", killed at " << call << " number " << nth);
         sandbox.write_config("whole.toml", kWhole);
-        REQUIRE_NOTHROW(sandbox.apply());
-        sandbox.remove_config("whole.toml");
+        if (what == While::Removing) {
+            REQUIRE_NOTHROW(sandbox.apply());
+            sandbox.remove_config("whole.toml");
+        }
         killed = killed_at(call, nth);
         kills += killed ? 1 : 0;
-        sandbox.write_config("whole.toml", "");
+        if (what == While::Making) {
+            REQUIRE_NOTHROW(sandbox.apply());
+        } else {
+            sandbox.write_config("whole.toml", "");
+        }
         REQUIRE_NOTHROW(remove_all(sandbox));
     }
     CHECK(difference(before, snapshot(sandbox)) == "");
@@ -90,18 +89,25 @@ int kill_at_each(const std::string& call) {
 }
 
 /// Some of the names may be unknown to the machine or unused by the program, but not all.
-void kill_at_each_of(std::initializer_list<const char*> calls) {
+void kill_at_each_of(std::initializer_list<const char*> calls,
+                     std::initializer_list<While> all = {While::Making, While::Removing}) {
     int kills = 0;
     for (const char* call : calls) {
-        kills += kill_at_each(call);
+        for (const While what : all) {
+            kills += kill_at_each(call, what);
+        }
     }
     CHECK(kills > 2);
 }
 
 }  // namespace
 
-TEST_CASE("crash: at each message to the kernel", "[crash]") {
-    kill_at_each_of({"sendto", "sendmsg"});
+TEST_CASE("crash: at each message to the kernel as a partition is made", "[crash]") {
+    kill_at_each_of({"sendto", "sendmsg"}, {While::Making});
+}
+
+TEST_CASE("crash: at each message to the kernel as one is removed", "[crash]") {
+    kill_at_each_of({"sendto", "sendmsg"}, {While::Removing});
 }
 
 TEST_CASE("crash: at each mark of a cgroup", "[crash]") {
