@@ -183,7 +183,7 @@ AddressedLinks by_link(const std::vector<StoredReply>& addresses, const std::vec
         // Of IPv6 the caller's own one leaves no room for the kernel's.
         const bool stands = head.rtm_protocol == RTPROT_KERNEL || (v6 && head.rtm_protocol == own_protocol);
         if (stands && !hidden.contains(place)) {
-            all[attributes.number<int>(RTA_OIF).value_or(0)].routes.push_back(std::move(route));
+            all[attributes.number<int>(RTA_OIF).value_or(0)].routes.push_back(route);
         } else if (!v6 && head.rtm_protocol != own_protocol) {
             hidden.insert(place);
         }
@@ -197,10 +197,10 @@ std::vector<OwnRoute> missing_routes(const Link& link, const Addressed& on_link,
     if (!link.up || address.to_peer || (v6 && !link.running)) {
         return missing;
     }
-    for (OwnRoute& route : v6 ? routes6(link, address) : routes4(link, on_link, address)) {
+    for (const OwnRoute& route : v6 ? routes6(link, address) : routes4(link, on_link, address)) {
         const auto is_it = [&](const OwnRoute& found) { return is_kind(route, found); };
         if (std::ranges::none_of(on_link.routes, is_it)) {
-            missing.push_back(std::move(route));
+            missing.push_back(route);
         }
     }
     // The kernel makes the route to an IPv6 address itself a moment after the address. That of ff00::/8 is

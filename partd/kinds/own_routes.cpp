@@ -43,9 +43,9 @@ std::vector<Missing> missing_on(const Link& link, const Addressed& on_link) {
         if (!is_tended(assigned)) {
             continue;
         }
-        for (OwnRoute& route : kernel::missing_routes(link, on_link, assigned)) {
+        for (const OwnRoute& route : kernel::missing_routes(link, on_link, assigned)) {
             if (told.insert(route.text()).second) {
-                all.push_back({assigned, std::move(route)});
+                all.push_back({assigned, route});
             }
         }
     }
