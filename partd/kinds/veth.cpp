@@ -157,8 +157,10 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         Resource resource{.key = veth_key(object->owner, object->name),
                           .owner = object->owner,
                           .source = object->source,
-                          .places = object->places,
-                          .phase = veth.peer.netns.empty() ? Phase::HostLink : Phase::Network};
+                          .places = object->places};
+        if (!veth.peer.netns.empty()) {
+            resource.phase = Phase::Network;
+        }
         resource.claims = {name_claim(veth.self), name_claim(veth.peer)};
         resource.needs = {netns_key(object->owner)};
         if (!veth.peer.netns.empty()) {
@@ -202,6 +204,7 @@ constinit const LiveKind kVeth = {
     .kind = {.name = "veth",
              .table = &Veth::table,
              .language = kLanguage,
+             .phase = Phase::HostLink,
              .expand = expand,
              .summary = summary,
              .apart = true},

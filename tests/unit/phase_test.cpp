@@ -5,6 +5,7 @@
 #include "config/objects.h"
 #include "config/toml.h"
 #include "kinds/kinds.h"
+#include "kinds/nat/gate.h"
 #include "kinds/veth.h"
 
 #include <algorithm>
@@ -122,4 +123,13 @@ TEST_CASE("Phases order the resources of one partition, and not those of another
     CHECK(needs("link") == Names{"filter"});
     CHECK(needs("holder") == Names{"limits"});
     CHECK(needs("services") == Names{"filter", "holder", "limits", "link"});
+}
+
+TEST_CASE("A link that was found goes before what filters it") {
+    State observed;
+    observed.add({.key = {&kVeth.kind, "a/eth0"}, .owner = "a"});
+    observed.add({.key = {&kGate.kind, "a: eth0"}, .owner = "a"});
+    observed.add({.key = {&kGate.kind, "b: eth0"}, .owner = "b"});
+    add_removal_needs(observed);
+    CHECK(observed.find({&kVeth.kind, "a/eth0"})->needs == std::vector<Key>{{&kGate.kind, "a: eth0"}});
 }

@@ -64,7 +64,8 @@ Result<> observe(Look& look) {
         look.add({.key = backstop_key(),
                   .spec = Spec(Backstop{std::move(*there)}),
                   .needs = {table_key()},
-                  .marked = true});
+                  .marked = true,
+                  .holder = "IPsec policies with partd's numbers that partd did not make"});
     }
     return {};
 }
