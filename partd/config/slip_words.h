@@ -5,8 +5,8 @@
 
 namespace partd::config {
 
-// What the parser of TOML says, in words that need no knowledge of it: of a description that tells all by
-// itself. Never empty.
+// Puts what the parser of TOML says into words that need no knowledge of it: of a description that tells all
+// by itself. Never empty.
 std::string plain_words(std::string_view described);
 
 // "cannot redefine existing string 'description'": the same in plain words; "" for any other description.

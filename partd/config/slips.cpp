@@ -130,7 +130,7 @@ std::string without_equals(std::string_view line) {
                  "quotes";
 }
 
-// What stands on the line behind a complete value.
+// The rest of the line behind a complete value.
 std::string behind_value(std::string_view rest) {
     if (rest.starts_with("//") || (rest.starts_with(';') && trim(rest.substr(1)).size() > 1)) {
         return "a comment begins with #";

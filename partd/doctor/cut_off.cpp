@@ -19,7 +19,7 @@ namespace {
 
 using kernel::nft::ForeignTable;
 
-// Those that a chain drops packets of; none when it drops nothing.
+// The partitions of which a chain drops packets; none when it drops nothing.
 Dropping dropped_by(const ForeignTable& table, const std::string& chain, std::span<const Needed> needed) {
     Dropping dropping{.table = &table, .chain = chain};
     for (const Needed& each : needed) {
@@ -60,7 +60,7 @@ std::vector<Dropping> dropping_chains(std::span<const ForeignTable> tables, std:
 
 namespace {
 
-// What a look at the ways out takes, and no more: of the host's interfaces those that routes lead to.
+// Lists what a look at the ways out takes and no more: of the host's interfaces those that routes lead to.
 Patient patient_of(kernel::Host& host, const Desired& desired) {
     constexpr std::size_t kMostText = std::size_t{1}
                                       << 20;  // 8,000 routes; the default one is among the first

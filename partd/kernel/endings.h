@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace partd::kernel {
@@ -20,7 +21,10 @@ public:
     void watch(const std::string& name, pid_t process);
     // In words; "" where it still runs, or the kernel does not tell.
     [[nodiscard]] std::string how(const std::string& name) const;
-    void forget(const std::string& name) { watched_.erase(name); }
+    // The other names are held no longer.
+    void keep_only(const std::set<std::string>& names) {
+        std::erase_if(watched_, [&](const auto& each) { return !names.contains(each.first); });
+    }
 
 private:
     struct Watched {

@@ -134,8 +134,8 @@ struct ForeignTable {
 Result<std::vector<ForeignTable>> foreign_tables(const std::string& own,
                                                  std::size_t most = std::numeric_limits<std::size_t>::max());
 
-// The same of partd's own namespace, remembered until nftables change there. More rules than take a moment to
-// read and judge are E2BIG.
+// Lists those of partd's own namespace, remembered until nftables change there. More rules than take a moment
+// to read and judge are E2BIG.
 Result<std::shared_ptr<const std::vector<ForeignTable>>> remembered_foreign_tables(const std::string& own);
 
 }  // namespace partd::kernel::nft

@@ -61,7 +61,7 @@ constexpr std::array kProgram = {
     instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 };
 
-// The same without the mark, as classic BPF (Documentation/networking/filter.rst), which the kernel takes
+// A program without the mark, as classic BPF (Documentation/networking/filter.rst), which the kernel takes
 // from everybody who may configure the network. It sees IPv4 alone.
 constexpr std::array<sock_filter, 6> kClassic = {{
     BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kDestinationAt),

@@ -21,7 +21,7 @@ public:
     // Where bpf(2) is refused, as it is in many containers, it only drops and sets no mark.
     static IngressFilter load();
 
-    // Those of the links with these indexes that have it.
+    // The indexes among these whose links have it.
     [[nodiscard]] Result<std::set<int>> find(NetlinkSocket& socket, std::span<const int> indexes) const;
     // The requests that give it to the link, in order; each of them may have been carried out before.
     [[nodiscard]] std::vector<Message> add_to(int index) const;

@@ -456,3 +456,19 @@ TEST_CASE("trust: what closes a partition without the table is put back, and goe
     sandbox.apply();
     CHECK(std::ranges::count(policies(), '\n') == 3);
 }
+
+TEST_CASE("trust: a policy of others with partd's number is a conflict, and stays", "[trust][foreign]") {
+    Sandbox sandbox;
+    sandbox.write_config("a.toml", "[partition.a]\n");
+    sandbox.apply();  // the ledger knows of no policy
+    output({"ip", "xfrm", "policy", "add", "dir", "in", "src", "0.0.0.0/0", "dst", "0.0.0.0/0", "index",
+            "1885434368", "mark", "0x80000000", "mask", "0x80000000", "action", "block"});
+    const auto before = output({"ip", "xfrm", "policy"});
+    sandbox.write_config("a.toml", member("a", "1"));
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 7);
+    CHECK(applied.out.find("IPsec policies with partd's numbers that partd did not make") !=
+          std::string::npos);
+    CHECK(output({"ip", "xfrm", "policy"}) == before);
+}

@@ -284,7 +284,11 @@ Result<> observe(Look& look) {
         look.for_wanted(kInit.kind, [&](const Resource& wanted) { look.add_foreign(wanted, **trouble); });
         return {};
     }
-    for (const std::string& name : names_to_look_at(look)) {
+    const auto names = names_to_look_at(look);
+    if (look.scope.all) {
+        endings().keep_only(names);
+    }
+    for (const std::string& name : names) {
         if (auto seen = observe_one(look, name); !seen) {
             look.add_unreadable(init_key(name), Spec(Init{.partition = name}), name, seen.error());
         }
