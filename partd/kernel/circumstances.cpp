@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include "kernel/files.h"
 
-#include <linux/ioprio.h>
 #include <linux/mempolicy.h>
 #include <linux/securebits.h>
 #include <sched.h>
@@ -84,8 +83,10 @@ void reset_scheduling() {
     const sched_param plain{};
     (void)sched_setscheduler(0, SCHED_OTHER, &plain);
     (void)setpriority(PRIO_PROCESS, 0, 0);
+    // ioprio_set(2). Numbers, because <linux/ioprio.h> of Linux 6.5 is no C++.
     constexpr int kOneProcess = 1;  // IOPRIO_WHO_PROCESS
-    syscall(SYS_ioprio_set, kOneProcess, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+    constexpr int kNoClass = 0;     // IOPRIO_CLASS_NONE, level 0
+    syscall(SYS_ioprio_set, kOneProcess, 0, kNoClass);
     syscall(SYS_set_mempolicy, MPOL_DEFAULT, nullptr, 0);
     prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0);
     prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
