@@ -9,7 +9,7 @@
 
 namespace partd {
 
-// What went wrong, from the inside out: "create veth web/eth0: File exists (extack)".
+// What went wrong, from the inside out: "create link web/eth0: File exists (extack)".
 struct Error {
     int code = 0;              // errno(3) as the kernel gave it; 0 when partd itself refused
     std::string message = {};  // for people, in the order outermost to innermost

@@ -4,17 +4,29 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace partd::config {
 
-const Declaration* Grammar::select(const Value& value) const {
-    const Value* kind = value.find("kind");
-    const auto* word = kind == nullptr ? nullptr : kind->get_if<std::string>();
-    const auto wanted = [&](const Declaration* declaration) {
-        return word != nullptr && declaration->selector == *word;
-    };
-    const auto found = std::ranges::find_if(declarations, wanted);
-    // An unknown kind goes to the default, whose table says which ones there are.
-    return found != declarations.end() ? *found : declarations.empty() ? nullptr : declarations.front();
+const Declaration* Grammar::select(const Value& value, Diagnostics& problems) const {
+    const Value* kind = declarations.size() > 1 ? value.find("kind") : nullptr;
+    if (kind == nullptr) {
+        return declarations.empty() ? nullptr : declarations.front();
+    }
+    const auto* word = kind->get_if<std::string>();
+    if (word != nullptr && std::ranges::find(reserved, *word) != reserved.end()) {
+        problems.error(kind->source, fmt::format("\"{}\" is not supported yet", *word));
+        return nullptr;
+    }
+    std::string known;
+    for (const Declaration* declaration : declarations) {
+        if (word != nullptr && declaration->selector == *word) {
+            return declaration;
+        }
+        known += fmt::format("{}\"{}\"", known.empty() ? "" : " or ", declaration->selector);
+    }
+    report_unexpected(*kind, known, problems);
+    return declarations.front();
 }
 
 std::vector<std::string_view> Grammar::child_names() const {
@@ -52,7 +64,9 @@ Grammar& place_of(Grammar& root, std::string_view path) {
 
 void add(Grammar& root, std::string_view path, const Declaration& declaration) {
     Grammar& place = place_of(root, path);
-    if (declaration.table == nullptr) {
+    if (!declaration.selector.empty() && declaration.table == nullptr) {
+        place.reserved.push_back(declaration.selector);
+    } else if (declaration.table == nullptr) {
         place.later = true;
     } else {
         place.declarations.push_back(&declaration);
@@ -65,7 +79,7 @@ Grammar make_grammar(Kinds kinds) {
     constexpr std::string_view kPartition = "partition.";
     Grammar root;
     for (const Kind* kind : kinds) {
-        for (const Declaration& declaration : kind->language) {
+        for (const Declaration& declaration : declarations_of(*kind)) {
             add(root, declaration.path, declaration);
             if (declaration.path.starts_with(kPartition)) {
                 add(root, "template." + std::string(declaration.path.substr(kPartition.size())), declaration);

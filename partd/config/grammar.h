@@ -13,13 +13,15 @@ namespace partd::config {
 // kinds.
 struct Grammar {
     std::vector<const Declaration*> declarations;  // more than one: told apart by their selector
+    std::vector<std::string_view> reserved;        // selectors that are known, but not supported yet
     std::map<std::string, Grammar, std::less<>> children;
     std::unique_ptr<Grammar> named;  // below any name ("*")
     bool list = false;               // an array of such objects
     bool later = false;              // known, but not supported yet
 
-    // The declaration that an object here follows by its key "kind"; nullptr when it names none.
-    [[nodiscard]] const Declaration* select(const Value& value) const;
+    // The declaration that an object here follows by its key "kind"; nullptr where there is none, or after
+    // telling that it is not supported yet. An unknown word is told, and taken for the first.
+    [[nodiscard]] const Declaration* select(const Value& value, Diagnostics& problems) const;
     [[nodiscard]] std::vector<std::string_view> child_names() const;
     // The place below a key; nullptr when there is none.
     [[nodiscard]] const Grammar* below(std::string_view key) const;

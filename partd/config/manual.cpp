@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -56,12 +58,26 @@ std::string key_text(const Field& field) {
            ".\n";
 }
 
-std::string section(const Declaration& declaration) {
-    std::string text =
-        fmt::format(".SH {}\n{}\n", roff(heading(declaration.path)), roff(declaration.table->description));
-    for (const Field& field : declaration.table->fields) {
+// The keys that were not described before.
+std::string keys_text(const Table& table, std::set<std::string_view>& described) {
+    std::string text;
+    for (const Field& field : table.fields) {
         const bool known = field.options.role != Role::Later && !field.options.live;
-        text += known ? key_text(field) : "";
+        text += known && described.insert(field.name).second ? key_text(field) : "";
+    }
+    return text;
+}
+
+// One place of the language; the first declaration is what an object without the key "kind" is.
+std::string section(std::string_view path, const std::vector<const Declaration*>& declarations) {
+    std::set<std::string_view> described;
+    std::string text = fmt::format(".SH {}\n", roff(heading(path)));
+    for (const Declaration* declaration : declarations) {
+        if (declaration != declarations.front()) {
+            text += fmt::format(".SS kind = \"{}\"\n", declaration->selector);
+        }
+        text += std::string(roff(declaration->table->description)) + "\n";
+        text += keys_text(*declaration->table, described);
     }
     return text;
 }
@@ -69,17 +85,17 @@ std::string section(const Declaration& declaration) {
 }  // namespace
 
 std::string manual(Kinds kinds) {
-    std::map<std::string_view, std::string> sections;
+    std::map<std::string_view, std::vector<const Declaration*>> places;
     for (const Kind* kind : kinds) {
-        for (const Declaration& declaration : kind->language) {
+        for (const Declaration& declaration : declarations_of(*kind)) {
             if (declaration.table != nullptr) {
-                sections[declaration.path] += section(declaration);
+                places[declaration.path].push_back(&declaration);
             }
         }
     }
     std::string text(kIntroduction);
-    for (const auto& [path, part] : sections) {
-        text += part;
+    for (const auto& [path, declarations] : places) {
+        text += section(path, declarations);
     }
     return text +
            ".SH TEMPLATES\n[template.NAME] takes every key of a partition; {name} and {index} stand for the "

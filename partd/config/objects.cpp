@@ -48,7 +48,7 @@ private:
 
     void read_object_at(const Value& value, const Grammar& grammar, const std::string& owner,
                         const std::string& name) {
-        const Declaration* declaration = grammar.select(value);
+        const Declaration* declaration = grammar.select(value, problems_);
         if (declaration == nullptr) {
             return;
         }

@@ -39,6 +39,12 @@ Value names_schema(const Grammar& grammar) {
     return schema;
 }
 
+// Only the first of several types is what an object without the key "kind" is.
+void require_kind(Value& alternative) {
+    Value* required = alternative.find("required");
+    (required == nullptr ? alternative.set("required", Array()) : *required).push("kind");
+}
+
 Value place_schema(const Grammar& grammar) {
     if (grammar.declarations.empty()) {
         return names_schema(grammar);
@@ -47,9 +53,13 @@ Value place_schema(const Grammar& grammar) {
     if (grammar.declarations.size() == 1) {
         schema = declaration_schema(*grammar.declarations.front(), grammar);
     } else {
-        Value& any = schema.set("anyOf", Array());
+        Value& one = schema.set("oneOf", Array());
         for (const Declaration* declaration : grammar.declarations) {
-            any.push(declaration_schema(*declaration, grammar));
+            Value alternative = declaration_schema(*declaration, grammar);
+            if (declaration != grammar.declarations.front()) {
+                require_kind(alternative);
+            }
+            one.push(std::move(alternative));
         }
     }
     if (!grammar.list) {

@@ -1,8 +1,8 @@
 #include "doctor/cautions.h"
 
 #include "kinds/isolation/user.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/route.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 
@@ -26,7 +26,7 @@ bool reach(const Addresses& from, const Addresses& to) {
 }
 
 // A route of that interface's namespace that leads over it without a gateway.
-bool has_direct_route(const Declared& declared, const LinkEnd& end) {
+bool has_direct_route(const Declared& declared, const Interface& end) {
     const auto direct = [&](const NextHop& way) { return !way.via && way.dev == end.name; };
     return std::ranges::any_of(declared.all<Route>(end.netns), [&](const DeclaredObject* route) {
         return std::ranges::any_of(route->spec.as<Route>().ways(), direct);
@@ -34,59 +34,56 @@ bool has_direct_route(const Declared& declared, const LinkEnd& end) {
 }
 
 // A /32 says that its routes are made elsewhere.
-void look_at_networks(const DeclaredObject& link, const Declared& declared, std::vector<Caution>& all) {
-    const Veth& veth = link.spec.as<Veth>();
-    const auto own = std::ranges::find_if(veth.address, of_ipv4);
-    const auto other = std::ranges::find_if(veth.peer_address, of_ipv4);
+void look_at_networks(const Interface& self, const Interface& peer, const Declared& declared,
+                      std::vector<Caution>& all) {
+    const auto own = std::ranges::find_if(self.addresses, of_ipv4);
+    const auto other = std::ranges::find_if(peer.addresses, of_ipv4);
     const auto alone = [](const auto& each) { return each.value.length == each.value.ip.bits(); };
-    if (own == veth.address.end() || other == veth.peer_address.end() ||
-        std::ranges::any_of(veth.address, alone) || std::ranges::any_of(veth.peer_address, alone) ||
-        reach(veth.address, veth.peer_address) || reach(veth.peer_address, veth.address) ||
-        has_direct_route(declared, self_end(link)) || has_direct_route(declared, peer_end(declared, link))) {
+    if (own == self.addresses.end() || other == peer.addresses.end() ||
+        std::ranges::any_of(self.addresses, alone) || std::ranges::any_of(peer.addresses, alone) ||
+        reach(self.addresses, peer.addresses) || reach(peer.addresses, self.addresses) ||
+        has_direct_route(declared, self) || has_direct_route(declared, peer)) {
         return;
     }
-    all.push_back({.partition = link.owner,
-                   .at = own->at,
-                   .what = fmt::format("the ends of {}/{} are in different networks, {} and {}", link.owner,
-                                       link.name, own->value.prefix().text(), other->value.prefix().text()),
-                   .why = "they do not reach each other",
-                   .mend = "give both addresses of one network, or a route with dev and without via",
-                   .other = other->at,
-                   .note = "the other end"});
+    all.push_back(
+        {.partition = self.partition,
+         .at = own->at,
+         .what = fmt::format("the ends of {}/{} are in different networks, {} and {}", self.partition,
+                             self.name, own->value.prefix().text(), other->value.prefix().text()),
+         .why = "they do not reach each other",
+         .mend = "give both addresses of one network, or a route with dev and without via",
+         .other = other->at,
+         .note = "the other end"});
 }
 
-void look_at_first_address(const DeclaredObject& link, std::vector<Caution>& all) {
+void look_at_first_address(const Interface& interface, std::vector<Caution>& all) {
     constexpr std::uint8_t kLongest = 30;
-    const Veth& veth = link.spec.as<Veth>();
-    for (const Addresses* addresses : {&veth.address, &veth.peer_address}) {
-        for (const auto& [address, at] : *addresses) {
-            if (!address.ip.v6() && address.length <= kLongest && address.prefix().ip == address.ip) {
-                all.push_back(
-                    {.partition = link.owner,
-                     .at = at,
-                     .what = fmt::format("{} is the network's own address", address.text()),
-                     .why = "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
-                     .mend = "give the next one, or write /32"});
-            }
+    for (const auto& [address, at] : interface.addresses) {
+        if (!address.ip.v6() && address.length <= kLongest && address.prefix().ip == address.ip) {
+            all.push_back(
+                {.partition = interface.partition,
+                 .at = at,
+                 .what = fmt::format("{} is the network's own address", address.text()),
+                 .why = "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
+                 .mend = "give the next one, or write /32"});
         }
     }
 }
 
-void look_at_mtus(const DeclaredObject& link, const Declared& declared, std::vector<Caution>& all) {
+void look_at_mtus(const Interface& self, const Interface& peer, std::vector<Caution>& all) {
     constexpr std::int64_t kUsual = 1500;
-    const std::int64_t own = link.spec.as<Veth>().self.mtu.value_or(kUsual);
-    const std::int64_t other = peer_end(declared, link).mtu.value_or(kUsual);
+    const std::int64_t own = self.mtu.value_or(kUsual);
+    const std::int64_t other = peer.mtu.value_or(kUsual);
     if (own == other) {
         return;
     }
-    const Source& peer = link.place("peer.mtu");
     all.push_back(
-        {.partition = link.owner,
-         .at = link.place("mtu"),
-         .what = fmt::format("{}/{} has MTU {}, its other end {}", link.owner, link.name, own, other),
+        {.partition = self.partition,
+         .at = self.declared->place("mtu"),
+         .what = fmt::format("{}/{} has MTU {}, its other end {}", self.partition, self.name, own, other),
          .why = "larger packets are lost",
          .mend = "give both ends one MTU",
-         .other = peer,
+         .other = peer.declared->place("peer.mtu"),
          .note = "the other end"});
 }
 
@@ -166,10 +163,15 @@ std::string Caution::text() const {
 
 std::vector<Caution> cautions(const Declared& declared, std::string_view partition) {
     std::vector<Caution> all;
-    for (const DeclaredObject* link : declared.all<Veth>()) {
-        look_at_networks(*link, declared, all);
-        look_at_first_address(*link, all);
-        look_at_mtus(*link, declared, all);
+    for (const DeclaredObject* link : declared_links(declared)) {
+        const auto ends = interfaces_of(declared, *link);
+        for (const Interface& end : ends) {
+            look_at_first_address(end, all);
+        }
+        if (ends.size() == 2) {
+            look_at_networks(ends[0], ends[1], declared, all);
+            look_at_mtus(ends[0], ends[1], all);
+        }
     }
     look_at_maps(declared, all);
     std::erase_if(all,

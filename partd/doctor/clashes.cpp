@@ -3,9 +3,9 @@
 #include "kernel/held_addresses.h"
 #include "kernel/links.h"
 #include "kernel/survey.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/marks.h"
 #include "kinds/nat/nat.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 #include <map>
@@ -22,13 +22,6 @@ struct Others {
     std::multimap<Ip, std::string> held;  // by which interface
     std::vector<kernel::RoutedNetwork> routes;
 };
-
-// The declared interfaces that are on the host.
-std::vector<Interface> host_ends(const Declared& declared) {
-    auto all = all_interfaces(declared);
-    std::erase_if(all, [](const Interface& each) { return !each.netns.empty() || !each.link; });
-    return all;
-}
 
 Result<Others> look_around(kernel::NetlinkSocket& socket, const std::vector<Interface>& ends) {
     std::set<std::string> ours;

@@ -3,9 +3,9 @@
 
 #include "doctor/checks.h"
 #include "doctor/let_pass.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/layout.h"
 #include "kinds/partition.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 
@@ -73,8 +73,8 @@ Patient patient_of(kernel::Host& host, const Desired& desired) {
                     .links = {},
                     .routes = kernel::routed_networks(kMostText)};
     std::set<std::string> own;
-    for (const DeclaredObject* object : desired.compiled.declared.all<Veth>()) {
-        own.insert(peer_end(desired.compiled.declared, *object).name);
+    for (const Interface& end : host_ends(desired.compiled.declared)) {
+        own.insert(end.name);
     }
     std::erase_if(patient.routes, [&](const auto& route) { return own.contains(route.interface); });
     std::set<std::string> names;

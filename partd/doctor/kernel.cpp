@@ -3,7 +3,7 @@
 #include "doctor/checks.h"
 #include "kinds/isolation/membership.h"
 #include "kinds/isolation/rootfs.h"
-#include "kinds/veth.h"
+#include "kinds/link/interfaces.h"
 
 #include <algorithm>
 #include <array>
@@ -158,8 +158,9 @@ Findings descriptors(const Patient& patient) {
 
 Findings modules(const Patient& patient) {
     std::set<std::string> wanted;
-    if (!patient.declared().all<Veth>().empty()) {
-        wanted.merge(std::set<std::string>{"veth", "nf_tables"});
+    for (const DeclaredObject* link : declared_links(patient.declared())) {
+        wanted.emplace(type_of(link->spec)->name);
+        wanted.insert("nf_tables");
     }
     if (!patient.through_host.empty()) {
         wanted.merge(std::set<std::string>{"nf_conntrack", "nf_nat", "nft_chain_nat", "nft_ct"});

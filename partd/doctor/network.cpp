@@ -6,8 +6,8 @@
 #include "doctor/ports.h"
 #include "kernel/files.h"
 #include "kinds/host_switches.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/layout.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 
@@ -161,26 +161,22 @@ bool filters_strictly(const std::string& link) {
 }
 
 Findings reverse_path(const Patient& patient) {
-    std::map<std::string, std::vector<const DeclaredObject*>> links;
-    for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-        if (peer_end(patient.declared(), *object).netns.empty()) {
-            links[object->owner].push_back(object);
-        }
+    std::map<std::string, std::vector<Interface>> links;
+    for (Interface& end : host_ends(patient.declared())) {
+        links[end.partition].push_back(std::move(end));
     }
     Findings found;
-    for (const auto& [partition, objects] : links) {
-        for (const DeclaredObject* object : objects) {
-            const LinkEnd end = peer_end(patient.declared(), *object);
-            if (objects.size() > 1 && filters_strictly(end.name)) {
+    for (const auto& [partition, ends] : links) {
+        for (const Interface& end : ends) {
+            if (ends.size() > 1 && filters_strictly(end.name)) {
                 found.push_back(
                     {.severity = Severity::Warning,
-                     .what =
-                         fmt::format("rp_filter is strict on {} (host end of {}/{}, {})",
-                                     std::string(end.name), partition, object->name, object->source.place()),
+                     .what = fmt::format("rp_filter is strict on {} (host end of {}, {})", end.name,
+                                         end.link->name, end.declared->source.place()),
                      .why = fmt::format(
                          "partition {} has {} links to the host: what comes by another link than the "
                          "answer would take is dropped",
-                         partition, objects.size()),
+                         partition, ends.size()),
                      .mend = "the loose filter for all: the higher one of all and of the link counts",
                      .run = set_sysctls("rp-filter", {{"net.ipv4.conf.all.rp_filter", "2"}})});
             }

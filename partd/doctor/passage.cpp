@@ -1,11 +1,12 @@
 #include "doctor/passage.h"
 
 #include "doctor/checks.h"
+#include "kinds/link/interfaces.h"
+#include "kinds/link/kernel_kinds.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/gate.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 #include <array>
@@ -36,13 +37,12 @@ struct HostLink {
 
 std::vector<HostLink> host_links(const Patient& patient) {
     std::vector<HostLink> links;
-    for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-        const LinkEnd end = peer_end(patient.declared(), *object);
-        if (!end.netns.empty()) {
+    for (const Interface& interface : all_interfaces(patient.declared())) {
+        if (!interface.host_end) {
             continue;
         }
-        HostLink link{.partition = object->owner, .end = end.name, .addresses = {}};
-        for (const auto& address : object->spec.as<Veth>().address) {
+        HostLink link{.partition = interface.partition, .end = *interface.host_end, .addresses = {}};
+        for (const auto& address : interface.addresses) {
             link.addresses.push_back(address.value);
         }
         links.push_back(std::move(link));
@@ -158,9 +158,7 @@ std::set<std::string> translated_ways(const Patient& patient) {
 }
 
 bool made_for_guests(const kernel::Link& link) {
-    static const std::set<std::string> kKinds = {"bridge", "veth",   "dummy", "macvlan", "macvtap",
-                                                 "ipvlan", "ipvtap", "ifb",   "netkit"};
-    return kKinds.contains(link.kind);
+    return std::ranges::find(kForGuests, link.kind) != kForGuests.end();
 }
 
 }  // namespace

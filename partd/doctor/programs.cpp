@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "doctor/checks.h"
 #include "kernel/files.h"
+#include "kinds/marks.h"
 
 #include <algorithm>
 #include <array>
@@ -16,7 +17,7 @@ namespace {
 std::vector<const kernel::Link*> own_links(const Patient& patient) {
     std::vector<const kernel::Link*> own;
     for (const kernel::Link& link : patient.links) {
-        if (link.alias.starts_with("partd:") && link.kind == "veth") {
+        if (parse_link_mark(link.alias)) {
             own.push_back(&link);
         }
     }

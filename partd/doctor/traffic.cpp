@@ -1,6 +1,6 @@
 // How much traffic the host has room for.
 #include "doctor/checks.h"
-#include "kinds/topology.h"
+#include "kinds/link/interfaces.h"
 
 #include <algorithm>
 
@@ -53,7 +53,8 @@ Findings conntrack(const Patient&) {
 Findings neighbours(const Patient& patient) {
     const auto soft = sysctl_number("net/ipv4/neigh/default/gc_thresh2");
     const auto hard = sysctl_number("net/ipv4/neigh/default/gc_thresh3");
-    return soft && hard ? judge_neighbours(patient.declared().all<Veth>().size(), *soft, *hard) : Findings();
+    return soft && hard ? judge_neighbours(declared_links(patient.declared()).size(), *soft, *hard)
+                        : Findings();
 }
 
 constexpr std::int64_t kUsualMtu = 1500;
@@ -69,11 +70,12 @@ Findings narrow_uplinks(const Patient& patient) {
     }
     for (const std::string& name : names) {
         const auto uplink = std::ranges::find(patient.links, name, &kernel::Link::name);
-        for (const DeclaredObject* object : patient.declared().all<Veth>()) {
-            const Veth& veth = object->spec.as<Veth>();
-            const std::int64_t mtu = veth.self.mtu.value_or(veth.peer.mtu.value_or(kUsualMtu));
-            if (uplink != patient.links.end() && peer_end(patient.declared(), *object).netns.empty() &&
-                mtu > uplink->mtu && patient.through_host.contains(object->owner)) {
+        for (const Interface& end : host_ends(patient.declared())) {
+            const DeclaredObject* object = end.declared;
+            const std::int64_t mtu =
+                interfaces_of(patient.declared(), *object)[0].mtu.value_or(end.mtu.value_or(kUsualMtu));
+            if (uplink != patient.links.end() && mtu > uplink->mtu &&
+                patient.through_host.contains(object->owner)) {
                 found.push_back(
                     {.severity = Severity::Warning,
                      .what = fmt::format("{} has MTU {}, {}/{} ({}) has {}", name, uplink->mtu, object->owner,

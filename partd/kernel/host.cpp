@@ -165,11 +165,15 @@ void Host::release(const std::string& name) {
 }
 
 void Host::note_link(const std::string& netns, const Link& link) {
+    const auto take_place = [&](std::vector<Link>& links) {
+        std::erase_if(links, [&](const Link& former) { return former.name == link.name; });
+        links.push_back(link);
+    };
     if (const auto found = links_.find(netns); found != links_.end()) {
-        found->second.push_back(link);
+        take_place(found->second);
     }
     if (netns.empty() && view_) {
-        view_->push_back(link);
+        take_place(*view_);
     }
 }
 

@@ -87,9 +87,12 @@ Link parse_link(const Reply& reply) {
               .ipv6 = has_ipv6(attributes.nested(IFLA_AF_SPEC)),
               .leads_out = attributes.has(IFLA_LINK_NETNSID),
               .peer_index = attributes.number<int>(IFLA_LINK).value_or(0),
+              .master = attributes.number<int>(IFLA_MASTER).value_or(0),
               .trusting = is_trusting(attributes.nested(IFLA_AF_SPEC)),
               .probing = is_on(attributes.nested(IFLA_AF_SPEC).nested(AF_INET6).bytes(IFLA_INET6_CONF),
                                DEVCONF_ACCEPT_DAD)};
+    const auto info = attributes.nested(IFLA_LINKINFO).bytes(IFLA_INFO_DATA);
+    link.info.assign(info.begin(), info.end());
     if (const auto raw = attributes.bytes(IFLA_ADDRESS); raw.size() == 6) {
         std::ranges::copy(raw, link.mac.emplace().bytes.begin());
     }

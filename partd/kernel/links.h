@@ -15,7 +15,7 @@ namespace partd::kernel {
 struct Link {
     int index = 0;
     std::string name;
-    std::string kind;  // "veth"; "" for what has none, such as lo
+    std::string kind;  // IFLA_INFO_KIND; "" for what has none, such as lo
     std::string alias;
     std::vector<std::string> altnames = {};
     std::optional<Mac> mac = {};
@@ -24,11 +24,13 @@ struct Link {
     bool running = false;    // up, and the other end is
     bool ipv6 = false;       // IPv6 is on for it
     bool leads_out = false;  // its other end, or what it stands on, is in another namespace
-    int peer_index = 0;      // of a veth: its other end's index, in that one's namespace
+    int peer_index = 0;      // of a pair: its other end's index, in that one's namespace
+    int master = 0;          // the index of what it is a port of; 0 for none
     // It takes what changes its host's routes from whoever is on the link: router advertisements, redirects,
     // or packets that say themselves which way they go (Documentation/networking/ip-sysctl.rst: accept_ra,
     // accept_redirects, accept_source_route).
     bool trusting = false;
+    std::vector<std::uint8_t> info = {};  // IFLA_INFO_DATA, the attributes of its kind
     bool probing = false;  // it asks whether anybody has its IPv6 address before it uses it (accept_dad)
 };
 

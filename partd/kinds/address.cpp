@@ -85,24 +85,24 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         }
         put_in_order(interface, desired);
     }
-    check_addresses(declared, interfaces, problems);
+    check_addresses(interfaces, problems);
 }
 
 // IFA_PROTO is younger (Linux 5.18) than some headers.
 constexpr std::uint16_t kIfaProto = 11;
 
-// The pair of ours that the interface is an end of, also while its mark is gone.
+// The link of ours that the interface is an end of, also while its mark is gone.
 const Resource* link_of(Look& look, const std::string& netns, const kernel::Link& link) {
-    if (link.kind != "veth") {
+    if (find_link_type(link.kind) == nullptr) {
         return nullptr;
     }
     if (const auto mark = parse_link_mark(link.alias)) {
-        return look.observed.find(veth_key(mark->partition, mark->link));
+        return look.observed.find(link_key(mark->partition, mark->link));
     }
-    const auto is_end = [&](const LinkEnd& end) { return end.netns == netns && end.name == link.name; };
+    const auto is_end = [&](const LinkEnd* end) { return end->netns == netns && end->name == link.name; };
     for (const Resource& resource : look.observed.all()) {
-        const bool ours = resource.key.kind == &kVeth.kind && resource.standing == Standing::Ours;
-        if (ours && (is_end(resource.spec.as<Veth>().self) || is_end(resource.spec.as<Veth>().peer))) {
+        const bool ours = resource.key.kind == &kLink.kind && resource.standing == Standing::Ours;
+        if (ours && std::ranges::any_of(ends_of(resource.spec), is_end)) {
             return &resource;
         }
     }
@@ -351,12 +351,7 @@ Key address_key(std::string_view netns, std::string_view interface, const Addres
 }
 
 constinit const LiveKind kAddress = {
-    .kind = {.name = "address",
-             .table = &InterfaceAddress::table,
-             .phase = Phase::Network,
-             .expand = expand,
-             .apart = true,
-             .meets = overlap},
+    .kind = {.name = "address", .phase = Phase::Network, .expand = expand, .apart = true, .meets = overlap},
     .observe = observe,
     .apply = apply,
 };

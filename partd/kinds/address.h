@@ -1,8 +1,8 @@
 #pragma once
 
 #include "kinds/kinds.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/marks.h"
-#include "kinds/topology.h"
 
 namespace partd {
 

@@ -79,22 +79,6 @@ void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
     }
 }
 
-void check_pairs(const Declared& declared, Diagnostics& problems) {
-    for (const DeclaredObject* object : declared.all<Veth>()) {
-        const Veth& veth = object->spec.as<Veth>();
-        for (const auto& own : veth.address) {
-            for (const auto& other : veth.peer_address) {
-                if (own.value.ip == other.value.ip) {
-                    problems.error(other.at,
-                                   fmt::format("{} stands at both ends of {}/{}", other.value.ip.text(),
-                                               object->owner, object->name),
-                                   own.at, "the other address");
-                }
-            }
-        }
-    }
-}
-
 // Packets to a network's broadcast address reach all of its neighbours, and no connection comes of them.
 bool is_broadcast(const Address& address) {
     constexpr std::uint8_t kLongest = 30;  // a /31 has none (RFC 3021)
@@ -122,8 +106,7 @@ void check_address(const Interface& interface, const Sourced<Address>& address, 
 
 }  // namespace
 
-void check_addresses(const Declared& declared, const std::vector<Interface>& interfaces,
-                     Diagnostics& problems) {
+void check_addresses(const std::vector<Interface>& interfaces, Diagnostics& problems) {
     std::map<std::string, std::vector<Placed>> by_netns;
     for (const Interface& interface : interfaces) {
         for (const auto& address : interface.addresses) {
@@ -134,7 +117,6 @@ void check_addresses(const Declared& declared, const std::vector<Interface>& int
     for (const auto& [netns, placed] : by_netns) {
         check_overlaps(placed, problems);
     }
-    check_pairs(declared, problems);
 }
 
 }  // namespace partd

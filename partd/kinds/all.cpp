@@ -7,6 +7,7 @@
 #include "kinds/isolation/rootfs.h"
 #include "kinds/kinds.h"
 #include "kinds/later.h"
+#include "kinds/link/link.h"
 #include "kinds/nat/backstop.h"
 #include "kinds/nat/gate.h"
 #include "kinds/nat/guard.h"
@@ -18,7 +19,6 @@
 #include "kinds/rule.h"
 #include "kinds/service.h"
 #include "kinds/sysctl.h"
-#include "kinds/veth.h"
 
 #include <algorithm>
 #include <array>
@@ -28,7 +28,7 @@ namespace partd {
 namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
-constexpr std::array kAll = {&kNamespace,  &kNetns, &kCgroup,  &kLimit,    &kVeth,  &kAddress,
+constexpr std::array kAll = {&kNamespace,  &kNetns, &kCgroup,  &kLimit,    &kLink,  &kAddress,
                              &kRoute,      &kRule,  &kSysctl,  &kDnsFile,  &kTable, &kNat,
                              &kGate,       &kHost,  &kGuard,   &kBackstop, &kLayer, &kInit,
                              &kDelegation, &kLater, &kService, &kPartition};

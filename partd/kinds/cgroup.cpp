@@ -245,12 +245,7 @@ std::string group_of(const Declared& declared, std::string_view name) {
 }
 
 constinit const LiveKind kCgroup = {
-    .kind = {.name = "cgroup",
-             .table = &Cgroup::table,
-             .language = kLanguage,
-             .expand = expand,
-             .apart = true,
-             .counts = true},
+    .kind = {.name = "cgroup", .language = kLanguage, .expand = expand, .apart = true, .counts = true},
     .observe = observe,
     .apply = apply,
     .watch =

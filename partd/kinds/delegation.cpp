@@ -114,7 +114,6 @@ constinit const Table Delegation::table = {"delegation", "A control group handed
 
 constinit const LiveKind kDelegation = {
     .kind = {.name = "delegation",
-             .table = &Delegation::table,
              .expand = expand,
              .summary = [](const Spec& spec) { return "to " + spec.as<Delegation>().to; },
              .apart = true},

@@ -195,12 +195,7 @@ constinit const Table Dns::table = {"dns", "Names: /etc/netns/NAME/resolv.conf a
 constinit const Table DnsFile::table = {"file", "A file of /etc/netns.", kFileFields};
 
 constinit const LiveKind kDnsFile = {
-    .kind = {.name = "file",
-             .table = &DnsFile::table,
-             .language = kLanguage,
-             .phase = Phase::Network,
-             .expand = expand,
-             .apart = true},
+    .kind = {.name = "file", .language = kLanguage, .phase = Phase::Network, .expand = expand, .apart = true},
     .observe = observe,
     .apply = apply,
     .watch =

@@ -2,9 +2,9 @@
 
 #include "base/text.h"
 #include "kernel/own_files.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/gate.h"
 #include "kinds/sysctl.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 
@@ -97,7 +97,7 @@ void complete(const Declared& declared, State& desired, Diagnostics& problems) {
     }
     const auto routed = partitions_through_host(declared);
     for (const Interface& interface : all_interfaces(declared)) {
-        if (!interface.host_peer || !routed.contains(interface.partition)) {
+        if (!interface.host_end || !routed.contains(interface.partition)) {
             continue;
         }
         for (const auto& address : interface.addresses) {

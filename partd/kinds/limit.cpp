@@ -314,7 +314,6 @@ constinit const Table Limit::table = {"limit", "One value of a control group.", 
 
 constinit const LiveKind kLimit = {
     .kind = {.name = "limit",
-             .table = &Limit::table,
              .expand = expand,
              .summary = [](const Spec& spec) { return "= " + spec.as<Limit>().value; },
              .apart = true},

@@ -272,7 +272,7 @@ Key netns_key(const std::string& partition) {
 }
 
 constinit const LiveKind kNetns = {
-    .kind = {.name = "netns", .table = &NetworkNamespace::table, .expand = expand, .apart = true},
+    .kind = {.name = "netns", .expand = expand, .apart = true},
     .observe = observe,
     .apply = apply,
     .ends =

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kinds/kinds.h"
-#include "kinds/veth.h"
+#include "kinds/link/link.h"
 
 namespace partd {
 

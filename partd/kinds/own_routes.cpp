@@ -1,8 +1,8 @@
 #include "kinds/own_routes.h"
 
 #include "base/text.h"
+#include "kinds/link/link.h"
 #include "kinds/marks.h"
-#include "kinds/veth.h"
 
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>

@@ -330,7 +330,6 @@ bool has_netns(const Declared& declared, std::string_view name) {
 
 constinit const LiveKind kPartition = {
     .kind = {.name = "partition",
-             .table = &Partition::table,
              .language = kLanguage,
              .expand = expand,
              .apart = true,

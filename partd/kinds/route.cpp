@@ -1,10 +1,10 @@
 #include "kinds/route.h"
 
 #include "kinds/address.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
 #include "kinds/route_check.h"
-#include "kinds/topology.h"
 
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -219,7 +219,6 @@ std::vector<NextHop> Route::ways() const {
 
 constinit const LiveKind kRoute = {
     .kind = {.name = "route",
-             .table = &Route::table,
              .language = kLanguage,
              .phase = Phase::Network,
              .expand = expand,

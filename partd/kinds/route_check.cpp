@@ -165,31 +165,18 @@ private:
     // The kernel keeps no route over a link that is down.
     bool check_up(const std::vector<NextHop>& ways) {
         for (const NextHop& way : ways) {
-            const DeclaredObject* link = link_of(way);
-            if (link != nullptr && !link->spec.as<Veth>().self.up) {
+            const auto down = [&](const Interface& each) { return way.dev == each.name && !each.up; };
+            const auto link = std::ranges::find_if(interfaces_, down);
+            if (link != interfaces_.end()) {
                 problems_.error(object_.source,
                                 fmt::format("the route to {} goes over {}, which is down (up = false): "
                                             "the kernel takes none there",
                                             object_.spec.as<Route>().to.text(), std::string(*way.dev)),
-                                link->place("up"), "the link");
+                                link->declared->place("up"), "the link");
                 return false;
             }
         }
         return true;
-    }
-
-    // The pair that the way's interface is an end of; nullptr for lo.
-    const DeclaredObject* link_of(const NextHop& way) const {
-        for (const Interface& interface : interfaces_) {
-            if (interface.link && way.dev == interface.name) {
-                for (const DeclaredObject* link : declared_.all<Veth>(interface.partition)) {
-                    if (veth_key(link->owner, link->name) == *interface.link) {
-                        return link;
-                    }
-                }
-            }
-        }
-        return nullptr;
     }
 
     // Some ways the kernel takes of IPv4 only (ip6_route_multipath_add()).

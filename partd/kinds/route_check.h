@@ -1,7 +1,7 @@
 #pragma once
 
+#include "kinds/link/interfaces.h"
 #include "kinds/route.h"
-#include "kinds/topology.h"
 
 #include <optional>
 #include <vector>

@@ -1,8 +1,8 @@
 #include "base/text.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/marks.h"
 #include "kinds/netns.h"
 #include "kinds/route.h"
-#include "kinds/topology.h"
 
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>

@@ -334,12 +334,7 @@ Result<> apply(Doing& doing, const Change& change, std::size_t number) {
 constinit const Table Rule::table = {"rule", "A routing policy rule of the partition.", kFields};
 
 constinit const LiveKind kRule = {
-    .kind = {.name = "rule",
-             .table = &Rule::table,
-             .language = kLanguage,
-             .phase = Phase::Network,
-             .expand = expand,
-             .apart = true},
+    .kind = {.name = "rule", .language = kLanguage, .phase = Phase::Network, .expand = expand, .apart = true},
     .observe = observe,
     .apply = apply,
 };

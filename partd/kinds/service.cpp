@@ -165,7 +165,6 @@ constinit const Table Service::table = {"service", "A service of systemd in a pa
 
 constinit const LiveKind kService = {
     .kind = {.name = "service",
-             .table = &Service::table,
              .language = kLanguage,
              .phase = Phase::Services,
              .expand = expand,

@@ -3,11 +3,11 @@
 #include "base/text.h"
 #include "kinds/address.h"
 #include "kinds/host_switches.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/netns.h"
 #include "kinds/partition.h"
 #include "kinds/ping_groups.h"
 #include "kinds/sysctl_text.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 #include <map>
@@ -231,9 +231,10 @@ struct Concerned {
 Concerned concerned_by_parameters(const State& desired) {
     Concerned all;
     for (const Resource& resource : desired.all()) {
-        if (resource.key.kind == &kVeth.kind) {
-            all.links.emplace(resource.spec.as<Veth>().self.netns, resource.key);
-            all.links.emplace(resource.spec.as<Veth>().peer.netns, resource.key);
+        if (resource.key.kind == &kLink.kind) {
+            for (const LinkEnd* end : ends_of(resource.spec)) {
+                all.links.emplace(end->netns, resource.key);
+            }
         } else if (resource.key.kind == &kAddress.kind &&
                    resource.spec.as<InterfaceAddress>().address.ip.v6()) {
             all.addresses.emplace(resource.spec.as<InterfaceAddress>().netns, &resource);
@@ -312,7 +313,6 @@ Resource& want_host_sysctl(State& desired, const std::string& path, const std::s
 
 constinit const LiveKind kSysctl = {
     .kind = {.name = "sysctl",
-             .table = &Sysctl::table,
              .language = kLanguage,
              .phase = Phase::Network,
              .expand = expand,

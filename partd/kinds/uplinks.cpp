@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kernel/files.h"
 #include "kernel/router_solicitation.h"
+#include "kinds/link/kernel_kinds.h"
 #include "kinds/marks.h"
 
 #include <linux/netconf.h>
@@ -61,10 +62,7 @@ std::string value_of(const std::string& link, std::string_view name) {
     return std::string(trim(kernel::read_file(switch_of(link, name)).value_or("")));
 }
 
-// Kinds that lead to programs or machines on this host, whose advertisements would make them its router. A
-// veth may be the uplink of a host that is a container itself.
 bool may_lead_outside(const kernel::Link& link) {
-    constexpr std::array<std::string_view, 5> kInner = {"netkit", "tun", "ifb", "dummy", "vrf"};
     return link.name != "lo" && !parse_link_mark(link.alias) &&
            std::ranges::find(kInner, link.kind) == kInner.end();
 }

@@ -117,23 +117,18 @@ Value Codec<std::chrono::milliseconds>::schema() {
 }
 
 std::optional<std::size_t> read_word(const Value& value, std::span<const std::string_view> words,
-                                     std::span<const bool> later, Diagnostics& problems) {
+                                     Diagnostics& problems) {
     const auto* text = value.get_if<std::string>();
     const auto found = text != nullptr ? std::ranges::find(words, *text) : words.end();
     if (found == words.end()) {
         std::string known;
-        for (std::size_t i = 0; i < words.size(); ++i) {
-            known += later[i] ? "" : fmt::format("{}\"{}\"", known.empty() ? "" : " or ", words[i]);
+        for (const std::string_view word : words) {
+            known += fmt::format("{}\"{}\"", known.empty() ? "" : " or ", word);
         }
         report_unexpected(value, known, problems);
         return std::nullopt;
     }
-    const auto index = static_cast<std::size_t>(found - words.begin());
-    if (later[index]) {
-        problems.error(value.source, fmt::format("\"{}\" is not supported yet", *text));
-        return std::nullopt;
-    }
-    return index;
+    return static_cast<std::size_t>(found - words.begin());
 }
 
 bool read_tabled(const Table& table, const Value& value, void* out, Diagnostics& problems) {

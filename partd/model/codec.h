@@ -136,31 +136,27 @@ PARTD_SCALAR_CODEC(std::string);
 PARTD_SCALAR_CODEC(std::chrono::milliseconds);
 #undef PARTD_SCALAR_CODEC
 
-// An enumeration lists its words in EnumWords<T>::kWords; a word with `later` is known, but refused as not
-// built yet.
+// An enumeration lists its words in EnumWords<T>::kWords.
 template <class T>
 struct EnumWord {
     std::string_view word;
     T value;
-    bool later = false;
 };
 template <class T>
 struct EnumWords;
 // The index of the word read, or nullopt after reporting.
 std::optional<std::size_t> read_word(const Value& value, std::span<const std::string_view> words,
-                                     std::span<const bool> later, Diagnostics& problems);
+                                     Diagnostics& problems);
 
 template <class T>
     requires std::is_enum_v<T>
 struct Codec<T> {
     static bool read(const Value& value, T& out, Diagnostics& problems) {
         std::array<std::string_view, EnumWords<T>::kWords.size()> words;
-        std::array<bool, EnumWords<T>::kWords.size()> later{};
         for (std::size_t i = 0; i < words.size(); ++i) {
             words[i] = EnumWords<T>::kWords[i].word;
-            later[i] = EnumWords<T>::kWords[i].later;
         }
-        const auto index = read_word(value, words, later, problems);
+        const auto index = read_word(value, words, problems);
         if (index) {
             out = EnumWords<T>::kWords[*index].value;
         }
@@ -178,9 +174,7 @@ struct Codec<T> {
     static Value schema() {
         Value words = Array();
         for (const auto& entry : EnumWords<T>::kWords) {
-            if (!entry.later) {
-                words.push(std::string(entry.word));
-            }
+            words.push(std::string(entry.word));
         }
         Value schema;
         schema.set("enum", std::move(words));

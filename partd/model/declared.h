@@ -65,12 +65,17 @@ class Declared {
 public:
     void add(DeclaredObject object);
 
+    // All objects; those of one partition or slice.
+    [[nodiscard]] std::vector<const DeclaredObject*> all() const { return order_; }
+    [[nodiscard]] std::vector<const DeclaredObject*> all(std::string_view owner) const {
+        const auto found = by_owner_.find(std::string(owner));
+        return found == by_owner_.end() ? std::vector<const DeclaredObject*>() : found->second;
+    }
     // All objects of type T.
     template <Tabled T>
     [[nodiscard]] std::vector<const DeclaredObject*> all() const {
         return of_type<T>(order_);
     }
-    // Those of one partition or slice.
     template <Tabled T>
     [[nodiscard]] std::vector<const DeclaredObject*> all(std::string_view owner) const {
         const auto found = by_owner_.find(std::string(owner));

@@ -51,9 +51,9 @@ struct Field {
 };
 
 struct Table {
-    std::string_view name;         // "veth"
-    std::string_view description;  // one sentence for the manual and the schema
-    std::span<const Field> fields;
+    std::string_view name;          // "link"
+    std::string_view description;   // one sentence for the manual and the schema
+    std::span<const Field> fields;  // of types that one kind has, the first says which it is
 };
 
 namespace detail {

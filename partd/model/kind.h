@@ -11,9 +11,10 @@ namespace partd {
 // A kind of resource, as far as it is pure: its names, fields and place in the language. What it does to the
 // live host stands beside it in kinds/.
 struct Kind {
-    std::string_view name;                       // "veth"
-    const Table* table = nullptr;                // of its resources; nullptr when it only declares
+    std::string_view name;                       // "link"
+    std::string_view former = {};                // by which a ledger of a version before may know it
     std::span<const Declaration> language = {};  // where files declare it
+    std::span<const Declaration> (*declarations)() = nullptr;  // the same, of a kind whose types are listed
 
     Phase phase = Phase::None;  // of its resources
 
@@ -35,6 +36,11 @@ struct Kind {
     // Counts as one object of the administrator's for the delete limit.
     bool counts = false;
 };
+
+// Where files declare it.
+inline std::span<const Declaration> declarations_of(const Kind& kind) {
+    return kind.declarations == nullptr ? kind.language : kind.declarations();
+}
 
 using Kinds = std::span<const Kind* const>;
 

@@ -24,7 +24,7 @@ struct Key {
     const Kind* kind = nullptr;
     std::string name = {};
 
-    // "veth web/eth0".
+    // "link web/eth0".
     [[nodiscard]] std::string text() const;
     bool operator==(const Key&) const = default;
 };

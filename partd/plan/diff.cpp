@@ -9,9 +9,24 @@
 
 namespace partd::plan {
 
+namespace {
+
+// Two types of one kind have no field in common that could be compared; the first of each says which it is.
+FieldChange of_another_type(const Resource& wanted, const Resource& found) {
+    const Field& type = wanted.spec.table().fields.front();
+    const Source* place = wanted.places.of(0);
+    return {&type, found.spec.table().fields.front().text(found.spec.data()), type.text(wanted.spec.data()),
+            place == nullptr ? wanted.source : *place};
+}
+
+}  // namespace
+
 std::vector<FieldChange> compare(const Resource& wanted, const Resource& found) {
     std::vector<FieldChange> changes;
     const auto fields = wanted.spec.table().fields;
+    if (&wanted.spec.table() != &found.spec.table()) {
+        return {of_another_type(wanted, found)};
+    }
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const Field& field = fields[i];
         const bool compared = field.options.role == Role::Managed || field.options.role == Role::Replace;

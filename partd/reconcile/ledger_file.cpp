@@ -3,6 +3,9 @@
 #include "base/text.h"
 #include "kernel/clock.h"
 #include "kernel/files.h"
+#include "kinds/kinds.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -38,18 +41,26 @@ void encode_set(std::string& text, Ledger::NameView name, const LedgerEntry& ent
                    since, entry.identity);
 }
 
+// What the kind is called now.
+std::string current_name(std::string_view kind) {
+    const Kinds kinds = pure_kinds();
+    const auto found = std::ranges::find_if(
+        kinds, [&](const Kind* each) { return !each->former.empty() && each->former == kind; });
+    return std::string(found == kinds.end() ? kind : (*found)->name);
+}
+
 // nullopt when the line is none of ours.
 std::optional<LedgerEdit> decode_edit(std::string_view line) {
     const auto parts = split(line, '\t');
     if (parts.size() == 3 && parts[0] == "-") {
-        return LedgerEdit{{std::string(parts[1]), std::string(parts[2])}, std::nullopt};
+        return LedgerEdit{{current_name(parts[1]), std::string(parts[2])}, std::nullopt};
     }
     const auto since = parts.size() == 6 && parts[0] == "+" ? kernel::parse_time(parts[4]) : std::nullopt;
     if (!since) {
         return std::nullopt;
     }
     return LedgerEdit{
-        {std::string(parts[1]), std::string(parts[2])},
+        {current_name(parts[1]), std::string(parts[2])},
         LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = *since}};
 }
 

@@ -4,8 +4,8 @@
 #include "kinds/address.h"
 #include "kinds/cgroup.h"
 #include "kinds/isolation/membership.h"
+#include "kinds/link/link.h"
 #include "kinds/partition.h"
-#include "kinds/veth.h"
 #include "plan/order.h"
 #include "reconcile/pause.h"
 
@@ -104,10 +104,10 @@ private:
         if (found.standing != Standing::Ours) {
             return;
         }
-        if (found.key.kind == &kVeth.kind) {
-            const Veth& veth = found.spec.as<Veth>();
-            ++inside_[veth.self.netns].links;
-            ++inside_[veth.peer.netns].links;
+        if (found.key.kind == &kLink.kind) {
+            for (const LinkEnd* end : ends_of(found.spec)) {
+                ++inside_[end->netns].links;
+            }
         } else if (found.key.kind == &kAddress.kind) {
             ++inside_[found.spec.as<InterfaceAddress>().netns].addresses;
         }

@@ -6,9 +6,9 @@
 #include "kernel/links.h"
 #include "kernel_words.h"
 #include "kinds/address.h"
+#include "kinds/link/link.h"
 #include "kinds/route.h"
 #include "kinds/rule.h"
-#include "kinds/veth.h"
 #include "reconcile/ledger_file.h"
 
 #include <linux/rtnetlink.h>
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
               .observed = observed,
               .scope = everything,
               .netns = {""}};
-    for (const LiveKind* kind : {&kVeth, &kAddress, &kRoute, &kRule}) {
+    for (const LiveKind* kind : {&kLink, &kAddress, &kRoute, &kRule}) {
         if (!kind->observe(look)) {
             break;
         }

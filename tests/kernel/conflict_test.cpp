@@ -86,7 +86,7 @@ TEST_CASE("conflict: a link of that name", "[conflict][veth]") {
     }
     const auto before = link("veth0");
     sandbox.example("workshop");
-    check_refused(sandbox, "veth", "workshop/veth1");
+    check_refused(sandbox, "link", "workshop/veth1");
     CHECK(link("veth0") == before);
     CHECK(addresses("veth0").empty());
     sandbox.remove_config("workshop.toml");

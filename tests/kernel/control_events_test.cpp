@@ -25,10 +25,10 @@ struct Listening {
 TEST_CASE("events: changed, repaired, files, failed", "[control][events]") {
     Listening host;
     host.sandbox.write_config("web.toml", kWeb);
-    CHECK(host.listener.hears("changed", "veth web/eth0"));
+    CHECK(host.listener.hears("changed", "link web/eth0"));
     REQUIRE(converged(host.sandbox));
     ip({"link", "set", "web0", "down"});
-    CHECK(host.listener.hears("repaired", "veth web/eth0"));
+    CHECK(host.listener.hears("repaired", "link web/eth0"));
     host.sandbox.write_config("bad.toml", "[partition.bad\n");
     CHECK(host.listener.hears("files", "bad.toml:1:"));
     host.sandbox.remove_config("bad.toml");
@@ -80,11 +80,11 @@ TEST_CASE("events: contested", "[control][events]") {
     Listening host;
     host.sandbox.write_config("web.toml", kWeb);
     REQUIRE(eventually([&] { return exists("web") && converged(host.sandbox); }));
-    for (int i = 0; i < 100 && !host.listener.hears("contested", "veth web/eth0", 0ms); ++i) {
+    for (int i = 0; i < 100 && !host.listener.hears("contested", "link web/eth0", 0ms); ++i) {
         ip({"link", "set", "web0", "down"});
         std::this_thread::sleep_for(20ms);
     }
-    CHECK(host.listener.hears("contested", "veth web/eth0"));
+    CHECK(host.listener.hears("contested", "link web/eth0"));
     CHECK(eventually([&] { return state_of_partition(host.sandbox, "web") == "contested"; }));
 }
 
@@ -109,8 +109,8 @@ TEST_CASE("events: as lines of text, and the end of the daemon ends them", "[con
     sandbox.write_config("bad.toml", "[partition.bad]\n\"\\u001b[31mred\" = 1\n");
     REQUIRE(beside.hears("files", "bad.toml:2:"));
     sandbox.write_config("web.toml", kWeb);
-    CHECK(beside.hears("changed", "veth web/eth0"));
-    CHECK(eventually([&] { return events.written().find("changed + veth web/eth0") != std::string::npos; }));
+    CHECK(beside.hears("changed", "link web/eth0"));
+    CHECK(eventually([&] { return events.written().find("changed + link web/eth0") != std::string::npos; }));
     CHECK(events.written().find('\033') == std::string::npos);
     daemon.reset();
     CHECK(events.wait(3s) == 4);

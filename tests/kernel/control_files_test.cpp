@@ -246,7 +246,7 @@ TEST_CASE("files: a burst of edits is few applies", "[control][files]") {
     INFO(host.daemon.log());
     CHECK(after - before >= 1);
     CHECK(after - before <= 8);
-    CHECK(host.daemon.times("~ veth web/eth0") <= 1);
+    CHECK(host.daemon.times("~ link web/eth0") <= 1);
 }
 
 TEST_CASE("files: SIGHUP reads them now", "[control][files]") {

@@ -301,7 +301,7 @@ TEST_CASE("metrics: log_level decides what is told", "[control][log]") {
     sandbox.write_config("daemon.toml", "[daemon]\nlog_level = \"info\"\n");
     REQUIRE(sandbox.partctl({"apply"}).code == 0);
     sandbox.write_config("p1.toml", numbered_partition(1));
-    CHECK(daemon.said("+ veth p1/eth0"));
+    CHECK(daemon.said("+ link p1/eth0"));
 }
 
 TEST_CASE("metrics: partd -v tells more, whatever the files say", "[control][log]") {
@@ -310,5 +310,5 @@ TEST_CASE("metrics: partd -v tells more, whatever the files say", "[control][log
     Daemon daemon({}, {"-v"});
     REQUIRE(eventually([&] { return answers(sandbox); }));
     sandbox.write_config("web.toml", kWeb);
-    CHECK(daemon.said("+ veth web/eth0"));
+    CHECK(daemon.said("+ link web/eth0"));
 }

@@ -118,9 +118,9 @@ const std::vector<Break>& breaks() {
     };
     static const std::vector<Break> kAll = {
         {"a link on the host goes down", [](Among&) { ip({"link", "set", "all0", "down"}); },
-         "veth all/eth0"},
-        {"a link inside goes down", inside({"link", "set", "eth0", "down"}), "veth all/eth0"},
-        {"a link is deleted", [](Among&) { ip({"link", "del", "all0"}); }, "veth all/eth0"},
+         "link all/eth0"},
+        {"a link inside goes down", inside({"link", "set", "eth0", "down"}), "link all/eth0"},
+        {"a link is deleted", [](Among&) { ip({"link", "del", "all0"}); }, "link all/eth0"},
         {"lo goes down", inside({"link", "set", "lo", "down"}), "all"},
         {"an address on the host", [](Among&) { ip({"addr", "del", "10.1.1.2/24", "dev", "all0"}); },
          "address host:all0"},

@@ -80,13 +80,13 @@ TEST_CASE("pause: resume shows what differs, and has it put back", "[control][pa
     const auto shown = host.sandbox.partctl({"resume", "web", "--check"});
     INFO(shown.text());
     CHECK(shown.code == 1);
-    CHECK(shown.out.find("veth web/eth0") != std::string::npos);
+    CHECK(shown.out.find("link web/eth0") != std::string::npos);
     CHECK(state_of_partition(host.sandbox, "web") == "paused");
     CHECK_FALSE(is_up("web0"));
     const auto resumed = host.sandbox.partctl({"resume", "web"});
     INFO(resumed.text());
     CHECK(resumed.code == 0);
-    CHECK(resumed.out.find("veth web/eth0") != std::string::npos);
+    CHECK(resumed.out.find("link web/eth0") != std::string::npos);
     CHECK(eventually([] { return is_up("web0"); }));
     CHECK(converged(host.sandbox));
     CHECK(state_of_partition(host.sandbox, "web") == "active");

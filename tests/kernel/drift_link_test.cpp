@@ -65,20 +65,20 @@ TEST_CASE("drift: a peer renamed", "[drift][veth]") {
     SECTION("on the host") {
         ip({"link", "set", "veth0", "down"});
         ip({"link", "set", "veth0", "name", "oops"});
-        workshop.repairs("veth");
+        workshop.repairs("link");
     }
     SECTION("on the host, and up again") {
         // Only since Linux 6.2 is a link renamed while it is up.
         ip({"link", "set", "veth0", "down"});
         ip({"link", "set", "veth0", "name", "oops"});
         ip({"link", "set", "oops", "up"});
-        workshop.repairs("veth");
+        workshop.repairs("link");
         CHECK(link("veth0").at("ifindex") == index);
     }
     SECTION("inside") {
         ip({"link", "set", "veth1", "down"}, workshop.inside);
         ip({"link", "set", "veth1", "name", "oops"}, workshop.inside);
-        workshop.repairs("veth");
+        workshop.repairs("link");
     }
 }
 
@@ -109,11 +109,11 @@ TEST_CASE("drift: an interface set down", "[drift][veth]") {
     Workshop workshop;
     SECTION("on the host") {
         ip({"link", "set", "veth0", "down"});
-        workshop.repairs("veth");
+        workshop.repairs("link");
     }
     SECTION("inside") {
         ip({"link", "set", "veth1", "down"}, workshop.inside);
-        workshop.repairs("veth");
+        workshop.repairs("link");
     }
     SECTION("lo") {
         ip({"link", "set", "lo", "down"}, workshop.inside);
@@ -180,7 +180,7 @@ peer = { name = "big0", address = ["10.2.0.2/24"], mtu = 9000, mac = "02:00:00:0
     CHECK(plan.at("changes").at(0).at("action") == "update");
     CHECK(plan.at("changes").at(0).at("line").get<int>() >= 2);
     CHECK(plan.at("changes").at(0).at("fields").size() == 1);
-    check_repair(sandbox, "veth");
+    check_repair(sandbox, "link");
     intact();
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("drift: diff says from what to what", "[drift][diff]") {
         "\"veth0\", address = [\"10.1.1.2/24\"] }\n");
     const auto diff = workshop.sandbox.partctl({"diff"});
     INFO(diff.text());
-    CHECK(diff.out.find("~ veth workshop/veth1: mtu 1500 → 9000") != std::string::npos);
+    CHECK(diff.out.find("~ link workshop/veth1: mtu 1500 → 9000") != std::string::npos);
     CHECK(diff.out.find("workshop.toml:1") != std::string::npos);
 }
 
@@ -204,7 +204,7 @@ TEST_CASE("drift: the link deleted", "[drift][veth]") {
     SECTION("inside") {
         ip({"link", "del", "veth1"}, workshop.inside);
     }
-    workshop.repairs("veth");
+    workshop.repairs("link");
 }
 
 TEST_CASE("drift: the link moved to another namespace", "[drift][veth]") {
@@ -217,7 +217,7 @@ TEST_CASE("drift: the link moved to another namespace", "[drift][veth]") {
     SECTION("the inner end") {
         ip({"link", "set", "veth1", "netns", path}, workshop.inside);
     }
-    workshop.repairs("veth");
+    workshop.repairs("link");
     CHECK(links(elsewhere.fd()) == Strings{});
 }
 
@@ -228,7 +228,7 @@ TEST_CASE("drift: between two partitions", "[drift][veth]") {
     SECTION("the end in green renamed") {
         ip({"link", "set", "eth0", "down"}, sandbox.netns("green"));
         ip({"link", "set", "eth0", "name", "oops"}, sandbox.netns("green"));
-        check_repair(sandbox, "veth");
+        check_repair(sandbox, "link");
     }
     SECTION("green deleted") {
         ip({"netns", "del", "green"});
@@ -240,7 +240,7 @@ TEST_CASE("drift: between two partitions", "[drift][veth]") {
     }
     SECTION("blue's end down: its IPv6 address goes with it") {
         ip({"link", "set", "eth0", "down"}, sandbox.netns("blue"));
-        check_repair(sandbox, "veth");
+        check_repair(sandbox, "link");
     }
     const int blue = sandbox.netns("blue");
     CHECK(addresses("eth0", sandbox.netns("green")) == Strings{"10.10.0.2/30", "fd00:10::2/64"});

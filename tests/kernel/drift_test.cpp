@@ -32,7 +32,7 @@ TEST_CASE("drift: a route removed", "[drift][route]") {
     }
     SECTION("with the link set down") {
         ip({"link", "set", "eth0", "down"}, inside);
-        check_repair(sandbox, "veth");
+        check_repair(sandbox, "link");
     }
     SECTION("pointed elsewhere, under our mark") {
         ip({"route", "replace", "default", "via", "172.16.99.77", "proto", "112"}, inside);

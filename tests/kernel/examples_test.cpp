@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 namespace {
 
 constexpr const char* kExamples[] = {"workshop", "blue-green", "routed-nat", "limits",
-                                     "tenants",  "lightvm",    "pod"};
+                                     "tenants",  "lightvm",    "pod",        "switch"};
 
 void all_examples(const Sandbox& sandbox) {
     for (const char* name : kExamples) {

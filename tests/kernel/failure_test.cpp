@@ -240,11 +240,11 @@ TEST_CASE("failure: what depends on a thing in conflict is skipped, and says bec
     sandbox.example("routed-nat");
     const auto applied = sandbox.partctl_json({"apply"});
     INFO(plan_text(applied));
-    CHECK(lists(applied, "conflicts", "veth", "test_net/eth0"));
+    CHECK(lists(applied, "conflicts", "link", "test_net/eth0"));
     CHECK(lists(applied, "blocked", "address", "test_net"));
     CHECK(lists(applied, "blocked", "route", "test_net"));
     for (const auto& blocked : applied.at("blocked")) {
-        CHECK(blocked.at("because") == "veth test_net/eth0");
+        CHECK(blocked.at("because") == "link test_net/eth0");
     }
     CHECK(netns_names() == Strings{"test_net"});
     CHECK(links(sandbox.netns("test_net")) == Strings{});

@@ -172,7 +172,7 @@ TEST_CASE("ledger: lost with a partition that is not declared any more, its link
     sandbox.remove_config("db.toml");
     const auto applied = sandbox.partctl({"apply"});
     INFO(applied.text());
-    CHECK(applied.out.find("veth db/eth0 — web/p10") != std::string::npos);
+    CHECK(applied.out.find("link db/eth0 veth — web/p10") != std::string::npos);
     CHECK(output({"ip", "-n", "web", "-br", "link"}).find("p10") == std::string::npos);
     CHECK(sandbox.diff() == 0);
 }

@@ -163,13 +163,13 @@ TEST_CASE("secrets: of a file that others may not read they learn no value", "[s
         const std::string all = all_told();
         INFO(all);
         CHECK_FALSE(contains(all, value));
-        CHECK(contains(all, "veth s/eth0"));
+        CHECK(contains(all, "link s/eth0"));
     };
     keeps("hunter2");
     keeps("1417");
     // an edit
     declare("1418", "", 0600);
-    CHECK(listener.hears("changed", "veth s/eth0: mtu as declared"));
+    CHECK(listener.hears("changed", "link s/eth0: mtu as declared"));
     keeps("1418");
     // what the kernel refuses
     declare("1418", "[partition.s.sysctl]\nnet.ipv4.ip_forward = \"hunter2\"\n", 0600);

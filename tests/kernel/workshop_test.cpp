@@ -66,7 +66,7 @@ TEST_CASE("workshop: diff shows file and line, and changes nothing", "[workshop]
     CHECK(diff.code == 1);
     CHECK(diff.out.find("workshop.toml:13") != std::string::npos);
     CHECK(diff.out.find("+ netns workshop") != std::string::npos);
-    CHECK(diff.out.find("+ veth workshop/veth1") != std::string::npos);
+    CHECK(diff.out.find("+ link workshop/veth1") != std::string::npos);
     CHECK(diff.out.find("10.1.1.1/24") != std::string::npos);
     CHECK(difference(before, snapshot(sandbox)) == "");
 }
@@ -79,7 +79,7 @@ TEST_CASE("workshop: the plan as JSON", "[workshop][diff]") {
     CHECK(plan.at("schema") == 1);
     CHECK(plan.at("conflicts").empty());
     CHECK(lists(plan, "changes", "netns", "workshop"));
-    CHECK(lists(plan, "changes", "veth", "workshop/veth1"));
+    CHECK(lists(plan, "changes", "link", "workshop/veth1"));
     for (const auto& change : plan.at("changes")) {
         CHECK(change.at("action") == "create");
         CHECK(change.at("line").get<int>() > 0);

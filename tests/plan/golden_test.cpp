@@ -101,10 +101,10 @@ TEST_CASE("What is foreign is a conflict, and what needs it waits") {
         return std::ranges::any_of(plan.blocked,
                                    [&](const Blocked& blocked) { return blocked.key.kind->name == kind; });
     };
-    CHECK(waits("veth"));
+    CHECK(waits("link"));
     CHECK(waits("address"));
     for (const Change& change : plan.changes) {
-        CHECK(change.key.kind->name != "veth");
+        CHECK(change.key.kind->name != "link");
     }
 }
 

@@ -3,7 +3,7 @@
 #include "config/toml.h"
 #include "kinds/cgroup.h"
 #include "kinds/kinds.h"
-#include "kinds/veth.h"
+#include "kinds/link/link.h"
 
 #include <catch2/catch.hpp>
 
@@ -132,10 +132,10 @@ TEST_CASE("Every problem is told, each with its own place") {
 TEST_CASE("The default name of a host end fits and keeps the whole name as an altname") {
     const auto result = compile({{"x.toml", "[partition.a-name-of-more-than-fifteen-bytes.link.eth0]\n"}});
     REQUIRE(result.problems.empty());
-    const Resource* link = find(result.desired, "veth", "a-name-of-more-than-fifteen-bytes/eth0");
+    const Resource* link = find(result.desired, "link", "a-name-of-more-than-fifteen-bytes/eth0");
     REQUIRE(link != nullptr);
-    CHECK(link->spec.as<Veth>().peer.name.size() == 15);
-    CHECK(link->spec.as<Veth>().peer.altname == "pv-a-name-of-more-than-fifteen-bytes");
+    CHECK(ends_of(link->spec).at(1)->name.size() == 15);
+    CHECK(ends_of(link->spec).at(1)->altname == "pv-a-name-of-more-than-fifteen-bytes");
 }
 
 TEST_CASE("A host end that a file names otherwise has an alternative name that network managers know") {
@@ -143,7 +143,7 @@ TEST_CASE("A host end that a file names otherwise has an alternative name that n
         const auto result =
             compile({{"x.toml", "[partition.a-b.link.eth0]\n" + peer + "[partition.other]\n"}});
         REQUIRE(result.problems.empty());
-        return find(result.desired, "veth", "a-b/eth0")->spec.as<Veth>().peer.altname;
+        return ends_of(find(result.desired, "link", "a-b/eth0")->spec).at(1)->altname;
     };
     CHECK(altname("peer = { name = \"veth0\" }\n") == "pv-a-b.eth0");
     CHECK(altname("peer = { name = \"tn-a\" }\n") == "pv-a-b.eth0");
@@ -160,8 +160,8 @@ TEST_CASE("Of several links whose host ends have no name each gets one of its ow
         REQUIRE(result.problems.empty());
         std::map<std::string, std::string> all;
         for (const Resource& resource : result.desired.all()) {
-            if (resource.spec.is<Veth>()) {
-                all[resource.key.name] = resource.spec.as<Veth>().peer.name;
+            if (resource.key.kind == &kLink.kind) {
+                all[resource.key.name] = ends_of(resource.spec).at(1)->name;
             }
         }
         return all;
@@ -192,9 +192,8 @@ TEST_CASE("A second host end without a name keeps its whole name where that is t
     const auto result = compile({{"x.toml", head + "eth1]\n" + head + "eth0]\n"}});
     REQUIRE(result.problems.empty());
     const auto peer = [&](const std::string& link) {
-        return find(result.desired, "veth", "a-name-of-more-than-fifteen-bytes/" + link)
-            ->spec.as<Veth>()
-            .peer;
+        return *ends_of(find(result.desired, "link", "a-name-of-more-than-fifteen-bytes/" + link)->spec)
+                    .at(1);
     };
     CHECK(peer("eth0").altname == "pv-a-name-of-more-than-fifteen-bytes");
     CHECK(peer("eth1").altname == "pv-a-name-of-more-than-fifteen-bytes.eth1");
@@ -207,7 +206,7 @@ TEST_CASE("The firewall and NAT stand before a link") {
         {{"x.toml",
           "[partition.a.link.eth0]\naddress = [\"10.0.0.2/24\"]\n[partition.a.nat]\nmasquerade = true\n"}});
     REQUIRE(result.problems.empty());
-    const Resource* link = find(result.desired, "veth", "a/eth0");
+    const Resource* link = find(result.desired, "link", "a/eth0");
     const auto needs = [&](std::string_view kind, std::string_view name) {
         return std::ranges::find(link->needs, find(result.desired, kind, name)->key) != link->needs.end();
     };

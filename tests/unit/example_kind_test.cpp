@@ -100,7 +100,6 @@ constinit const Table Motto::table = {"motto", "A sentence on the partition's cg
 
 constinit const LiveKind kMotto = {
     .kind = {.name = "motto",
-             .table = &Motto::table,
              .language = kLanguage,
              .expand = expand,
              .summary = [](const Spec& spec) { return "\"" + spec.as<Motto>().text + "\""; }},

@@ -11,7 +11,7 @@ Ledger sample() {
     Ledger ledger;
     const auto since = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'795'327'790'771));
     ledger.set({"netns", "web"}, {.identity = "4212", .owner = "web", .since = since});
-    ledger.set({"veth", "web/eth0"}, {.identity = "4212:2 4211:7", .owner = "web", .since = since});
+    ledger.set({"link", "web/eth0"}, {.identity = "4212:2 4211:7", .owner = "web", .since = since});
     ledger.set({"sysctl", "web net.ipv4.ip_forward"}, {.identity = "was:0", .owner = "web", .since = since});
     return ledger;
 }

@@ -49,10 +49,10 @@ TEST_CASE("A part holds what its owner wants and what that needs, and no channel
     const State whole = desired_of(kText);
     const Parts parts(whole);
     const State part = parts.part(whole, only("a"));
-    CHECK(has(part, "veth a/eth0"));
+    CHECK(has(part, "link a/eth0"));
     CHECK(has(part, "netns a"));
     CHECK(has(part, "cgroup partd.slice"));
-    CHECK_FALSE(has(part, "veth b/x"));
+    CHECK_FALSE(has(part, "link b/x"));
     CHECK_FALSE(has(part, "netns c"));
     CHECK_FALSE(has(part, "nftables inet partd"));
     for (const Resource& resource : part.all()) {

@@ -5,8 +5,8 @@
 #include "config/objects.h"
 #include "config/toml.h"
 #include "kinds/kinds.h"
+#include "kinds/link/link.h"
 #include "kinds/nat/gate.h"
-#include "kinds/veth.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -92,17 +92,17 @@ TEST_CASE("No kind completes a resource of another kind") {
 
 TEST_CASE("What a resource precedes needs it") {
     State state;
-    state.add({.key = {&kVeth.kind, "a/eth0"}, .owner = "a"});
-    state.add({.key = {&kVeth.kind, "b/eth0"}, .owner = "b", .precedes = {{&kVeth.kind, "a/eth0"}}});
+    state.add({.key = {&kLink.kind, "a/eth0"}, .owner = "a"});
+    state.add({.key = {&kLink.kind, "b/eth0"}, .owner = "b", .precedes = {{&kLink.kind, "a/eth0"}}});
     add_phase_needs(state);
-    CHECK(state.find({&kVeth.kind, "a/eth0"})->needs == std::vector<Key>{{&kVeth.kind, "b/eth0"}});
-    CHECK(state.find({&kVeth.kind, "b/eth0"})->precedes.empty());
+    CHECK(state.find({&kLink.kind, "a/eth0"})->needs == std::vector<Key>{{&kLink.kind, "b/eth0"}});
+    CHECK(state.find({&kLink.kind, "b/eth0"})->precedes.empty());
 }
 
 TEST_CASE("Phases order the resources of one partition, and not those of another") {
     State state;
     const auto add = [&](const char* name, const char* owner, Phase phase) {
-        state.add({.key = {&kVeth.kind, name}, .owner = owner, .phase = phase});
+        state.add({.key = {&kLink.kind, name}, .owner = owner, .phase = phase});
     };
     add("services", "a", Phase::Services);
     add("holder", "a", Phase::Holder);
@@ -113,7 +113,7 @@ TEST_CASE("Phases order the resources of one partition, and not those of another
     add_phase_needs(state);
     const auto needs = [&](const char* name) {
         std::set<std::string> names;
-        for (const Key& key : state.find({&kVeth.kind, name})->needs) {
+        for (const Key& key : state.find({&kLink.kind, name})->needs) {
             names.insert(key.name);
         }
         return names;
@@ -127,9 +127,9 @@ TEST_CASE("Phases order the resources of one partition, and not those of another
 
 TEST_CASE("A link that was found goes before what filters it") {
     State observed;
-    observed.add({.key = {&kVeth.kind, "a/eth0"}, .owner = "a"});
+    observed.add({.key = {&kLink.kind, "a/eth0"}, .owner = "a"});
     observed.add({.key = {&kGate.kind, "a: eth0"}, .owner = "a"});
     observed.add({.key = {&kGate.kind, "b: eth0"}, .owner = "b"});
     add_removal_needs(observed);
-    CHECK(observed.find({&kVeth.kind, "a/eth0"})->needs == std::vector<Key>{{&kGate.kind, "a: eth0"}});
+    CHECK(observed.find({&kLink.kind, "a/eth0"})->needs == std::vector<Key>{{&kGate.kind, "a: eth0"}});
 }

@@ -1,11 +1,14 @@
 // The house's rule of who may use whom, read from the #includes.
 
+#include "kinds/link/type.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -91,6 +94,21 @@ TEST_CASE("Only the kernel's room can make system calls") {
         INFO(include.file << " includes " << include.header);
         CHECK(
             (!calls.contains(include.header) || include.room == "kernel" || excepted.contains(include.file)));
+    }
+}
+
+TEST_CASE("A type of link is named in the link room alone") {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kHouse)) {
+        const std::string path = entry.path().string();
+        if (!entry.is_regular_file() || path.find("/kinds/link/") != std::string::npos) {
+            continue;
+        }
+        std::stringstream text;
+        text << std::ifstream(path).rdbuf();
+        for (const partd::LinkType* type : partd::link_types()) {
+            INFO(path << " names " << type->name);
+            CHECK(text.str().find('"' + std::string(type->name) + '"') == std::string::npos);
+        }
     }
 }
 

@@ -332,12 +332,7 @@ constinit const Table InitCommand::table = {
 constinit const Table Init::table = {"init", "PID 1 of a partition.", kFields};
 
 constinit const LiveKind kInit = {
-    .kind = {.name = "init",
-             .table = &Init::table,
-             .language = kLanguage,
-             .expand = expand,
-             .summary = summary,
-             .apart = true},
+    .kind = {.name = "init", .language = kLanguage, .expand = expand, .summary = summary, .apart = true},
     .observe = observe,
     .apply = apply_init,
     .ends =

@@ -158,7 +158,6 @@ constinit const Table ClockSettings::table = {"time",
 
 constinit const LiveKind kNamespace = {
     .kind = {.name = "namespace",
-             .table = &PinnedNamespace::table,
              .language = kLanguage,
              .expand = expand,
              .complete = complete,

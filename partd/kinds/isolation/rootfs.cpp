@@ -403,7 +403,6 @@ constinit const Table Layer::table = {"layer", "What a partition writes over its
 
 constinit const LiveKind kLayer = {
     .kind = {.name = "layer",
-             .table = &Layer::table,
              .language = kLanguage,
              .expand = expand,
              .summary = [](const Spec& spec) { return spec.as<Layer>().stays; },

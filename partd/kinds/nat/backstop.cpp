@@ -91,7 +91,7 @@ constinit const Table Backstop::table = {
     "backstop", "Without the table inet partd, packets from partitions are blocked.", kFields};
 
 constinit const LiveKind kBackstop = {
-    .kind = {.name = "backstop", .table = &Backstop::table, .complete = complete},
+    .kind = {.name = "backstop", .complete = complete},
     .observe = observe,
     .apply = apply,
 };

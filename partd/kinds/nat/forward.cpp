@@ -1,9 +1,9 @@
 #include "kinds/nat/forward.h"
 
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
 #include "kinds/sysctl.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 
@@ -174,14 +174,11 @@ void want_loopback(const DeclaredObject& object, const Forward& forward, const D
     if (forward.to.ip.v6() || !loopback) {
         return;
     }
-    for (const DeclaredObject* link : declared.all<Veth>(object.owner)) {
-        if (const LinkEnd peer = peer_end(declared, *link); peer.netns.empty()) {
-            const Key pair = veth_key(link->owner, link->name);
-            Resource& wanted = want_host_sysctl(desired, "net/ipv4/conf/" + peer.name + "/route_localnet",
-                                                "1", object.owner, object.source);
-            wanted.within = {pair};
-            wanted.needs = {pair};
-        }
+    for (const Interface& end : host_ends(declared, object.owner)) {
+        Resource& wanted = want_host_sysctl(desired, "net/ipv4/conf/" + end.name + "/route_localnet", "1",
+                                            object.owner, object.source);
+        wanted.within = {*end.link};
+        wanted.needs = {*end.link};
     }
 }
 

@@ -1,11 +1,11 @@
 #include "kinds/nat/gate.h"
 
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
 #include "kinds/nat/table.h"
 #include "kinds/partition.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 #include <map>
@@ -34,16 +34,6 @@ std::vector<std::string> reach_of(const Declared& declared, std::string_view nam
 }
 
 using HostEnds = std::multimap<std::string, std::string>;  // partition → names of its links' host ends
-
-HostEnds host_ends(const Declared& declared) {
-    HostEnds ends;
-    for (const DeclaredObject* object : declared.all<Veth>()) {
-        if (const LinkEnd peer = peer_end(declared, *object); peer.netns.empty()) {
-            ends.emplace(object->owner, peer.name);
-        }
-    }
-    return ends;
-}
 
 // The set of those that may open connections to what is no partition of that name; nullptr for a partition.
 const char* set_towards(std::string_view target) {
@@ -74,18 +64,21 @@ nat::Elements gate_elements(const std::string& interface, const std::vector<std:
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics&) {
-    const HostEnds ends = host_ends(declared);
-    for (const DeclaredObject* object : declared.all<Veth>()) {
-        const LinkEnd peer = peer_end(declared, *object);
-        if (!peer.netns.empty() || find_partition(declared, object->owner) == nullptr) {
+    const std::vector<Interface> all = host_ends(declared);
+    HostEnds ends;
+    for (const Interface& end : all) {
+        ends.emplace(end.partition, end.name);
+    }
+    for (const Interface& end : all) {
+        if (find_partition(declared, end.partition) == nullptr) {
             continue;
         }
-        nat::Elements elements = gate_elements(peer.name, reach_of(declared, object->owner), ends);
+        nat::Elements elements = gate_elements(end.name, reach_of(declared, end.partition), ends);
         auto claims = nat::claims_of(elements);
-        desired.add({.key = {&kGate.kind, fmt::format("{}: {}", object->owner, object->name)},
+        desired.add({.key = {&kGate.kind, fmt::format("{}: {}", end.partition, end.declared->name)},
                      .spec = Spec(nat::Entry{std::move(elements)}),
-                     .owner = object->owner,
-                     .source = object->source,
+                     .owner = end.partition,
+                     .source = end.declared->source,
                      .needs = {table_key()},
                      .within = {table_key()},
                      .claims = std::move(claims)});
@@ -114,7 +107,6 @@ std::set<std::string> partitions_through_host(const Declared& declared) {
 
 constinit const LiveKind kGate = {
     .kind = {.name = "gate",
-             .table = &nat::Entry::table,
              .phase = Phase::Filter,
              .expand = expand,
              .summary =

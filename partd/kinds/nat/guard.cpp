@@ -283,7 +283,7 @@ Key guard_key() {
 }
 
 constinit const LiveKind kGuard = {
-    .kind = {.name = "guard", .table = &Guard::table, .complete = complete, .channel = "nftables"},
+    .kind = {.name = "guard", .complete = complete, .channel = "nftables"},
     .observe = observe,
     .apply = apply,
     .watch =

@@ -1,10 +1,10 @@
 #include "kinds/nat/nat.h"
 
+#include "kinds/link/interfaces.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/forward.h"
 #include "kinds/nat/layout.h"
 #include "kinds/partition.h"
-#include "kinds/topology.h"
 
 #include <algorithm>
 #include <iterator>
@@ -76,23 +76,18 @@ struct OwnPrefix {
     Prefix prefix;
     std::string back;  // the host's interface by which one gets there; "" for none
 };
-std::vector<OwnPrefix> own_prefixes(const ByNetns& interfaces, const Declared& declared,
-                                    const std::string& partition) {
+std::vector<OwnPrefix> own_prefixes(const ByNetns& interfaces, const std::string& partition) {
     std::vector<OwnPrefix> to_host;
     std::vector<OwnPrefix> all;
-    std::map<std::string, std::string> peers;
-    for (const DeclaredObject* object : declared.all<Veth>(partition)) {
-        peers[object->name] = peer_end(declared, *object).name;
-    }
     const auto found = interfaces.find(partition);
     for (const Interface& interface : found == interfaces.end() ? std::vector<Interface>() : found->second) {
         for (const auto& address : interface.addresses) {
             if (!interface.link || address.value.ip.is_link_local()) {
                 continue;
             }
-            const OwnPrefix own{address.value.prefix(), interface.host_peer ? peers[interface.name] : ""};
+            const OwnPrefix own{address.value.prefix(), interface.host_end.value_or("")};
             all.push_back(own);
-            if (interface.host_peer) {
+            if (interface.host_end) {
                 to_host.push_back(own);
             }
         }
@@ -138,15 +133,15 @@ kernel::nft::Element snat_element(const SourceNat& snat) {
             .data = Bytes().ip(snat.to).done()};
 }
 
-void expand_masquerade(const DeclaredObject& object, const Declared& declared, const ByNetns& interfaces,
-                       State& desired, Diagnostics& problems) {
+void expand_masquerade(const DeclaredObject& object, const ByNetns& interfaces, State& desired,
+                       Diagnostics& problems) {
     const auto& masquerade = object.spec.as<Nat>().masquerade;
     if (!masquerade || (!masquerade->own && masquerade->list.empty())) {
         return;
     }
     Elements elements;
     if (masquerade->own) {
-        auto prefixes = own_prefixes(interfaces, declared, object.owner);
+        auto prefixes = own_prefixes(interfaces, object.owner);
         std::erase_if(prefixes, [](const OwnPrefix& own) { return own.back.empty(); });
         add_own(elements, prefixes);
         if (prefixes.empty()) {
@@ -177,14 +172,14 @@ void expand_snat(const DeclaredObject& object, State& desired, Diagnostics& prob
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     const ByNetns interfaces = interfaces_by_netns(declared);
     for (const DeclaredObject* object : declared.all<Nat>()) {
-        expand_masquerade(*object, declared, interfaces, desired, problems);
+        expand_masquerade(*object, interfaces, desired, problems);
         expand_snat(*object, desired, problems);
     }
     std::uint64_t entries = 0;
     for (const DeclaredObject* object : declared.all<Forward>()) {
         std::vector<Prefix> prefixes;
-        std::ranges::transform(own_prefixes(interfaces, declared, object->owner),
-                               std::back_inserter(prefixes), &OwnPrefix::prefix);
+        std::ranges::transform(own_prefixes(interfaces, object->owner), std::back_inserter(prefixes),
+                               &OwnPrefix::prefix);
         nat::expand_forward(*object, prefixes, declared, entries, desired, problems);
     }
 }
@@ -205,7 +200,6 @@ bool translates_sources(const Declared& declared, std::string_view partition) {
 
 constinit const LiveKind kNat = {
     .kind = {.name = "nat",
-             .table = &nat::Entry::table,
              .language = kLanguage,
              .phase = Phase::Filter,
              .expand = expand,

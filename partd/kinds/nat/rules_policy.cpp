@@ -1,4 +1,5 @@
 #include "kernel/ingress.h"
+#include "kinds/link/kernel_kinds.h"
 #include "kinds/nat/steps.h"
 
 #include <linux/icmp.h>
@@ -103,12 +104,6 @@ void add_forward_rules(std::vector<Rule>& rules) {
     rules.push_back({kAnswers, "reach outside", out_is_in(kOutward) + verdict(NF_ACCEPT)});
     rules.push_back({kAnswers, "of nothing declared", verdict(NF_DROP)});
 }
-
-// Links to machines on this host, whose managers (docker, libvirt) rely on forwarding, and tunnels that the
-// host itself ends. One that leads to the outside stands among the uplinks.
-constexpr std::string_view kOwnMachines[] = {"bridge", "veth",   "tun",    "netkit",     "wireguard",
-                                             "ppp",    "vxlan",  "geneve", "gre",        "ipip",
-                                             "sit",    "ip6tnl", "xfrm",   "openvswitch"};
 
 std::vector<std::uint8_t> padded(std::string_view name) {
     std::vector<std::uint8_t> bytes(name.begin(), name.end());

@@ -240,7 +240,7 @@ Key table_key() {
 }
 
 constinit const LiveKind kTable = {
-    .kind = {.name = "nftables", .table = &NatTable::table, .complete = complete, .channel = "nftables"},
+    .kind = {.name = "nftables", .complete = complete, .channel = "nftables"},
     .observe = observe,
     .apply = apply,
     .watch = [](const Resource&, kernel::Host&,

@@ -14,8 +14,8 @@ eventually "the daemon tells of a wrong file" 15 bash -c "journalctl --unit=part
 rm /etc/partd/broken.toml
 journalctl --sync
 expect "the partition of the changes" workshop "$(entries | jq -r '.PARTD_PARTITION // empty' | sort -u)"
-expect_match "their kinds" "veth" "$(entries | jq -r '.PARTD_KIND // empty' | sort -u)"
-expect_match "the changes" "veth workshop/veth1" "$(entries | jq -r '.PARTD_CHANGE // empty')"
+expect_match "their kinds" "link" "$(entries | jq -r '.PARTD_KIND // empty' | sort -u)"
+expect_match "the changes" "link workshop/veth1" "$(entries | jq -r '.PARTD_CHANGE // empty')"
 expect "a message for each change that was made" true \
     "$(entries MESSAGE_ID=1395cb6d3c5a4854882063d158b4c304 | jq -s 'length > 3')"
 expect "one for the wrong file" true "$(entries MESSAGE_ID=4ce800dfa0314edab97ce760c19fe8f7 | jq -s 'length > 0')"

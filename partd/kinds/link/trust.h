@@ -2,20 +2,20 @@
 
 #include "kernel/netns.h"
 #include "kinds/kinds.h"
-#include "kinds/veth.h"
+#include "kinds/link/type.h"
 
 namespace partd {
 
+// Says of each end of a declared link what it takes from the other one.
+//
 // Whoever has one end of a link is not to change the routes of whoever has the other: the host's ends, and
 // those of links between partitions, take no advertisement, no redirect and no source route. An end of which
 // the files declare such a switch themselves is left to them.
-bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other);
-
-// Whether its IPv6 addresses need no probing: both ends of a pair are partd's, and nobody else is on it, so
-// that nobody else has one of them. A generated link-local address would be probed for up to two seconds, in
-// which a router finds no neighbour. Of ends inside that have to do with IPv6; those of which the files
-// declare the switch are left to them.
-bool needs_no_probe(const Declared& declared, const DeclaredObject& link, const LinkEnd& end);
+//
+// Addresses of IPv6 need no probing where both ends are partd's: nobody else is on the link who could have
+// one of them. A generated link-local address would be probed for up to two seconds, in which a router finds
+// no neighbour. Again the ends of which the files declare the switch are left to them.
+void decide_trust(const Declared& declared, const DeclaredObject& link, std::vector<LinkEnd>& ends);
 
 // The part of it that a request can ask for: the switches of IPv4. Of a host's end also that sources are
 // looked up (rp_filter, which holds when nothing else does any more), and that it gets no address but those

@@ -1,15 +1,14 @@
-#include "kinds/veth_requests.h"
+#include "kinds/link/requests.h"
 
+#include "kinds/link/interfaces.h"
+#include "kinds/link/strangers.h"
+#include "kinds/link/trust.h"
 #include "kinds/marks.h"
 #include "kinds/own_routes.h"
-#include "kinds/topology.h"
-#include "kinds/veth.h"
-#include "kinds/veth_trust.h"
 
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -36,38 +35,58 @@ std::string full_alias(const LinkEnd& end) {
     return end.alias && !end.alias->empty() ? end.mark + " " + *end.alias : end.mark;
 }
 
-void add_attributes(Message& message, const LinkEnd& end) {
-    message.text(IFLA_IFNAME, end.name);
-    if (end.mac) {
-        message.bytes(IFLA_ADDRESS, end.mac->bytes);
+// Where an end is to be made.
+struct Place {
+    const LinkEnd* end;
+    kernel::Netns* netns;
+    int index;
+};
+
+// The attributes of that end that a request can say; those in IFLA_INFO_DATA are `of_type`. `found`: only
+// those that differ from it. Returns how many there are.
+int put_attributes(Message& message, const Spec& link, Side side, bool of_type, const Spec* found = nullptr) {
+    int count = 0;
+    for (const Attribute& each : type_of(link)->attributes) {
+        if (each.put != nullptr && each.side == side && each.of_type == of_type &&
+            (found == nullptr || !each.field.same(link.data(), found->data()))) {
+            each.put(message, link.data());
+            ++count;
+        }
     }
-    if (end.mtu) {
-        message.number<std::uint32_t>(IFLA_MTU, static_cast<std::uint32_t>(*end.mtu));
-    }
-    // One queue is what a pair uses; the memory for one of every processor costs a quarter of the time to
-    // make it.
+    return count;
+}
+
+void add_end(Message& message, const Spec& link, Side side, const Place& place) {
+    message.text(IFLA_IFNAME, place.end->name);
+    put_attributes(message, link, side, false);
+    // One queue is what a link without hardware uses; the memory for one of every processor costs a quarter
+    // of the time to make it.
     message.number<std::uint32_t>(IFLA_NUM_TX_QUEUES, 1);
     message.number<std::uint32_t>(IFLA_NUM_RX_QUEUES, 1);
 }
 
-// The pair in one request: both names, both namespaces; nothing is ever seen under another name or in another
-// place.
-Message create_request(const LinkEnd& self, int self_index, const LinkEnd& peer, int peer_index,
-                       int peer_netns) {
+// The whole link in one request, all names and all namespaces: nothing is ever seen under another name or in
+// another place.
+Message create_request(const Spec& link, std::span<const Place> places) {
+    const LinkType& type = *type_of(link);
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-    message.head(header(self_index, false, false));
-    add_attributes(message, self);
+    message.head(header(places[0].index, false, false));
+    add_end(message, link, Side::Self, places[0]);
     const auto info = message.open(IFLA_LINKINFO);
-    message.text(IFLA_INFO_KIND, "veth");
+    message.text(IFLA_INFO_KIND, type.name);
     const auto data = message.open(IFLA_INFO_DATA);
-    const auto nested = message.open(VETH_INFO_PEER);
-    message.head(header(peer_index, false, false));
-    add_attributes(message, peer);
-    if (peer.netns.empty()) {
-        message.number<std::uint32_t>(IFLA_GROUP, kHostEndGroup);
+    put_attributes(message, link, Side::Self, true);
+    if (places.size() == 2) {
+        const Place& peer = places[1];
+        const auto nested = message.open(type.ops.peer_info);
+        message.head(header(peer.index, false, false));
+        add_end(message, link, Side::Peer, peer);
+        if (peer.end->netns.empty()) {
+            message.number<std::uint32_t>(IFLA_GROUP, kHostEndGroup);
+        }
+        message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(peer.netns->fd()));
+        message.close(nested);
     }
-    message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(peer_netns));
-    message.close(nested);
     message.close(data);
     message.close(info);
     return message;
@@ -98,6 +117,20 @@ Message add_altname(int index, const std::string& altname) {
     return altname_request(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_APPEND | NLM_F_EXCL, index, altname);
 }
 
+// Makes it a port of that bridge, or of none.
+Result<Message> set_bridge(Doing& doing, int index, const LinkEnd& end) {
+    int bridge = 0;
+    if (!end.bridge->empty()) {
+        const auto found = find_for_request(doing, end.netns, *end.bridge);
+        PARTD_TRY(found);
+        bridge = (*found)->index;
+    }
+    Message message(RTM_SETLINK, 0);
+    message.head(header(index, false, false))
+        .number<std::uint32_t>(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
+    return message;
+}
+
 // Behind the requests of the batch; then the link with that index may go up.
 void finish_switches(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
                      std::size_t number) {
@@ -119,54 +152,65 @@ void distrust(Doing& doing, const LinkEnd& end, int index, const Add& add) {
 }
 
 // What follows the creation, in the end's own namespace.
-void dress(Doing& doing, kernel::Netns& netns, const LinkEnd& end, int index, std::size_t number) {
+Result<> dress(Doing& doing, const LinkType& type, const Place& place, std::size_t number) {
+    const LinkEnd& end = *place.end;
     const auto add = [&](Message message) {
-        doing.batch.netlink(netns.route(), std::move(message), number, kernel::Batch::Turn::Second);
+        doing.batch.netlink(place.netns->route(), std::move(message), number, kernel::Batch::Turn::Second);
     };
     if (!end.altname.empty()) {
-        add(add_altname(index, end.altname));
+        add(add_altname(place.index, end.altname));
+    }
+    if (end.bridge && !end.bridge->empty()) {
+        auto request = set_bridge(doing, place.index, end);
+        PARTD_TRY(request);
+        add(std::move(*request));
     }
     if (end.trusting == false) {
-        distrust(doing, end, index, add);
+        distrust(doing, end, place.index, add);
     }
     // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
     // partitions there is no gate; and a link-local address comes with the end's going up, probed or not.
     const bool switches = end.trusting == false || end.probing == false;
     const bool waits = switches && !end.netns.empty();
     if (end.up && !waits) {
-        add(set_up(index, true));
+        add(set_up(place.index, true));
     }
     if (switches) {
-        finish_switches(doing, netns, end, waits && end.up ? std::optional(index) : std::nullopt, number);
+        finish_switches(doing, *place.netns, end, waits && end.up ? std::optional(place.index) : std::nullopt,
+                        number);
     }
-    doing.host.note_link(
-        end.netns,
-        {.index = index, .name = end.name, .kind = "veth", .alias = full_alias(end), .up = end.up});
+    doing.host.note_link(end.netns, {.index = place.index,
+                                     .name = end.name,
+                                     .kind = std::string(type.name),
+                                     .alias = full_alias(end),
+                                     .up = end.up});
+    return {};
 }
 
-Result<> create(Doing& doing, const Key& key, const Veth& veth, std::size_t number) {
-    auto self = doing.host.netns(veth.self.netns);
-    PARTD_TRY(self);
-    auto peer = doing.host.netns(veth.peer.netns);
-    PARTD_TRY(peer);
-    // Indexes of our own: where the kernel refuses the pair, the requests behind it reach nobody.
-    const auto own_self = doing.host.draw_index(veth.self.netns);
-    PARTD_TRY(own_self);
-    const auto own_peer = doing.host.draw_index(veth.peer.netns);
-    PARTD_TRY(own_peer);
-    const int self_index = *own_self;
-    const int peer_index = *own_peer;
-    doing.batch.netlink((*self)->route(),
-                        create_request(veth.self, self_index, veth.peer, peer_index, (*peer)->fd()), number);
-    // Should a later request of these fail, it is by this that the pair is known.
-    doing.learnt.emplace_back(
-        key, fmt::format("{}:{} {}:{}", (*self)->cookie(), self_index, (*peer)->cookie(), peer_index));
-    // The first mark travels with the request: whatever happens next, the pair is known to be ours.
-    doing.batch.netlink((*self)->route(), set_alias(self_index, veth.self), number);
-    doing.batch.netlink((*peer)->route(), set_alias(peer_index, veth.peer), number,
-                        kernel::Batch::Turn::Second);
-    dress(doing, **self, veth.self, self_index, number);
-    dress(doing, **peer, veth.peer, peer_index, number);
+Result<> create(Doing& doing, const Key& key, const Spec& link, std::size_t number) {
+    std::vector<Place> places;
+    std::string identity;
+    for (const LinkEnd* end : ends_of(link)) {
+        const auto netns = doing.host.netns(end->netns);
+        PARTD_TRY(netns);
+        // An index of our own: where the kernel refuses the link, the requests behind it reach nobody.
+        const auto index = doing.host.draw_index(end->netns);
+        PARTD_TRY(index);
+        places.push_back({end, *netns, *index});
+        identity += fmt::format("{}{}:{}", identity.empty() ? "" : " ", (*netns)->cookie(), *index);
+    }
+    doing.batch.netlink(places[0].netns->route(), create_request(link, places), number);
+    // Should a later request of these fail, it is by this that the link is known.
+    doing.learnt.emplace_back(key, std::move(identity));
+    // The first mark travels with the request: whatever happens next, the link is known to be ours.
+    for (const Place& place : places) {
+        const bool first = &place == places.data();
+        doing.batch.netlink(place.netns->route(), set_alias(place.index, *place.end), number,
+                            first ? kernel::Batch::Turn::First : kernel::Batch::Turn::Second);
+    }
+    for (const Place& place : places) {
+        PARTD_TRY(dress(doing, *type_of(link), place, number));
+    }
     return {};
 }
 
@@ -236,89 +280,110 @@ Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const
     return done;
 }
 
-Result<> update_end(Doing& doing, const Change& change, const std::string& prefix, const LinkEnd& wanted,
-                    const LinkEnd& found, std::size_t number) {
-    const auto changes = [&](std::string_view field) { return change.changes(prefix + std::string(field)); };
+// What a request says of the interface, and of its type.
+void change_attributes(Doing& doing, kernel::NetlinkSocket& socket, int index, const Change& change,
+                       Side side, std::size_t number) {
+    Message plain(RTM_SETLINK, 0);
+    plain.head(header(index, false, false));
+    if (put_attributes(plain, change.wanted, side, false, &change.found) != 0) {
+        doing.batch.netlink(socket, std::move(plain), number);
+    }
+    Message typed(RTM_NEWLINK, 0);
+    typed.head(header(index, false, false));
+    const auto info = typed.open(IFLA_LINKINFO);
+    typed.text(IFLA_INFO_KIND, type_of(change.wanted)->name);
+    const auto data = typed.open(IFLA_INFO_DATA);
+    const int count = put_attributes(typed, change.wanted, side, true, &change.found);
+    typed.close(data);
+    typed.close(info);
+    if (count != 0) {
+        doing.batch.netlink(socket, std::move(typed), number);
+    }
+}
+
+Result<> update_end(Doing& doing, const Change& change, Side side, std::size_t number) {
+    const LinkType& type = *type_of(change.wanted);
+    const LinkEnd& wanted = *type.end(change.wanted.data(), side);
+    const LinkEnd& found = *type.end(change.found.data(), side);
     auto link = find_end(doing, found);
     PARTD_TRY(link);
     auto netns = doing.host.netns(wanted.netns);
     PARTD_TRY(netns);
     kernel::NetlinkSocket& socket = (*netns)->route();
     const int index = (*link)->index;
-    if (changes("name")) {
+    if (wanted.name != found.name) {
         doing.batch.count_write();
         if (auto named = rename_or_step_aside(doing, socket, wanted.netns, **link, wanted.name); !named) {
             return std::unexpected(std::move(named).error().wrap(
                 fmt::format("rename {} to {}", found.name.text(), wanted.name.text())));
         }
     }
-    if (changes("mac") || changes("mtu")) {
-        Message message(RTM_SETLINK, 0);
-        message.head(header(index, false, false));
-        if (changes("mac")) {
-            message.bytes(IFLA_ADDRESS, wanted.mac->bytes);
-        }
-        if (changes("mtu")) {
-            message.number<std::uint32_t>(IFLA_MTU, static_cast<std::uint32_t>(*wanted.mtu));
-        }
-        doing.batch.netlink(socket, std::move(message), number);
-    }
-    if (changes("alias") || changes("mark")) {
+    change_attributes(doing, socket, index, change, side, number);
+    const bool marks = wanted.mark != found.mark;
+    if (marks || (wanted.alias && wanted.alias != found.alias)) {
         doing.batch.netlink(socket, set_alias(index, wanted), number);
     }
+    if (wanted.bridge && wanted.bridge != found.bridge) {
+        auto request = set_bridge(doing, index, wanted);
+        PARTD_TRY(request);
+        doing.batch.netlink(socket, std::move(*request), number);
+    }
+    const bool ups = wanted.up != found.up;
     // One that was left half made did not get it.
-    const bool anew = changes("mark") || changes("up");
-    const bool distrusts = wanted.trusting == false && (anew || changes("trusting"));
+    const bool anew = marks || ups;
+    const bool distrusts = wanted.trusting == false && (anew || wanted.trusting != found.trusting);
     if (distrusts) {
         distrust(doing, wanted, index,
                  [&](Message message) { doing.batch.netlink(socket, std::move(message), number); });
     }
-    const bool switches = distrusts || (wanted.probing == false && (anew || changes("probing")));
-    const bool waits = switches && !wanted.netns.empty() && changes("up") && wanted.up;
+    const bool switches = distrusts || (wanted.probing == false && (anew || wanted.probing != found.probing));
+    const bool waits = switches && !wanted.netns.empty() && ups && wanted.up;
     if (switches) {
         finish_switches(doing, **netns, wanted, waits ? std::optional(index) : std::nullopt, number);
     }
-    if (changes("altname") && !found.altname.empty() && found.altname != wanted.name) {
+    const bool renames = wanted.altname != found.altname;
+    if (renames && !found.altname.empty() && found.altname != wanted.name) {
         // Another link may want it: it goes before anything gets one.
         doing.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
     }
-    if (changes("altname") && !wanted.altname.empty()) {
+    if (renames && !wanted.altname.empty()) {
         doing.batch.netlink(socket, add_altname(index, wanted.altname), number, kernel::Batch::Turn::Second);
     }
-    if (changes("up") && !waits) {
+    if (ups && !waits) {
         doing.batch.netlink(socket, set_up(index, wanted.up), number);
     }
-    return changes("routes") ? put_back_routes(doing, wanted.netns, **link, number) : Result<>();
+    return wanted.routes != found.routes ? put_back_routes(doing, wanted.netns, **link, number) : Result<>();
 }
 
+// Each end that differs is asked for; the other one may be gone.
 Result<> update(Doing& doing, const Change& change, std::size_t number) {
-    const Veth& wanted = change.wanted.as<Veth>();
-    const Veth& found = change.found.as<Veth>();
-    const auto concerns = [&](bool peer) {
-        return std::ranges::any_of(change.fields, [&](const FieldChange& field) {
-            return field.field->name.starts_with("peer.") == peer;
-        });
-    };
-    if (concerns(false)) {
-        PARTD_TRY(update_end(doing, change, "", wanted.self, found.self, number));
+    const LinkType& type = *type_of(change.wanted);
+    for (const Side side : {Side::Self, Side::Peer}) {
+        const auto differs = [&](const FieldChange& field) {
+            const auto row = field.field - change.wanted.table().fields.data();
+            return type.attributes[static_cast<std::size_t>(row)].side == side;
+        };
+        if (std::ranges::any_of(change.fields, differs)) {
+            PARTD_TRY(update_end(doing, change, side, number));
+        }
     }
-    return concerns(true) ? update_end(doing, change, "peer.", wanted.peer, found.peer, number) : Result<>();
+    return {};
 }
 
 // Either end takes the other along.
-Result<> remove(Doing& doing, const Veth& found, std::size_t number) {
-    if (!found.strangers.empty()) {
-        for (const LinkEnd& stranger : found.strangers) {
+Result<> remove(Doing& doing, const Spec& found, std::size_t number) {
+    if (found.is<Strangers>()) {
+        for (const LinkEnd& stranger : found.as<Strangers>().ends) {
             PARTD_TRY(remove_stranger(doing, stranger.netns, stranger.name));
         }
         return {};
     }
-    for (const LinkEnd& end : {found.self, found.peer}) {
-        if (end.mark.empty()) {
+    for (const LinkEnd* end : ends_of(found)) {
+        if (end->mark.empty()) {
             continue;  // only by an end that is certainly ours
         }
-        const auto link = find_end(doing, end);
-        const auto netns = link ? doing.host.netns(end.netns) : fail("");
+        const auto link = find_end(doing, *end);
+        const auto netns = link ? doing.host.netns(end->netns) : fail("");
         if (netns) {
             Message message(RTM_DELLINK, 0);
             message.head(header((*link)->index, false, false));
@@ -331,14 +396,14 @@ Result<> remove(Doing& doing, const Veth& found, std::size_t number) {
 
 }  // namespace
 
-Result<> apply_veth(Doing& doing, const Change& change, std::size_t number) {
+Result<> apply_link(Doing& doing, const Change& change, std::size_t number) {
     switch (change.action) {
         case Action::Create:
-            return create(doing, change.key, change.wanted.as<Veth>(), number);
+            return create(doing, change.key, change.wanted, number);
         case Action::Update:
             return update(doing, change, number);
         case Action::Remove:
-            return remove(doing, change.found.as<Veth>(), number);
+            return remove(doing, change.found, number);
     }
     return {};
 }

@@ -1,4 +1,4 @@
-#include "kinds/veth_trust.h"
+#include "kinds/link/trust.h"
 
 #include "kernel/files.h"
 #include "kinds/sysctl.h"
@@ -36,17 +36,35 @@ bool is_declared(const Declared& declared, const LinkEnd& end, std::span<const s
     return false;
 }
 
-}  // namespace
-
 bool is_to_distrust(const Declared& declared, const LinkEnd& end, const LinkEnd& other) {
     return end.netns.empty() || (!other.netns.empty() && !is_declared(declared, end, kAll));
 }
 
-bool needs_no_probe(const Declared& declared, const DeclaredObject& link, const LinkEnd& end) {
-    const Veth& veth = link.spec.as<Veth>();
+bool has_ipv6(const DeclaredObject& link) {
     const auto is_v6 = [](const auto& address) { return address.value.ip.v6(); };
-    const bool v6 = std::ranges::any_of(veth.address, is_v6) || std::ranges::any_of(veth.peer_address, is_v6);
-    return v6 && !end.netns.empty() && !is_declared(declared, end, kProbing);
+    const auto at = [&](Side side) {
+        const auto* addresses = type_of(link.spec)->addresses(link.spec.data(), side);
+        return addresses != nullptr && std::ranges::any_of(*addresses, is_v6);
+    };
+    return at(Side::Self) || at(Side::Peer);
+}
+
+}  // namespace
+
+void decide_trust(const Declared& declared, const DeclaredObject& link, std::vector<LinkEnd>& ends) {
+    if (ends.size() != 2) {
+        return;
+    }
+    const bool v6 = has_ipv6(link);
+    for (LinkEnd& end : ends) {
+        const LinkEnd& other = &end == &ends[0] ? ends[1] : ends[0];
+        if (is_to_distrust(declared, end, other)) {
+            end.trusting = false;
+        }
+        if (v6 && !end.netns.empty() && !is_declared(declared, end, kProbing)) {
+            end.probing = false;
+        }
+    }
 }
 
 kernel::Message distrust_request(int index, const LinkEnd& end) {

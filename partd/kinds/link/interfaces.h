@@ -1,7 +1,6 @@
 #pragma once
 
-#include "kinds/kinds.h"
-#include "kinds/veth.h"
+#include "kinds/link/link.h"
 
 #include <map>
 
@@ -14,25 +13,26 @@ struct Interface {
     std::string partition;    // whose declaration it is
     std::optional<Key> link;  // nullopt: lo
     std::vector<Sourced<Address>> addresses;
-    Source source;
-    bool host_peer = false;  // its other end is on the host
+    std::optional<std::int64_t> mtu = {};
+    bool up = true;
+    std::optional<std::string> host_end = {};  // the name of its other end, where that is on the host
+    const DeclaredObject* declared = nullptr;
 };
 
-// Every interface of all namespaces.
+// Every interface of all namespaces; those of one partition's declarations.
 std::vector<Interface> all_interfaces(const Declared& declared);
-// The same by their namespaces.
+std::vector<Interface> all_interfaces(const Declared& declared, const std::string& partition);
+// Every interface by its namespace.
 std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared& declared);
+// Those that are on the host; of one partition's declarations.
+std::vector<Interface> host_ends(const Declared& declared);
+std::vector<Interface> host_ends(const Declared& declared, const std::string& partition);
 
-// The ends of a declared veth, with the names and namespaces that they get. Of the links of a partition whose
-// other ends have no name in the files, and are in one namespace, the first by name gets "pv-PARTITION", as a
-// single one does; each of the others gets "pv-PARTITION.LINK", which depends on no other link.
-LinkEnd self_end(const DeclaredObject& object);
-LinkEnd peer_end(const Declared& declared, const DeclaredObject& object);
-
-// The alternative name of an end on the host that a file names otherwise than "pv-…": by that network
-// managers know it. "pv-web.eth0", at most 83 bytes; no partition's name has a '.', so that no other end has
-// it.
-std::string named_end_altname(std::string_view partition, std::string_view link);
+// Everything that is declared as a link, but lo.
+std::vector<const DeclaredObject*> declared_links(const Declared& declared);
+std::vector<const DeclaredObject*> declared_links(const Declared& declared, const std::string& partition);
+// The one or two interfaces of one of them: that in the partition is the first.
+std::vector<Interface> interfaces_of(const Declared& declared, const DeclaredObject& link);
 
 // "web/eth0", "host:veth0".
 std::string place_text(std::string_view netns, std::string_view interface);

@@ -1,0 +1,226 @@
+#include "kinds/link/link.h"
+
+#include "kinds/link/interfaces.h"
+#include "kinds/link/observe.h"
+#include "kinds/link/requests.h"
+#include "kinds/link/strangers.h"
+#include "kinds/link/trust.h"
+#include "kinds/marks.h"
+#include "kinds/netns.h"
+#include "kinds/partition.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+constexpr Field kLoopbackFields[] = {
+    field<&Loopback::address>("address", "addresses besides 127.0.0.1 and ::1", {.role = Role::Declared}),
+};
+
+// The types that are known, but not built yet.
+constexpr std::string_view kReserved[] = {"vlan",      "macvlan", "ipvlan", "vxlan", "gre", "bond",
+                                          "wireguard", "vrf",     "ifb",    "tun",   "tap", "physical"};
+
+std::span<const Declaration> language() {
+    static const auto kAll = [] {
+        std::vector<Declaration> all;
+        std::ranges::transform(link_types(), std::back_inserter(all), &LinkType::declaration);
+        for (const std::string_view word : kReserved) {
+            all.push_back({.path = link::kPath, .selector = word});
+        }
+        all.push_back(declaration<Loopback>("partition.*.link.lo"));
+        return all;
+    }();
+    return kAll;
+}
+
+void require_netns(const Declared& declared, const DeclaredObject& object, std::string_view link,
+                   Diagnostics& problems) {
+    if (!has_netns(declared, object.owner)) {
+        problems.error(
+            object.source,
+            fmt::format("partition {} has no network namespace of its own for link {}", object.owner, link));
+    }
+}
+
+// What the kernel would refuse (eth_validate_addr(), addrconf_add_dev()).
+void check_end(const DeclaredObject& link, Side side, Diagnostics& problems) {
+    constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5
+    const LinkType& type = *type_of(link.spec);
+    const LinkEnd& self = *type.end(link.spec.data(), Side::Self);
+    const LinkEnd* end = type.end(link.spec.data(), side);
+    if (end == nullptr) {
+        return;
+    }
+    const std::string prefix = side == Side::Self ? "" : "peer.";
+    if (end->mac && ((end->mac->bytes[0] & 1) != 0 || *end->mac == Mac())) {
+        problems.error(link.place(prefix + "mac"),
+                       fmt::format("{} is no hardware address of one interface", end->mac->text()));
+    }
+    if (end->name == "lo") {
+        problems.error(link.place(prefix + "name"), "lo is the loopback interface of every namespace");
+    }
+    const auto mtu = end->mtu ? end->mtu : self.mtu;
+    const auto v6 = [](const auto& address) { return address.value.ip.v6(); };
+    if (mtu && *mtu < kLeastForIpv6 && std::ranges::any_of(*type.addresses(link.spec.data(), side), v6)) {
+        problems.error(link.place(end->mtu ? prefix + "mtu" : "mtu"),
+                       fmt::format("IPv6 needs an MTU of at least {}", kLeastForIpv6));
+    }
+}
+
+// The bridge of that name in the partition; nullptr after telling what is wrong, or where none is named.
+void check_bridge(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) {
+    const LinkType& type = *type_of(link.spec);
+    const auto& bridge = type.end(link.spec.data(), Side::Self)->bridge;
+    if (!bridge) {
+        return;
+    }
+    const auto links = declared_links(declared, link.owner);
+    const auto found = std::ranges::find(links, *bridge, [](const auto* each) { return each->name; });
+    if (found == links.end()) {
+        problems.error(link.place("bridge"),
+                       fmt::format("there is no [partition.{}.link.{}] for {} to be a port of", link.owner,
+                                   std::string(*bridge), link.name));
+    } else if (!type_of((*found)->spec)->ops.has_ports) {
+        problems.error(
+            link.place("bridge"),
+            fmt::format("{} is a {}, and has no ports", std::string(*bridge), type_of((*found)->spec)->name),
+            (*found)->source, "that link");
+    } else if (type.ops.has_ports) {
+        problems.error(link.place("bridge"),
+                       fmt::format("{} is a {}, which is no port of another one", link.name, type.name));
+    }
+}
+
+void check(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) {
+    require_netns(declared, link, link.name, problems);
+    const LinkType& type = *type_of(link.spec);
+    if (type.ops.check != nullptr) {
+        type.ops.check(declared, link, problems);
+    }
+    check_end(link, Side::Self, problems);
+    check_end(link, Side::Peer, problems);
+    check_bridge(declared, link, problems);
+    constexpr std::size_t kMostAlias = 128;  // of the kernel's 255 bytes; the mark needs the others
+    const auto& alias = type.end(link.spec.data(), Side::Self)->alias;
+    if (alias && alias->size() > kMostAlias) {
+        problems.error(link.place("alias"), fmt::format("an alias has at most {} bytes", kMostAlias));
+    }
+}
+
+void expand_link(const Declared& declared, const DeclaredObject& link, State& desired) {
+    std::vector<LinkEnd> ends = declared_ends(declared, link);
+    decide_trust(declared, link, ends);
+    // The alias and the port are partd's: what is not declared goes.
+    ends[0].alias = ends[0].alias.value_or("");
+    ends[0].bridge = ends[0].bridge.value_or(IfName());
+    const bool on_host = std::ranges::any_of(ends, [](const LinkEnd& end) { return end.netns.empty(); });
+    Resource resource{.key = link_key(link.owner, link.name),
+                      .spec = type_of(link.spec)->wanted(link, ends),
+                      .owner = link.owner,
+                      .source = link.source,
+                      .places = link.places,
+                      .phase = on_host ? Phase::HostLink : Phase::Network};
+    for (const LinkEnd& end : ends) {
+        resource.claims.push_back(name_claim(end));
+        if (!end.netns.empty()) {
+            resource.within.push_back(netns_key(end.netns));
+        }
+    }
+    resource.needs = resource.within;
+    if (!ends[0].bridge->empty()) {
+        resource.needs.push_back(link_key(link.owner, *ends[0].bridge));
+    }
+    desired.add(std::move(resource));
+}
+
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    for (const DeclaredObject* object : declared.all<Loopback>()) {
+        require_netns(declared, *object, "lo", problems);
+    }
+    for (const DeclaredObject* link : declared_links(declared)) {
+        check(declared, *link, problems);
+        expand_link(declared, *link, desired);
+    }
+}
+
+std::string summary(const Spec& spec) {
+    if (spec.is<Strangers>()) {
+        return "— " + spec.as<Strangers>().what;
+    }
+    const LinkType& type = *type_of(spec);
+    const LinkEnd* peer = type.end(spec.data(), Side::Peer);
+    const std::string other = peer == nullptr      ? ""
+                              : peer->name.empty() ? " — nothing"
+                                                   : " — " + place_text(peer->netns, peer->name);
+    return std::string(type.name) + other;
+}
+
+void watch(const Resource& wanted, kernel::Host&, std::vector<std::string>& topics) {
+    for (const LinkEnd* end : ends_of(wanted.spec)) {
+        if (end->netns.empty()) {
+            topics.push_back(kernel::link_topic(end->name));
+            topics.push_back(kernel::alias_topic(end->mark));
+        }
+    }
+}
+
+}  // namespace
+
+constinit const Table Loopback::table = {"link lo", "The loopback interface.", kLoopbackFields};
+
+Key link_key(std::string_view partition, std::string_view link) {
+    return {&kLink.kind, fmt::format("{}/{}", partition, link)};
+}
+
+LinkEnd self_end(const DeclaredObject& link) {
+    LinkEnd end = *type_of(link.spec)->end(link.spec.data(), Side::Self);
+    end.netns = link.owner;
+    end.name = IfName(link.name.c_str());
+    end.mark = LinkMark{link.owner, link.name, false}.text();
+    return end;
+}
+
+std::vector<LinkEnd> declared_ends(const Declared& declared, const DeclaredObject& link) {
+    const auto ends = type_of(link.spec)->ops.ends;
+    return ends == nullptr ? std::vector<LinkEnd>{self_end(link)} : ends(declared, link);
+}
+
+std::vector<const LinkEnd*> ends_of(const Spec& link) {
+    std::vector<const LinkEnd*> ends;
+    if (const LinkType* type = type_of(link)) {
+        ends.push_back(type->end(link.data(), Side::Self));
+        if (const LinkEnd* peer = type->end(link.data(), Side::Peer)) {
+            ends.push_back(peer);
+        }
+    }
+    return ends;
+}
+
+std::string named_end_altname(std::string_view partition, std::string_view link) {
+    return fmt::format("pv-{}.{}", partition, link);
+}
+
+std::string name_claim(const LinkEnd& end) {
+    return fmt::format("the interface name {}{}", end.name,
+                       end.netns.empty() ? " on the host" : " in partition " + end.netns);
+}
+
+constinit const LiveKind kLink = {
+    .kind = {.name = "link",
+             .former = "veth",
+             .declarations = language,
+             .phase = Phase::HostLink,
+             .expand = expand,
+             .summary = summary,
+             .apart = true},
+    .observe = observe_links,
+    .apply = apply_link,
+    .watch = watch,
+};
+
+}  // namespace partd

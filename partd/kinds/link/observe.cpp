@@ -1,0 +1,367 @@
+#include "kinds/link/observe.h"
+
+#include "base/text.h"
+#include "kinds/link/interfaces.h"
+#include "kinds/link/strangers.h"
+#include "kinds/marks.h"
+#include "kinds/netns.h"
+#include "kinds/own_routes.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace partd {
+
+namespace {
+
+using kernel::Link;
+
+// An end of a link as it was found.
+struct FoundEnd {
+    std::string netns;
+    const Link* link = nullptr;
+};
+struct FoundLink {
+    FoundEnd self;
+    FoundEnd peer;
+
+    // By what is on the host, where nobody inside can change it, first.
+    [[nodiscard]] const LinkType& type() const {
+        return *find_link_type((peer.link != nullptr ? peer : self).link->kind);
+    }
+};
+
+// The end that a link is wanted to have there; nullptr where nobody wants it.
+const LinkEnd* wanted_end(const Look& look, const Key& key, Side side) {
+    const Resource* wanted = look.desired.find(key);
+    const LinkType* type = wanted == nullptr ? nullptr : type_of(wanted->spec);
+    return type == nullptr ? nullptr : type->end(wanted->spec.data(), side);
+}
+
+// The alternative name that it is to have, else one of partd's that it had before it got a name in the files.
+std::string altname_of(const Link& link, const LinkEnd* wanted, const std::string& owner) {
+    const auto mark = parse_link_mark(link.alias);
+    for (const std::string& name : {wanted == nullptr ? "" : wanted->altname, "pv-" + owner,
+                                    named_end_altname(owner, mark ? mark->link : "")}) {
+        if (!name.empty() && std::ranges::find(link.altnames, name) != link.altnames.end()) {
+            return name;
+        }
+    }
+    return {};
+}
+
+Side side_of(const LinkMark& mark) {
+    return mark.peer ? Side::Peer : Side::Self;
+}
+
+// The bridge of partd's whose port it is, by the name that it is to have.
+IfName bridge_of(Look& look, const FoundEnd& end) {
+    const auto links = end.link->master == 0 ? fail("") : look.host.links_in_view(end.netns);
+    for (const Link& link : links ? std::span(**links) : std::span<const Link>()) {
+        if (link.index == end.link->master && parse_link_mark(link.alias)) {
+            return IfName(wanted_name(look, link).c_str());
+        }
+    }
+    return {};
+}
+
+LinkEnd end_of(Look& look, const Key& key, const FoundEnd& found, Side side, const std::string& owner) {
+    if (found.link == nullptr) {
+        return {.netns = "?", .mtu = 0, .up = false};
+    }
+    const Link& link = *found.link;
+    const auto mark = parse_link_mark(link.alias);
+    return {.netns = found.netns,
+            .name = IfName(link.name.c_str()),
+            .mac = link.mac,
+            .mtu = link.mtu,
+            .up = link.up,
+            .alias = std::string(alias_behind_mark(link.alias)),
+            .bridge = bridge_of(look, found),
+            .mark = mark ? mark->text() : "",
+            .trusting = link.trusting,
+            .probing = link.probing,
+            .routes = std::string(kAllRoutes),
+            .altname = side == Side::Peer ? altname_of(link, wanted_end(look, key, side), owner) : ""};
+}
+
+std::string identity_of(Look& look, const FoundEnd& end) {
+    const auto netns = look.host.netns(end.netns);
+    return end.link == nullptr || !netns ? "" : fmt::format("{}:{}", (*netns)->cookie(), end.link->index);
+}
+
+using Found = std::map<std::pair<std::string, std::string>, FoundLink>;  // by partition and link
+
+// Whether an end without a mark is the one that we made: the ledger knows it, or it was about to be made and
+// is just as wanted.
+bool is_expected(Look& look, const Key& key, const FoundEnd& end, Side side) {
+    const LedgerEntry* entry = look.ledger.find({kLink.kind.name, key.name});
+    if (entry != nullptr && !entry->identity.empty()) {
+        const auto known = words(entry->identity);
+        return std::ranges::find(known, identity_of(look, end)) != known.end();
+    }
+    const LinkEnd* wanted = wanted_end(look, key, side);
+    return wanted != nullptr && wanted->netns == end.netns && wanted->name == end.link->name;
+}
+
+// A partition's root can write any alias: a mark counts only where that end may be, on a link of a type that
+// has such an end.
+bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, const Link& link) {
+    const LinkType* type = find_link_type(link.kind);
+    if (type == nullptr || (mark.peer && type->ops.peer_info == 0)) {
+        return false;
+    }
+    if (!mark.peer || netns.empty()) {
+        return mark.peer ? netns.empty() : netns == mark.partition;
+    }
+    const Key key = link_key(mark.partition, mark.link);
+    const LinkEnd* wanted = wanted_end(look, key, Side::Peer);
+    return (wanted != nullptr && wanted->netns == netns) ||
+           is_expected(look, key, {netns, &link}, Side::Peer);
+}
+
+// Of two with one mark this is the one that was made last: the other's namespace has lost its name, and the
+// kernel takes a moment to end it.
+bool has_wanted_name(Look& look, const LinkMark& mark, const Link& link) {
+    const LinkEnd* wanted = wanted_end(look, link_key(mark.partition, mark.link), side_of(mark));
+    return wanted != nullptr && link.name == wanted->name;
+}
+
+// Our ends in one namespace, by their marks.
+Result<> collect(Look& look, const std::string& netns, Found& found) {
+    auto links = look.host.links_in_view(netns);
+    PARTD_TRY(links);
+    for (const Link& link : **links) {
+        const auto mark = parse_link_mark(link.alias);
+        if (!mark || !may_be_here(look, *mark, netns, link)) {
+            continue;
+        }
+        FoundLink& one = found[{mark->partition, mark->link}];
+        FoundEnd& end = mark->peer ? one.peer : one.self;
+        if (end.link == nullptr || has_wanted_name(look, *mark, link)) {
+            end = {netns, &link};
+        }
+    }
+    return {};
+}
+
+// A link that the ledger knows has its mark put back when all of it is gone.
+void find_unmarked(Look& look, Found& found) {
+    look.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
+        const std::size_t slash = name.find('/');
+        const std::string partition = name.substr(0, slash);
+        FoundLink& one = found[{partition, name.substr(slash + 1)}];
+        if (one.self.link != nullptr || one.peer.link != nullptr ||
+            std::ranges::find(look.netns, partition) == look.netns.end()) {
+            return;
+        }
+        const auto known = words(entry.identity);
+        for (const Link& link : **look.host.links_in_view(partition)) {
+            const FoundEnd end{partition, &link};
+            if (find_link_type(link.kind) != nullptr && link.alias.empty() &&
+                std::ranges::find(known, identity_of(look, end)) != known.end()) {
+                one.self = end;
+            }
+        }
+    });
+    std::erase_if(found, [](const auto& each) {
+        return each.second.self.link == nullptr && each.second.peer.link == nullptr;
+    });
+}
+
+// An end inside that is of another type than the one on the host has its mark from somebody else.
+void leave_out_pretender(FoundLink& found) {
+    if (found.self.link != nullptr && found.peer.link != nullptr &&
+        found.self.link->kind != found.peer.link->kind) {
+        found.self = {};
+    }
+}
+
+// The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
+// mark, or not have it yet. Where no file and no ledger tells of the pair any more, its own mark does.
+void complete_pair(Look& look, const Key& key, FoundLink& found, Side side,
+                   const std::vector<std::string>& namespaces) {
+    FoundEnd& missing = side == Side::Peer ? found.peer : found.self;
+    const FoundEnd& other = side == Side::Peer ? found.self : found.peer;
+    if (missing.link != nullptr || other.link == nullptr || found.type().ops.peer_info == 0) {
+        return;
+    }
+    for (const std::string& netns : namespaces) {
+        for (const Link& link : **look.host.links_in_view(netns)) {
+            const FoundEnd candidate{netns, &link};
+            const bool crossed = link.kind == other.link->kind && link.index == other.link->peer_index &&
+                                 link.peer_index == other.link->index;
+            const auto mark = parse_link_mark(link.alias);
+            const bool last_trace = mark && look.ledger.lost && look.desired.find(key) == nullptr &&
+                                    side_of(*mark) == side && link_key(mark->partition, mark->link) == key;
+            if (crossed && (last_trace || (!mark && is_expected(look, key, candidate, side)))) {
+                missing = candidate;
+                return;
+            }
+        }
+    }
+}
+
+// The host's ends that have the filter, by their indexes: it is as much of their distrust as the switches
+// are.
+Result<std::set<int>> filtered_ends(Look& look, const Found& found) {
+    std::vector<int> ends;
+    for (const auto& [name, link] : found) {
+        if (link.peer.link != nullptr && link.peer.netns.empty()) {
+            ends.push_back(link.peer.link->index);
+        }
+    }
+    auto host = look.host.netns("");
+    PARTD_TRY(host);
+    return look.host.ingress_filter().find((*host)->route(), ends);
+}
+
+Result<> find_routes(Look& look, const FoundEnd& end, LinkEnd& found) {
+    if (end.link != nullptr) {
+        auto routes = own_routes(look, end.netns, *end.link);
+        PARTD_TRY(routes);
+        found.routes = std::move(*routes);
+    }
+    return {};
+}
+
+Result<> add_found(Look& look, const Key& key, const std::string& owner, const FoundLink& found,
+                   const std::set<int>& filtered) {
+    const LinkType& type = found.type();
+    std::vector<LinkEnd> ends = {end_of(look, key, found.self, Side::Self, owner)};
+    if (type.ops.peer_info != 0) {
+        ends.push_back(end_of(look, key, found.peer, Side::Peer, owner));
+        if (found.peer.link != nullptr && found.peer.netns.empty() &&
+            !filtered.contains(found.peer.link->index)) {
+            ends[1].trusting = true;
+        }
+    }
+    Resource resource{.key = key, .owner = owner};
+    for (LinkEnd& end : ends) {
+        resource.marked |= !end.mark.empty();
+        const FoundEnd& from = &end == ends.data() ? found.self : found.peer;
+        PARTD_TRY(find_routes(look, from, end));
+        const std::string identity = identity_of(look, from);
+        resource.identity += (resource.identity.empty() || identity.empty() ? "" : " ") + identity;
+        if (!from.netns.empty()) {
+            resource.within.push_back(netns_key(from.netns));
+        }
+        resource.claims.push_back(name_claim(end));
+    }
+    resource.needs = resource.within;
+    resource.holder = fmt::format("an interface with the mark \"{}\" that partd did not make",
+                                  LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
+    const Link* told = found.self.link;
+    resource.spec = type.found(
+        ends, kernel::Attributes(told == nullptr ? std::span<const std::uint8_t>() : std::span(told->info)));
+    look.add(std::move(resource));
+    return {};
+}
+
+// Something else that has the name which an end is to get.
+const Link* holder_of(Look& look, const LinkEnd& end) {
+    const bool there = end.netns.empty() || std::ranges::find(look.netns, end.netns) != look.netns.end();
+    const Link* link = there ? look.host.find_link(end.netns, end.name) : nullptr;
+    const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
+    const Resource* ours = mark ? look.observed.find(link_key(mark->partition, mark->link)) : nullptr;
+    return ours != nullptr && ours->standing == Standing::Ours ? nullptr : link;
+}
+
+// On the host it stays, and is a conflict. In a partition it is put right like everything else there.
+void look_for_holder(Look& look, const Resource& wanted) {
+    if (look.observed.find(wanted.key) != nullptr) {
+        return;
+    }
+    Strangers found;
+    for (const LinkEnd* end : ends_of(wanted.spec)) {
+        const Link* link = holder_of(look, *end);
+        if (link == nullptr) {
+            continue;
+        }
+        if (!is_replaceable(end->netns, *link) || parse_link_mark(link->alias)) {
+            look.add_foreign(wanted, stranger_text(end->netns, *link));
+            return;
+        }
+        found.ends.push_back({.netns = end->netns, .name = end->name});
+        found.what += fmt::format("{}a {} of somebody else", found.what.empty() ? "" : " and ", link->kind);
+    }
+    if (!found.ends.empty()) {
+        look.observed.add({.key = wanted.key,
+                           .spec = Spec(std::move(found)),
+                           .owner = wanted.owner,
+                           .needs = wanted.needs,
+                           .within = wanted.within});
+    }
+}
+
+// The host's interfaces that may be ends of the links that are looked at: by name, by what their other ends
+// say, and by what the ledger knows of those whose other ends went out of sight.
+Result<> list_host_ends(Look& look) {
+    std::set<std::string> names;
+    look.for_wanted(kLink.kind, [&](const Resource& wanted) {
+        for (const LinkEnd* end : ends_of(wanted.spec)) {
+            if (end->netns.empty()) {
+                names.insert(end->name);
+            }
+        }
+    });
+    auto host = look.host.netns("");
+    PARTD_TRY(host);
+    const std::string here = fmt::format("{}:", (*host)->cookie());
+    std::set<int> indexes;
+    look.for_known(kLink.kind, [&](const auto&, const LedgerEntry& entry) {
+        for (const std::string_view word : words(entry.identity)) {
+            if (const auto index =
+                    word.starts_with(here) ? parse_number(word.substr(here.size())) : std::nullopt) {
+                indexes.insert(static_cast<int>(*index));
+            }
+        }
+    });
+    for (const std::string& netns : look.netns) {
+        auto links = look.host.links(netns);
+        PARTD_TRY(links);
+        for (const Link& link : **links) {
+            const LinkType* type = find_link_type(link.kind);
+            if (type != nullptr && type->ops.peer_info != 0 && link.peer_index != 0) {
+                indexes.insert(link.peer_index);
+            }
+        }
+    }
+    return look.host.view_only(names, indexes);
+}
+
+}  // namespace
+
+Result<> observe_links(Look& look) {
+    if (look.hidden) {
+        return {};
+    }
+    if (!look.scope.all) {
+        PARTD_TRY(list_host_ends(look));
+    }
+    std::vector<std::string> namespaces = look.netns;
+    namespaces.emplace_back();
+    Found found;
+    for (const std::string& netns : namespaces) {
+        PARTD_TRY(collect(look, netns, found));
+    }
+    find_unmarked(look, found);
+    for (auto& [name, link] : found) {
+        const Key key = link_key(name.first, name.second);
+        leave_out_pretender(link);
+        complete_pair(look, key, link, Side::Self, namespaces);
+        complete_pair(look, key, link, Side::Peer, namespaces);
+    }
+    const auto filtered = filtered_ends(look, found);
+    PARTD_TRY(filtered);
+    for (const auto& [name, link] : found) {
+        PARTD_TRY(add_found(look, link_key(name.first, name.second), name.first, link, *filtered));
+    }
+    look.for_wanted(kLink.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
+    return {};
+}
+
+}  // namespace partd
