@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The Debian packages that building, testing and checking need, and the function that installs them.
 # Sourced by packaging/quickstart, tests/run and .ci/run.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
 
 #include <cerrno>
@@ -17,12 +18,12 @@ std::unexpected<Error> fail(std::string message) {
     return std::unexpected(Error{.message = std::move(message)});
 }
 
-std::unexpected<Error> fail(int code, std::string_view doing) {
-    return std::unexpected(Error{.code = code, .message = std::string(doing) + ": " + errno_text(code)});
+std::unexpected<Error> fail(int code, std::string_view context) {
+    return std::unexpected(Error{.code = code, .message = std::string(context) + ": " + errno_text(code)});
 }
 
-std::unexpected<Error> fail_errno(std::string_view doing) {
-    return fail(errno, doing);
+std::unexpected<Error> fail_errno(std::string_view context) {
+    return fail(errno, context);
 }
 
 }  // namespace partd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/source.h"
@@ -19,8 +20,8 @@ struct Error {
     // Descriptors or memory were short: it says nothing about what was asked for.
     [[nodiscard]] bool is_shortage() const;
     // The same error with what was being done put in front.
-    [[nodiscard]] Error wrap(std::string_view doing) && {
-        message = std::string(doing) + ": " + message;
+    [[nodiscard]] Error wrap(std::string_view context) && {
+        message = std::string(context) + ": " + message;
         return std::move(*this);
     }
     // The same error with the place that is at fault, unless it has one.
@@ -36,9 +37,9 @@ using Result = std::expected<T, Error>;
 // An error of partd's own.
 std::unexpected<Error> fail(std::string message);
 // An error of the kernel: "DOING: strerror(code)".
-std::unexpected<Error> fail(int code, std::string_view doing);
+std::unexpected<Error> fail(int code, std::string_view context);
 // fail() with the current errno.
-std::unexpected<Error> fail_errno(std::string_view doing);
+std::unexpected<Error> fail_errno(std::string_view context);
 // The errno's text, as strerror(3).
 std::string errno_text(int code);
 

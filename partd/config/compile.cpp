@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/compile.h"
 
 #include "config/document.h"
@@ -29,7 +30,7 @@ void check_claims(const State& desired, Diagnostics& problems) {
     std::unordered_map<std::string, const Resource*> holders;
     std::set<std::pair<std::string, std::string>> told;
     for (const Resource& resource : desired.all()) {
-        for (const std::string& claim : resource.claims) {
+        for (const std::string& claim : resource.exclusive_names) {
             const auto [entry, first] = holders.try_emplace(claim, &resource);
             // Two links of one name want much in common: once is enough.
             if (!first && told.emplace(resource.source.text(), entry->second->source.text()).second) {

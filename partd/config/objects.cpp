@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/objects.h"
 
 #include "base/hint.h"
@@ -96,7 +97,7 @@ private:
         problems_.error(member.key_source,
                         fmt::format("\"{}\" is no valid name: expected {}",
                                     printable(std::string_view(member.key).substr(0, 80)),
-                                    interface ? Form<IfName>::kExpected : Form<Name>::kExpected));
+                                    interface ? TextFormat<IfName>::kExpected : TextFormat<Name>::kExpected));
         return false;
     }
 

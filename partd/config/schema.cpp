@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/compile.h"
 #include "config/grammar.h"
 
@@ -30,7 +31,7 @@ Value names_schema(const Grammar& grammar) {
     }
     if (grammar.named && !grammar.named->later) {
         const bool interface = grammar.named->declarations.front()->interface_name;
-        std::string pattern(interface ? Form<IfName>::kPattern : Form<Name>::kPattern);
+        std::string pattern(interface ? TextFormat<IfName>::kPattern : TextFormat<Name>::kPattern);
         for (const auto& [name, child] : grammar.children) {
             pattern.insert(1, "(?!" + name + "$)");
         }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "ctl/options.h"
-#include "kernel/files.h"
-#include "kernel/session.h"
-#include "kernel/terminal.h"
-#include "kinds/environment.h"
-#include "kinds/isolation/entrance.h"
-#include "verbs/work.h"
+#include "kernel/file/files.h"
+#include "kernel/session/session.h"
+#include "kernel/session/terminal.h"
+#include "kinds/machine/entrance.h"
+#include "kinds/machine/environment.h"
+#include "verbs/context.h"
 
 #include <algorithm>
 #include <array>

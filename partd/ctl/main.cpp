@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/hint.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/values.h"
 #include "ctl/options.h"
-#include "kernel/enter.h"
+#include "kernel/session/enter.h"
 
 #include <unistd.h>
 
@@ -210,7 +211,7 @@ private:
         add("ns", "Namespaces, as lsns(8), with their partitions");
         add("history", "The documents that were applied");
         add("metrics", "Figures, as Prometheus reads them");
-        add("doctor", "What on this host gets in the way of partitions, and the mend");
+        add("doctor", "Check this host for what gets in the way of partitions, and say the fix");
         add("events", "What partd does, as it does it", run_events);
         add("schema", "Print the JSON Schema of the configuration", run_schema)
             ->add_flag("--man", options_.manual, "Print the manual page partd.toml(5) instead");

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "ctl/remote.h"
 
 #include "bus/names.h"
-#include "kernel/files.h"
-#include "kernel/own_files.h"
+#include "kernel/file/files.h"
+#include "kernel/file/own_files.h"
 
 #include <cerrno>
 #include <string>
@@ -18,8 +19,8 @@ using std::chrono::milliseconds;
 // An apply of thousands of partitions, with processes that end slowly, takes its time.
 constexpr std::uint64_t kPatience = 15ULL * 60 * 1'000'000;
 
-std::unexpected<Error> fail_bus(int result, std::string_view doing) {
-    return fail(-result, doing);
+std::unexpected<Error> fail_bus(int result, std::string_view context) {
+    return fail(-result, context);
 }
 
 // The connection stands when the first bytes were exchanged, not when it was begun.

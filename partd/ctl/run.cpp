@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "base/text.h"
 #include "config/toml.h"
 #include "ctl/remote.h"
-#include "kernel/config_files.h"
+#include "kernel/file/config_files.h"
 #include "kernel/rights.h"
-#include "verbs/work.h"
+#include "verbs/context.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -314,7 +315,7 @@ int run_verb(const Options& given, const Verb& verb) {
         if (!file) {
             complain(file.error().message);
             const Source at{std::make_shared<const std::string>(options.extra), 1, 1};
-            return tell(Work(options.paths(), request).invalid({{at, file.error().message, {}, {}}}));
+            return tell(VerbContext(options.paths(), request).invalid({{at, file.error().message, {}, {}}}));
         }
         request.extra = std::move(*file);
     }

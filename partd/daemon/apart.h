@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "daemon/server.h"
-#include "kernel/bounded.h"
+#include "kernel/child/bounded.h"
 
 namespace partd::daemon {
 

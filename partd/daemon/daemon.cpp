@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/daemon.h"
 
 #include "base/text.h"
 #include "kernel/clock.h"
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 #include "kinds/marks.h"
 #include "reconcile/discretion.h"
 

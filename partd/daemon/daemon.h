@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "daemon/backoff.h"
-#include "daemon/concerns.h"
+#include "daemon/journal.h"
 #include "daemon/loop.h"
 #include "daemon/loud.h"
 #include "daemon/server.h"
-#include "daemon/teller.h"
-#include "kernel/directory_watch.h"
-#include "kernel/host_watch.h"
+#include "daemon/subscriptions.h"
+#include "kernel/events/directory_watch.h"
+#include "kernel/events/host_watch.h"
 #include "reconcile/engine.h"
 
 #include <map>
@@ -101,7 +102,7 @@ private:
     Loop::Timer* listen_ = nullptr;   // the kernel's events have had their share of time
     Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
 
-    Concerns concerns_;
+    Subscriptions concerns_;
     Backoff backoff_;
     Loud loud_;
     Share listening_;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/loop.h"
 
 #include "kernel/clock.h"
@@ -12,8 +13,8 @@ namespace {
 
 constexpr std::uint64_t kAccuracy = 1000;  // microseconds
 
-Result<> check(int result, std::string_view doing) {
-    return result < 0 ? Result<>(fail(-result, doing)) : Result<>();
+Result<> check(int result, std::string_view context) {
+    return result < 0 ? Result<>(fail(-result, context)) : Result<>();
 }
 
 int call(void* handler) {

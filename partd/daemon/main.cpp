@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "kernel/enter.h"
 #include "kernel/rights.h"
+#include "kernel/session/enter.h"
 
 #include <cstdio>
 #include <exception>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/daemon.h"
-#include "kernel/own_files.h"
-#include "kinds/isolation/init.h"
+#include "kernel/file/own_files.h"
+#include "kinds/machine/init.h"
 #include "kinds/partition.h"
 #include "reconcile/discretion.h"
 #include "verbs/metrics.h"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "bus/message.h"
-#include "kernel/listener.h"
+#include "kernel/events/listener.h"
 #include "verbs/verbs.h"
 
 #include <cstdint>

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/cautions.h"
 
-#include "kinds/isolation/user.h"
 #include "kinds/link/interfaces.h"
-#include "kinds/route.h"
+#include "kinds/namespace/user.h"
+#include "kinds/net/route.h"
 
 #include <algorithm>
 
@@ -51,7 +52,7 @@ void look_at_networks(const Interface& self, const Interface& peer, const Declar
          .what = fmt::format("the ends of {}/{} are in different networks, {} and {}", self.partition,
                              self.name, own->value.prefix().text(), other->value.prefix().text()),
          .why = "they do not reach each other",
-         .mend = "give both addresses of one network, or a route with dev and without via",
+         .fix = "give both addresses of one network, or a route with dev and without via",
          .other = other->at,
          .note = "the other end"});
 }
@@ -65,7 +66,7 @@ void look_at_first_address(const Interface& interface, std::vector<Caution>& all
                  .at = at,
                  .what = fmt::format("{} is the network's own address", address.text()),
                  .why = "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
-                 .mend = "give the next one, or write /32"});
+                 .fix = "give the next one, or write /32"});
         }
     }
 }
@@ -82,7 +83,7 @@ void look_at_mtus(const Interface& self, const Interface& peer, std::vector<Caut
          .at = self.declared->place("mtu"),
          .what = fmt::format("{}/{} has MTU {}, its other end {}", self.partition, self.name, own, other),
          .why = "larger packets are lost",
-         .mend = "give both ends one MTU",
+         .fix = "give both ends one MTU",
          .other = peer.declared->place("peer.mtu"),
          .note = "the other end"});
 }
@@ -106,7 +107,7 @@ void look_at_root(const Mapped& mapped, std::vector<Caution>& all) {
                                            inside == 0 ? "root" : fmt::format("number {}", inside),
                                            mapped.object->owner),
                        .why = "its files and processes are those of the host's root",
-                       .mend = "choose another range outside, or auto = true"});
+                       .fix = "choose another range outside, or auto = true"});
     }
 }
 
@@ -123,7 +124,7 @@ void look_at_overlaps(std::vector<Mapped> lines, std::vector<Caution>& all) {
                  .what = fmt::format("{}: {} on the host stands for one of partition {} and one of {}",
                                      each.key, each.first(), furthest->object->owner, each.object->owner),
                  .why = "each may use the other\'s files, and signal its processes",
-                 .mend = "give each partition a range of its own, or auto = true",
+                 .fix = "give each partition a range of its own, or auto = true",
                  .other = furthest->line->at,
                  .note = "the other range"});
         }
@@ -154,7 +155,7 @@ void look_at_maps(const Declared& declared, std::vector<Caution>& all) {
 }  // namespace
 
 std::string Caution::message() const {
-    return fmt::format("{}: {}; {}", what, why, mend);
+    return fmt::format("{}: {}; {}", what, why, fix);
 }
 
 std::string Caution::text() const {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "model/declared.h"
@@ -14,7 +15,7 @@ struct Caution {
     Source at;
     std::string what;
     std::string why;  // it matters
-    std::string mend;
+    std::string fix;
     Source other = {};  // the second place it has to do with, if there is one
     std::string note = {};
 

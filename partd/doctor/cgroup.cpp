@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control groups: which controllers there are, and whether the declared limits can be had.
-#include "kinds/cgroup.h"
+#include "kinds/cgroup/cgroup.h"
 
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kinds/cgroup_v1.h"
+#include "kinds/cgroup/v1.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,7 @@ namespace {
 using Version = kernel::Cgroups::Version;
 constexpr std::array kControllers = {"cpu", "cpuset", "io", "memory", "pids"};
 
-std::vector<std::string> controllers(const Patient& patient, Version version) {
+std::vector<std::string> controllers(const CheckContext& patient, Version version) {
     std::vector<std::string> found;
     std::ranges::copy_if(kControllers, std::back_inserter(found), [&](const char* controller) {
         return patient.host.cgroups().version(controller) == version;
@@ -25,7 +26,7 @@ std::vector<std::string> controllers(const Patient& patient, Version version) {
     return found;
 }
 
-Findings hierarchy(const Patient& patient) {
+Findings hierarchy(const CheckContext& patient) {
     const bool v2 = !patient.host.cgroups().home("").empty();
     const auto old = controllers(patient, Version::V1);
     if (old.empty()) {
@@ -34,16 +35,16 @@ Findings hierarchy(const Patient& patient) {
                               .what = "no control groups are mounted",
                               .why = "every partition has one, and without it its processes cannot be found "
                                      "or limited",
-                              .mend = "mount -t cgroup2 cgroup2 /sys/fs/cgroup"}};
+                              .fix = "mount -t cgroup2 cgroup2 /sys/fs/cgroup"}};
     }
     return {{.severity = Severity::Note,
              .what = fmt::format("{} of control groups: version 1", join(old, ", ")),
              .why = "limits are translated; memory.min, low, high, swap.max and oom.group cannot be",
-             .mend = "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line, for version "
-                     "2 alone"}};
+             .fix = "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line, for version "
+                    "2 alone"}};
 }
 
-Findings missing_controllers(const Patient& patient) {
+Findings missing_controllers(const CheckContext& patient) {
     const auto missing = controllers(patient, Version::None);
     if (missing.empty()) {
         return {};
@@ -51,12 +52,12 @@ Findings missing_controllers(const Patient& patient) {
     return {{.severity = Severity::Note,
              .what = fmt::format("this host has no controller {}", join(missing, ", ")),
              .why = "limits of these cannot be declared",
-             .mend = "look at cgroup_disable= on the kernel's command line, at "
-                     "/sys/fs/cgroup/cgroup.subtree_control, and, in a "
-                     "container, at what the host gives it"}};
+             .fix = "look at cgroup_disable= on the kernel's command line, at "
+                    "/sys/fs/cgroup/cgroup.subtree_control, and, in a "
+                    "container, at what the host gives it"}};
 }
 
-Findings declared_limits(const Patient& patient) {
+Findings declared_limits(const CheckContext& patient) {
     Findings found;
     for (const Resource& resource : patient.desired.compiled.desired.all()) {
         if (!resource.spec.is<Limit>()) {
@@ -69,7 +70,7 @@ Findings declared_limits(const Patient& patient) {
                              .what = fmt::format("{}: {} of {}: {}", resource.source.place(), limit.key,
                                                  resource.owner, files.problem),
                              .why = "the limit will not hold; the rest of the partition stands",
-                             .mend = "leave it out, or give the host what it needs"});
+                             .fix = "leave it out, or give the host what it needs"});
         }
     }
     return found;

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "doctor/doctor.h"
-#include "kernel/links.h"
+#include "kernel/netlink/links.h"
 #include "kernel/survey.h"
 
 #include <map>
@@ -13,7 +14,7 @@ namespace partd::doctor {
 using Findings = std::vector<Finding>;
 
 // What the checks look at.
-struct Patient {
+struct CheckContext {
     kernel::Host& host;
     const Desired& desired;
     const Ledger& ledger;
@@ -24,7 +25,7 @@ struct Patient {
 
     [[nodiscard]] const Declared& declared() const { return desired.compiled.declared; }
 };
-Patient examine(kernel::Host& host, const Desired& desired, const Ledger& ledger);
+CheckContext examine(kernel::Host& host, const Desired& desired, const Ledger& ledger);
 
 // A parameter below /proc/sys, as text or number; nullopt when this kernel or namespace has none.
 std::optional<std::string> sysctl(const std::string& path);
@@ -33,12 +34,12 @@ std::optional<std::uint64_t> sysctl_number(const std::string& path);
 std::string set_sysctls(std::string_view name,
                         const std::vector<std::pair<std::string, std::string>>& values);
 // "web (/etc/partd/web.toml:3), db (…) and 2 more"; of declared partitions.
-std::string name_some(const Patient& patient, const std::set<std::string>& partitions);
+std::string name_some(const CheckContext& patient, const std::set<std::string>& partitions);
 
 // A question, and what to say when nothing speaks against it.
 struct Check {
     std::string_view well;
-    Findings (*look)(const Patient& patient);
+    Findings (*look)(const CheckContext& patient);
 };
 std::span<const Check> network_checks();
 std::span<const Check> declared_checks();

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/clashes.h"
 
-#include "kernel/held_addresses.h"
-#include "kernel/links.h"
+#include "kernel/netlink/held_addresses.h"
+#include "kernel/netlink/links.h"
 #include "kernel/survey.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/marks.h"
@@ -74,7 +75,7 @@ std::optional<Caution> judge_end(const Interface& end, const Sourced<Address>& a
                     .at = address.at,
                     .what = {},
                     .why = {},
-                    .mend = "choose a network that is not used on this host"};
+                    .fix = "choose a network that is not used on this host"};
     const std::string whose = fmt::format("{} of {} (partition {})", address.value.text(),
                                           place_text(end.netns, end.name), end.partition);
     const auto gateway = std::ranges::find(others.routes, std::optional(ip), &kernel::RoutedNetwork::gateway);
@@ -128,7 +129,7 @@ void judge_forwards(const std::vector<const DeclaredObject*>& forwards, kernel::
                                .what = fmt::format("{} of {} listens at {}, which is no address of this host",
                                                    forward.listen.text(), object->owner, address.text()),
                                .why = "it gets only what others route here",
-                               .mend = "give an address that the host has, or leave address out for all"});
+                               .fix = "give an address that the host has, or leave address out for all"});
             }
         }
     }

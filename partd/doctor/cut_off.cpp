@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Firewalls of other programs that stand in the way of what is declared.
 #include "doctor/cut_off.h"
 
@@ -61,17 +62,17 @@ std::vector<Dropping> dropping_chains(std::span<const ForeignTable> tables, std:
 namespace {
 
 // Lists what a look at the ways out takes and no more: of the host's interfaces those that routes lead to.
-Patient patient_of(kernel::Host& host, const Desired& desired) {
+CheckContext patient_of(kernel::Host& host, const Desired& desired) {
     constexpr std::size_t kMostText = std::size_t{1}
                                       << 20;  // 8,000 routes; the default one is among the first
     static const Ledger kNoLedger;
-    Patient patient{.host = host,
-                    .desired = desired,
-                    .ledger = kNoLedger,
-                    .programs = {},
-                    .through_host = {},
-                    .links = {},
-                    .routes = kernel::routed_networks(kMostText)};
+    CheckContext patient{.host = host,
+                         .desired = desired,
+                         .ledger = kNoLedger,
+                         .programs = {},
+                         .through_host = {},
+                         .links = {},
+                         .routes = kernel::routed_networks(kMostText)};
     std::set<std::string> own;
     for (const Interface& end : host_ends(desired.compiled.declared)) {
         own.insert(end.name);
@@ -108,7 +109,7 @@ std::string CutOff::text() const {
 }
 
 Result<std::vector<CutOff>> cut_offs(kernel::Host& host, const Desired& desired, std::string_view partition) {
-    const doctor::Patient patient = doctor::patient_of(host, desired);
+    const doctor::CheckContext patient = doctor::patient_of(host, desired);
     doctor::Passages passages = doctor::passages_of(patient);
     if (!partition.empty()) {
         passages = passages.of({std::string(partition)});
@@ -116,7 +117,7 @@ Result<std::vector<CutOff>> cut_offs(kernel::Host& host, const Desired& desired,
     if (passages.empty()) {
         return std::vector<CutOff>();
     }
-    const auto tables = kernel::nft::remembered_foreign_tables(nat::kTableName);
+    const auto tables = host.foreign_tables().list(nat::kTableName);
     PARTD_TRY(tables);
     const auto needed = doctor::needed_packets(passages, patient);
     std::vector<CutOff> all;

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "doctor/passage.h"
-#include "kernel/foreign_rules.h"
 #include "kernel/host.h"
-#include "reconcile/desired.h"
+#include "kernel/nft/foreign_rules.h"
+#include "reconcile/load.h"
 
 #include <set>
 #include <span>

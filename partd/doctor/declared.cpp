@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Declarations beside the host as it is.
 #include "doctor/checks.h"
 #include "doctor/clashes.h"
@@ -15,22 +16,22 @@ Findings findings_of(const std::vector<Caution>& all) {
         found.push_back({.severity = Severity::Warning,
                          .what = fmt::format("{} ({}{})", each.what, each.at.place(), second),
                          .why = each.why,
-                         .mend = each.mend});
+                         .fix = each.fix});
     }
     return found;
 }
 
-Findings doubtful(const Patient& patient) {
+Findings doubtful(const CheckContext& patient) {
     return findings_of(cautions(patient.declared()));
 }
 
-Findings contradicted(const Patient& patient) {
+Findings contradicted(const CheckContext& patient) {
     const auto all = clashes(patient.declared());
     if (!all) {
         return {{.severity = Severity::Warning,
                  .what = fmt::format("the addresses of this host cannot be listed: {}", all.error().message),
                  .why = "what is declared may be in their way",
-                 .mend = "look with: ip address; ip route"}};
+                 .fix = "look with: ip address; ip route"}};
     }
     return findings_of(*all);
 }

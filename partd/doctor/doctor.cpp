@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/doctor.h"
 
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kernel/files.h"
-#include "kinds/nat/gate.h"
+#include "kernel/file/files.h"
+#include "kinds/firewall/gate.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
@@ -21,14 +22,14 @@ std::string_view severity_name(Severity severity) {
 
 namespace doctor {
 
-Patient examine(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
-    Patient patient{.host = host,
-                    .desired = desired,
-                    .ledger = ledger,
-                    .programs = kernel::running_programs(),
-                    .through_host = {},
-                    .links = {},
-                    .routes = kernel::routed_networks()};
+CheckContext examine(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
+    CheckContext patient{.host = host,
+                         .desired = desired,
+                         .ledger = ledger,
+                         .programs = kernel::running_programs(),
+                         .through_host = {},
+                         .links = {},
+                         .routes = kernel::routed_networks()};
     // The host's own list may be one of a few links alone.
     if (auto socket = kernel::NetlinkSocket::open(NETLINK_ROUTE)) {
         patient.links = kernel::list_links(*socket).value_or(std::vector<kernel::Link>());
@@ -62,7 +63,7 @@ std::string set_sysctls(std::string_view name,
                        file);
 }
 
-std::string name_some(const Patient& patient, const std::set<std::string>& partitions) {
+std::string name_some(const CheckContext& patient, const std::set<std::string>& partitions) {
     constexpr std::size_t kMost = 3;
     std::vector<std::string> named;
     for (const std::string& name : partitions) {
@@ -80,7 +81,7 @@ std::string name_some(const Patient& patient, const std::set<std::string>& parti
 }  // namespace doctor
 
 std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired, const Ledger& ledger) {
-    const doctor::Patient patient = doctor::examine(host, desired, ledger);
+    const doctor::CheckContext patient = doctor::examine(host, desired, ledger);
     std::vector<Finding> all;
     for (const auto checks :
          {doctor::file_checks(), doctor::kernel_checks(), doctor::cgroup_checks(), doctor::network_checks(),
@@ -89,7 +90,7 @@ std::vector<Finding> diagnose(kernel::Host& host, const Desired& desired, const 
             auto found = check.look(patient);
             if (found.empty()) {
                 found.push_back(
-                    {.severity = Severity::Ok, .what = std::string(check.well), .why = {}, .mend = {}});
+                    {.severity = Severity::Ok, .what = std::string(check.well), .why = {}, .fix = {}});
             }
             std::ranges::move(found, std::back_inserter(all));
         }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "model/ledger.h"
-#include "reconcile/desired.h"
+#include "reconcile/load.h"
 
 #include <span>
 #include <string>
@@ -23,8 +24,8 @@ std::string_view severity_name(Severity severity);
 struct Finding {
     Severity severity = Severity::Ok;
     std::string what;
-    std::string why;   // it matters, in a sentence; "" with Ok
-    std::string mend;  // what to do; "" with Ok
+    std::string why;  // it matters, in a sentence; "" with Ok
+    std::string fix;  // what to do; "" with Ok
     // The commands that do it, for sh(1), as they stand; "" where the mend is none of commands.
     std::string run = {};
 };

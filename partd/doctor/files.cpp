@@ -1,15 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configuration, the directories of names, and what is written down in /etc.
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kernel/layers.h"
-#include "kernel/mounts.h"
-#include "kinds/host.h"
-#include "kinds/isolation/exposure.h"
-#include "kinds/isolation/membership.h"
-#include "kinds/isolation/rootfs.h"
-#include "kinds/isolation/user.h"
+#include "kernel/layer/layers.h"
+#include "kernel/mount/mounts.h"
+#include "kinds/host/host.h"
+#include "kinds/machine/exposure.h"
+#include "kinds/machine/rootfs.h"
+#include "kinds/namespace/membership.h"
+#include "kinds/namespace/user.h"
 
 #include <algorithm>
 #include <chrono>
@@ -21,7 +22,7 @@ namespace partd::doctor {
 
 namespace {
 
-Findings configuration(const Patient& patient) {
+Findings configuration(const CheckContext& patient) {
     constexpr std::size_t kMost = 5;
     Findings found;
     for (const Problem& problem : patient.desired.problems) {
@@ -30,32 +31,32 @@ Findings configuration(const Patient& patient) {
                              .what = fmt::format("{} more errors in the configuration",
                                                  patient.desired.problems.size() - kMost),
                              .why = "partctl apply changes nothing until they are mended",
-                             .mend = "see them all: partctl check"});
+                             .fix = "see them all: partctl check"});
             break;
         }
         found.push_back({.severity = Severity::Problem,
                          .what = problem.at.prefix() + problem.message,
                          .why = "partctl apply changes nothing while the configuration is wrong",
-                         .mend = "mend the file, then partctl check"});
+                         .fix = "correct the file, then partctl check"});
     }
     for (const std::string& note : patient.desired.notes) {
         found.push_back({.severity = Severity::Warning,
                          .what = note,
                          .why = "a directory that is gone is not taken for an empty one",
-                         .mend = "make it again: install -d -m 755 with its name"});
+                         .fix = "make it again: install -d -m 755 with its name"});
     }
     const std::string main = patient.host.paths().config().back();
     if (found.empty() && !kernel::exists(main)) {
         found.push_back({.severity = Severity::Note,
                          .what = main + " is not there",
                          .why = "nobody has declared anything on this host",
-                         .mend = "make it",
+                         .fix = "make it",
                          .run = "install -d -m 755 " + main});
     }
     return found;
 }
 
-Findings names(const Patient& patient) {
+Findings names(const CheckContext& patient) {
     Findings found;
     const auto mounts = kernel::read_mounts();
     for (const kernel::PinDirectory* directory :
@@ -67,7 +68,7 @@ Findings names(const Patient& patient) {
                  .what = trouble ? **trouble : trouble.error().message,
                  .why =
                      "no name of a namespace can be believed, so nothing is removed, and little can be made",
-                 .mend = "take away what hides it",
+                 .fix = "take away what hides it",
                  .run = fmt::format("umount {}", directory->path())});
             continue;
         }
@@ -81,7 +82,7 @@ Findings names(const Patient& patient) {
                  .what = fmt::format("{} is no shared mount of its own", directory->path()),
                  .why = "services with mounts of their own do not see new partitions, and keep "
                         "removed ones alive",
-                 .mend = "make it a shared mount",
+                 .fix = "make it a shared mount",
                  .run =
                      std::ranges::any_of(*mounts, is_there)
                          ? fmt::format("mount --make-shared {}", directory->path())
@@ -94,7 +95,7 @@ Findings names(const Patient& patient) {
 }
 
 // A daemon that mounts where nobody looks.
-Findings daemon_mounts(const Patient& patient) {
+Findings daemon_mounts(const CheckContext& patient) {
     const auto partd = patient.programs.find("partd");
     if (partd == patient.programs.end() ||
         kernel::same_mounts(partd->second, kernel::own_process()).value_or(true)) {
@@ -103,8 +104,8 @@ Findings daemon_mounts(const Patient& patient) {
     return {{.severity = Severity::Problem,
              .what = fmt::format("partd (process {}) sees other mounts than this shell", partd->second),
              .why = "the names that it makes in /run/netns are not seen here: they are empty files",
-             .mend = "take ProtectSystem=, PrivateTmp= and the like out of the drop-ins of partd.service: "
-                     "systemctl cat partd"}};
+             .fix = "take ProtectSystem=, PrivateTmp= and the like out of the drop-ins of partd.service: "
+                    "systemctl cat partd"}};
 }
 
 // A line of partd's with numbers for so many maps, behind those that the file gives to anybody (subuid(5)).
@@ -126,7 +127,7 @@ std::string free_range(const std::string& path, std::size_t maps) {
 }
 
 // Enough numbers for each user namespace whose map is left to partd.
-Findings subordinate_ids(const Patient& patient) {
+Findings subordinate_ids(const CheckContext& patient) {
     std::set<std::string> automatic;
     for (const DeclaredObject* partition : patient.declared().all<Partition>()) {
         if (membership_of(patient.declared(), partition->owner).own.contains(NamespaceKind::User) &&
@@ -148,7 +149,7 @@ Findings subordinate_ids(const Patient& patient) {
                                      room, automatic.size()),
                  .why =
                      fmt::format("each takes {} numbers: {}", kAutomaticIds, name_some(patient, automatic)),
-                 .mend = fmt::format("add a line to {}", path),
+                 .fix = fmt::format("add a line to {}", path),
                  .run =
                      fmt::format("grep -qx {0} {1} || echo {0} >> {1}",
                                  free_range(path, std::max<std::size_t>(16, automatic.size() * 2)), path)});
@@ -157,21 +158,21 @@ Findings subordinate_ids(const Patient& patient) {
     return found;
 }
 
-Findings overlooked(const Patient& patient) {
+Findings overlooked(const CheckContext& patient) {
     Findings found;
     for (const std::string& path : patient.desired.overlooked) {
         found.push_back(
             {.severity = Severity::Note,
              .what = printable(path) + " is not read: its name does not end in .toml",
              .why = "what it declares is not made, and what it declared under another name is removed",
-             .mend = fmt::format("mv -n {0} {1}.toml, or move it to another directory", printable(path),
-                                 printable(path.substr(0, path.find('.', path.rfind('/')))))});
+             .fix = fmt::format("mv -n {0} {1}.toml, or move it to another directory", printable(path),
+                                printable(path.substr(0, path.find('.', path.rfind('/')))))});
     }
     return found;
 }
 
 // Layers that nobody uses take room; nobody deletes them but their user.
-Findings layers(const Patient& patient) {
+Findings layers(const CheckContext& patient) {
     constexpr std::chrono::milliseconds kPatience{100};
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     const kernel::Layers all(patient.host.paths().layers());
@@ -180,7 +181,7 @@ Findings layers(const Patient& patient) {
         return {{.severity = Severity::Warning,
                  .what = names.error().message,
                  .why = "partitions with an overlay keep what they write there",
-                 .mend = "look at " + patient.host.paths().layers()}};
+                 .fix = "look at " + patient.host.paths().layers()}};
     }
     Findings found;
     for (const std::string& name : names->layers) {
@@ -191,26 +192,26 @@ Findings layers(const Patient& patient) {
                  .what = fmt::format("the layer {} is kept, and no partition uses it: {}", all.path_of(name),
                                      size_text(all.size(name, deadline))),
                  .why = "what a partition wrote over its root is taken up again when it comes back",
-                 .mend = "when nobody wants it any more: partctl purge " + name});
+                 .fix = "when nobody wants it any more: partctl purge " + name});
         }
     }
     for (const std::string& name : names->leftover) {
         found.push_back({.severity = Severity::Warning,
                          .what = fmt::format("a purge of the layer {} was interrupted", name),
                          .why = "the rest of it takes room, and nothing uses it",
-                         .mend = "partctl purge --yes " + name});
+                         .fix = "partctl purge --yes " + name});
     }
     for (const auto& foreign : names->foreign) {
         found.push_back({.severity = Severity::Note,
                          .what = foreign.why,
                          .why = "a partition of that name cannot have a layer",
-                         .mend = "move it to another directory"});
+                         .fix = "move it to another directory"});
     }
     return found;
 }
 
 // Where a partition's root could leave a program for other users of the host.
-Findings trees(const Patient& patient) {
+Findings trees(const CheckContext& patient) {
     Findings found;
     for (const Exposure& exposure : exposures(patient.declared())) {
         found.push_back(
@@ -220,12 +221,12 @@ Findings trees(const Patient& patient) {
                              exposure.at.place(), printable(exposure.path), exposure.partition),
              .why = fmt::format("a set-user-ID program that it leaves there runs as {} for each of them",
                                 exposure.as_root ? "the host's root" : "a user of the partition"),
-             .mend = "put it below a directory that root alone may search (chmod 700)"});
+             .fix = "put it below a directory that root alone may search (chmod 700)"});
     }
     return found;
 }
 
-Findings metrics(const Patient& patient) {
+Findings metrics(const CheckContext& patient) {
     Diagnostics amiss;
     inspect_metrics(patient.declared(), amiss);
     Findings found;
@@ -233,7 +234,7 @@ Findings metrics(const Patient& patient) {
         found.push_back({.severity = Severity::Warning,
                          .what = problem.at.prefix() + problem.message,
                          .why = "who reads the figures believes whoever wrote them",
-                         .mend = "give the directory to one user"});
+                         .fix = "give the directory to one user"});
     }
     return found;
 }

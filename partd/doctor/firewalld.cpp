@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // firewalld(1): an interface is in one zone, and a policy says what may pass from zones to zones.
 #include "base/text.h"
 #include "doctor/checks.h"
@@ -38,7 +39,7 @@ std::string family_of(const Prefix& prefix) {
 
 // A policy leads to zones that have interfaces of their own: a way out that is in the default zone because it
 // is in no other is put into that one. Containers and machines may be in the zone, too.
-void open_outside(std::vector<std::string>& commands, const Passages& passages, const Patient& patient) {
+void open_outside(std::vector<std::string>& commands, const Passages& passages, const CheckContext& patient) {
     put_into(commands, kOutZone, passages.outgoing_ends());
     make(commands, "policy", kOutPolicy);
     commands.push_back(fmt::format("{} --policy={} --add-ingress-zone={}", kCommand, kOutPolicy, kOutZone));
@@ -90,7 +91,7 @@ void open_between(std::vector<std::string>& commands, const Passages& passages) 
 
 }  // namespace
 
-Opening open_firewalld(const Passages& passages, const Patient& patient) {
+Opening open_firewalld(const Passages& passages, const CheckContext& patient) {
     std::vector<std::string> commands;
     if (!passages.outgoing.empty()) {
         open_outside(commands, passages, patient);

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel: how old it is, what it may make, and how many.
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kinds/isolation/membership.h"
-#include "kinds/isolation/rootfs.h"
 #include "kinds/link/interfaces.h"
+#include "kinds/machine/rootfs.h"
+#include "kinds/namespace/membership.h"
 
 #include <algorithm>
 #include <array>
@@ -48,8 +49,8 @@ Findings judge_kernel(std::string_view release, const KernelNeeds& needs) {
             found.push_back({.severity = step.severity,
                              .what = fmt::format("Linux {} has no {}", release, step.what),
                              .why = step.why,
-                             .mend = fmt::format("boot Linux {}.{} or later; Debian 12 has 6.1",
-                                                 step.since.major, step.since.minor)});
+                             .fix = fmt::format("boot Linux {}.{} or later; Debian 12 has 6.1",
+                                                step.since.major, step.since.minor)});
         }
     }
     return found;
@@ -62,7 +63,7 @@ Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint
     return {{.severity = Severity::Problem,
              .what = fmt::format("user.max_{}_namespaces is {}, and {} are declared", type, most, wanted),
              .why = "the kernel refuses to make more (ENOSPC)",
-             .mend = "a higher bound",
+             .fix = "a higher bound",
              .run = set_sysctls(fmt::format("{}-namespaces", type),
                                 {{fmt::format("user.max_{}_namespaces", type),
                                   std::to_string(std::max<std::uint64_t>(wanted * 4, 1024))}})}};
@@ -70,14 +71,14 @@ Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint
 
 namespace {
 
-std::uint64_t count_own(const Patient& patient, NamespaceKind type) {
+std::uint64_t count_own(const CheckContext& patient, NamespaceKind type) {
     return static_cast<std::uint64_t>(
         std::ranges::count_if(patient.declared().all<Partition>(), [&](const DeclaredObject* partition) {
             return membership_of(patient.declared(), partition->owner).own.contains(type);
         }));
 }
 
-Findings age(const Patient& patient) {
+Findings age(const CheckContext& patient) {
     KernelNeeds needs{.any = !patient.declared().all<Partition>().empty(),
                       .clocks = count_own(patient, NamespaceKind::Time) > 0};
     for (const DeclaredObject* root : patient.declared().all<Rootfs>()) {
@@ -86,7 +87,7 @@ Findings age(const Patient& patient) {
     return judge_kernel(kernel::kernel_release(), needs);
 }
 
-Findings namespaces(const Patient& patient) {
+Findings namespaces(const CheckContext& patient) {
     Findings found;
     for (const NamespaceKind type : kernel::kNamespaceTypes) {
         const std::string_view name = kernel::namespace_name(type);
@@ -99,7 +100,7 @@ Findings namespaces(const Patient& patient) {
 }
 
 // partd itself has all rights: what lives in a partition has not.
-Findings nested_users(const Patient& patient) {
+Findings nested_users(const CheckContext& patient) {
     const bool users = count_own(patient, NamespaceKind::User) > 0;
     Findings found;
     for (const auto& [path, forbids] : {std::pair("kernel/unprivileged_userns_clone", "0"),
@@ -110,13 +111,13 @@ Findings nested_users(const Patient& patient) {
                              .why = "partd makes user namespaces all the same; ordinary users inside of "
                                     "partitions cannot (browsers, "
                                     "rootless containers)",
-                             .mend = "set it the other way in /etc/sysctl.d, if they should"});
+                             .fix = "set it the other way in /etc/sysctl.d, if they should"});
         }
     }
     return found;
 }
 
-Findings watches(const Patient& patient) {
+Findings watches(const CheckContext& patient) {
     constexpr std::uint64_t kFewInstances = 16;
     const std::uint64_t partitions = patient.declared().all<Partition>().size();
     const std::uint64_t wanted = 64 + partitions * (patient.host.cgroups().directories("").size() + 1);
@@ -126,7 +127,7 @@ Findings watches(const Patient& patient) {
             {.severity = Severity::Warning,
              .what = fmt::format("fs.inotify.max_user_instances is {}", *most),
              .why = "all programs of root share them; without one, partd does not see files change",
-             .mend = "a higher bound",
+             .fix = "a higher bound",
              .run = set_sysctls("inotify-instances", {{"fs.inotify.max_user_instances", "1024"}})});
     }
     if (const auto most = sysctl_number("fs/inotify/max_user_watches"); most && *most < wanted * 2) {
@@ -135,14 +136,14 @@ Findings watches(const Patient& patient) {
              .what = fmt::format("fs.inotify.max_user_watches is {}; partd watches about {} directories",
                                  *most, wanted),
              .why = "what is not watched is mended only at the next resync",
-             .mend = "a higher bound",
+             .fix = "a higher bound",
              .run = set_sysctls("inotify-watches",
                                 {{"fs.inotify.max_user_watches", std::to_string(wanted * 8)}})});
     }
     return found;
 }
 
-Findings descriptors(const Patient& patient) {
+Findings descriptors(const CheckContext& patient) {
     const std::uint64_t wanted = 64 + patient.declared().all<Partition>().size() * 3;
     const std::uint64_t most = kernel::most_descriptors();
     if (wanted <= most) {
@@ -153,10 +154,10 @@ Findings descriptors(const Patient& patient) {
                  "at most {} files may be open (RLIMIT_NOFILE), and this many partitions take about {}", most,
                  wanted),
              .why = "partctl started here cannot look at all of them",
-             .mend = fmt::format("ulimit -n {}; partd.service has LimitNOFILE=524288", wanted * 2)}};
+             .fix = fmt::format("ulimit -n {}; partd.service has LimitNOFILE=524288", wanted * 2)}};
 }
 
-Findings modules(const Patient& patient) {
+Findings modules(const CheckContext& patient) {
     std::set<std::string> wanted;
     for (const DeclaredObject* link : declared_links(patient.declared())) {
         wanted.emplace(type_of(link->spec)->name);
@@ -186,7 +187,7 @@ Findings modules(const Patient& patient) {
                                          : "is not loaded yet"),
                  .why = missing ? "what is declared needs it"
                                 : "the kernel loads it by itself, from where partd runs or not at all",
-                 .mend =
+                 .fix =
                      state == kernel::Module::Missing ? "install the kernel's modules, or boot another kernel"
                      : missing
                          ? fmt::format("put {} into /etc/modules-load.d and boot again", name)

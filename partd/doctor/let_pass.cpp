@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/let_pass.h"
 
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 
 #include <algorithm>
 #include <map>
@@ -319,7 +320,7 @@ Passages of_family(const ForeignTable& table, const Passages& passages) {
 }
 
 Opening open_table(const ForeignTable& table, const std::string& chain, const Passages& passages,
-                   const Passages& all, const Patient& patient) {
+                   const Passages& all, const CheckContext& patient) {
     const Maker maker = maker_of(table);
     if (maker == Maker::Ufw) {
         return open_ufw(passages);
@@ -341,7 +342,7 @@ Opening open_table(const ForeignTable& table, const std::string& chain, const Pa
 }  // namespace
 
 Opening let_pass(const ForeignTable& table, const std::string& chain, const Passages& passages,
-                 const Passages& all, const Patient& patient) {
+                 const Passages& all, const CheckContext& patient) {
     std::set<std::string> odd;
     const Passages wanted = plain(of_family(table, passages), odd);
     const Passages possible = plain(of_family(table, all), odd);

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "doctor/passage.h"
-#include "kernel/foreign_rules.h"
+#include "kernel/nft/foreign_rules.h"
 
 #include <string>
 
@@ -19,12 +20,12 @@ struct Opening {
 };
 // `passages`: what it drops. What the commands have let pass before, and is still among `all`, stays in.
 Opening let_pass(const kernel::nft::ForeignTable& table, const std::string& chain, const Passages& passages,
-                 const Passages& all, const Patient& patient);
+                 const Passages& all, const CheckContext& patient);
 // The same for the filter table of iptables-legacy or ip6tables-legacy, whose rules are not read.
 Opening let_pass_legacy(bool v6, const Passages& passages);
 
 // firewalld's way: zones and policies of partd's own.
-Opening open_firewalld(const Passages& passages, const Patient& patient);
+Opening open_firewalld(const Passages& passages, const CheckContext& patient);
 
 // Whether a name can stand in the rules of every such program for this interface alone: "+" and "*" are wild
 // cards there.

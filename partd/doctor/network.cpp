@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host as a router between partitions and the outside: what other firewalls drop, and its switches.
 #include "base/text.h"
 #include "doctor/checks.h"
 #include "doctor/cut_off.h"
 #include "doctor/let_pass.h"
 #include "doctor/ports.h"
-#include "kernel/files.h"
-#include "kinds/host_switches.h"
+#include "kernel/file/files.h"
+#include "kinds/host/switches.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/nat/layout.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 using kernel::nft::ForeignTable;
 
-Finding describe(const Dropping& dropping, const Passages& all, const Patient& patient) {
+Finding describe(const Dropping& dropping, const Passages& all, const CheckContext& patient) {
     const Opening opening =
         let_pass(*dropping.table, dropping.chain, all.of(dropping.partitions), all, patient);
     return {
@@ -28,9 +29,9 @@ Finding describe(const Dropping& dropping, const Passages& all, const Patient& p
         .why = fmt::format("the strictest firewall decides, and the host forwards for {}{}",
                            name_some(patient, dropping.partitions),
                            dropping.unclear ? "; a rule that partctl cannot judge may let them pass" : ""),
-        .mend = opening.commands.empty()
-                    ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
-                    : fmt::format("rules for these partitions alone; {}", opening.lasts),
+        .fix = opening.commands.empty()
+                   ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
+                   : fmt::format("rules for these partitions alone; {}", opening.lasts),
         .run = opening.commands};
 }
 
@@ -38,13 +39,13 @@ Result<std::vector<ForeignTable>> read_tables() {
     return kernel::nft::foreign_tables(nat::kTableName);
 }
 
-Findings forward_firewalls(const Patient& patient) {
+Findings forward_firewalls(const CheckContext& patient) {
     const auto tables = read_tables();
     if (!tables) {
         return {{.severity = Severity::Warning,
                  .what = fmt::format("the nftables of this host cannot be read: {}", tables.error().message),
                  .why = "another firewall may drop what partitions send",
-                 .mend = "look with: nft list ruleset"}};
+                 .fix = "look with: nft list ruleset"}};
     }
     const Passages all = passages_of(patient);
     const auto needed = needed_packets(all, patient);
@@ -55,13 +56,13 @@ Findings forward_firewalls(const Patient& patient) {
     return found;
 }
 
-bool turned_on_by_us(const Patient& patient, const std::string& path) {
+bool turned_on_by_us(const CheckContext& patient, const std::string& path) {
     const Key key = host_sysctl_key(path);
     return was_off(patient.ledger.find({key.kind->name, key.name})).value_or(false);
 }
 
 // Docker sets the policy to drop only where it turns forwarding on itself.
-Findings open_containers(const Patient& patient) {
+Findings open_containers(const CheckContext& patient) {
     const auto tables = read_tables();
     Findings found;
     for (const ForeignTable& table : tables ? *tables : std::vector<ForeignTable>()) {
@@ -85,7 +86,7 @@ Findings open_containers(const Patient& patient) {
                  table.family, table.name),
              .why = "without partd's table, ports that containers do not publish are open to the host's "
                     "neighbours",
-             .mend =
+             .fix =
                  "the policy drop, and rules for partitions alone; again when Docker was started after partd",
              .run = opening.commands.empty() ? policy : opening.commands + " && " + policy});
     }
@@ -93,7 +94,7 @@ Findings open_containers(const Patient& patient) {
 }
 
 // Its rules stand outside of nftables, and are read by no netlink.
-Findings legacy_firewalls(const Patient& patient) {
+Findings legacy_firewalls(const CheckContext& patient) {
     const Passages all = passages_of(patient);
     Findings found;
     for (const auto& [file, program, v6] : {std::tuple("ip_tables_names", "iptables", false),
@@ -106,16 +107,16 @@ Findings legacy_firewalls(const Patient& patient) {
                  .what = fmt::format("{}-legacy has a filter table", program),
                  .why =
                      "it sees every forwarded packet besides nftables, and partctl does not read its rules",
-                 .mend = fmt::format("look with {}-legacy -S FORWARD; where it drops, rules for partitions "
-                                     "alone, which hold until the next boot",
-                                     program),
+                 .fix = fmt::format("look with {}-legacy -S FORWARD; where it drops, rules for partitions "
+                                    "alone, which hold until the next boot",
+                                    program),
                  .run = opening.commands});
         }
     }
     return found;
 }
 
-Findings forwarding(const Patient& patient) {
+Findings forwarding(const CheckContext& patient) {
     if (patient.through_host.empty() || sysctl(kForwarding4).value_or("1") != "0") {
         return {};
     }
@@ -129,13 +130,13 @@ Findings forwarding(const Patient& patient) {
         {.severity = by_apply ? Severity::Note : Severity::Problem,
          .what = "net.ipv4.ip_forward is 0",
          .why = fmt::format("the host does not forward yet for {}", name_some(patient, patient.through_host)),
-         .mend =
+         .fix =
              by_apply ? "partctl apply turns it on" : "turn it on; or write forwarding = \"auto\" in [host]",
          .run = by_apply ? "partctl apply" : set_sysctls("forwarding", {{"net.ipv4.ip_forward", "1"}})}};
 }
 
 // Others may have relied on a switch that they found on.
-Findings strangers(const Patient& patient) {
+Findings strangers(const CheckContext& patient) {
     auto nftables = patient.host.nftables();
     const auto guarded =
         nftables ? (*nftables)->elements(nat::kTableName, nat::kGuarded)
@@ -147,8 +148,8 @@ Findings strangers(const Patient& patient) {
              .what = "the host forwards for partitions only, for partd turned forwarding on",
              .why = "new connections that come in from outside, concern no partition and were not translated "
                     "are dropped: also those of a router, and to virtual machines in a routed network",
-             .mend = "where the host is to be a router: net.ipv4.ip_forward = 1 and "
-                     "net.ipv6.conf.all.forwarding = 1 in a file in /etc/sysctl.d, then partctl apply"}};
+             .fix = "where the host is to be a router: net.ipv4.ip_forward = 1 and "
+                    "net.ipv6.conf.all.forwarding = 1 in a file in /etc/sysctl.d, then partctl apply"}};
 }
 
 // The kernel takes the higher of "all" and the link's own; 2 is loose (ip-sysctl.rst).
@@ -160,7 +161,7 @@ bool filters_strictly(const std::string& link) {
     return std::max(of("all").value_or(0), own ? *own : of("default").value_or(0)) == 1;
 }
 
-Findings reverse_path(const Patient& patient) {
+Findings reverse_path(const CheckContext& patient) {
     std::map<std::string, std::vector<Interface>> links;
     for (Interface& end : host_ends(patient.declared())) {
         links[end.partition].push_back(std::move(end));
@@ -177,7 +178,7 @@ Findings reverse_path(const Patient& patient) {
                          "partition {} has {} links to the host: what comes by another link than the "
                          "answer would take is dropped",
                          partition, ends.size()),
-                     .mend = "the loose filter for all: the higher one of all and of the link counts",
+                     .fix = "the loose filter for all: the higher one of all and of the link counts",
                      .run = set_sysctls("rp-filter", {{"net.ipv4.conf.all.rp_filter", "2"}})});
             }
         }
@@ -185,25 +186,25 @@ Findings reverse_path(const Patient& patient) {
     return found;
 }
 
-Findings bridged(const Patient&) {
+Findings bridged(const CheckContext&) {
     if (sysctl("net/bridge/bridge-nf-call-iptables").value_or("0") != "1") {
         return {};
     }
     return {{.severity = Severity::Note,
              .what = "net.bridge.bridge-nf-call-iptables is 1 (br_netfilter)",
              .why = "packets between the ports of a bridge pass the firewall as if they were forwarded",
-             .mend = "turn it off, unless another tool needs it (Docker, Kubernetes)",
+             .fix = "turn it off, unless another tool needs it (Docker, Kubernetes)",
              .run = set_sysctls("bridges", {{"net.bridge.bridge-nf-call-iptables", "0"}})}};
 }
 
-Findings ports(const Patient& patient) {
-    const auto all = taken_ports(patient.declared());
+Findings ports(const CheckContext& patient) {
+    const auto all = taken_ports(patient.host, patient.declared());
     if (!all) {
         return {
             {.severity = Severity::Warning,
              .what = fmt::format("it cannot be seen who else has a forwarded port: {}", all.error().message),
              .why = "only one of two gets the connections",
-             .mend = "look with: ss -lntup; nft list ruleset"}};
+             .fix = "look with: ss -lntup; nft list ruleset"}};
     }
     Findings found;
     for (const TakenPort& taken : *all) {
@@ -211,7 +212,7 @@ Findings ports(const Patient& patient) {
                          .what = fmt::format("{} of {} ({}): {}, too", taken.listen.text(), taken.partition,
                                              taken.source.place(), taken.holder),
                          .why = taken.effect,
-                         .mend = "another port or address for one of them"});
+                         .fix = "another port or address for one of them"});
     }
     return found;
 }

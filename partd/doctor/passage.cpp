@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/passage.h"
 
 #include "doctor/checks.h"
+#include "kinds/firewall/gate.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/link/kernel_kinds.h"
 #include "kinds/nat/entry.h"
-#include "kinds/nat/gate.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
 
@@ -35,7 +36,7 @@ struct HostLink {
     [[nodiscard]] bool has(bool v6) const { return addresses.empty() ? !v6 : address(v6).has_value(); }
 };
 
-std::vector<HostLink> host_links(const Patient& patient) {
+std::vector<HostLink> host_links(const CheckContext& patient) {
     std::vector<HostLink> links;
     for (const Interface& interface : all_interfaces(patient.declared())) {
         if (!interface.host_end) {
@@ -66,7 +67,7 @@ struct Gate {
     std::set<std::pair<std::string, std::string>> reach;
 };
 
-Gate gate_of(const Patient& patient) {
+Gate gate_of(const CheckContext& patient) {
     Gate gate;
     for (const Resource& resource : patient.desired.compiled.desired.all()) {
         if (resource.key.kind != &kGate.kind || !resource.spec.is<nat::Entry>()) {
@@ -139,7 +140,7 @@ void add_incoming(const DeclaredObject& object, const std::vector<HostLink>& lin
 }
 
 // The interfaces that a translation of sources names.
-std::set<std::string> translated_ways(const Patient& patient) {
+std::set<std::string> translated_ways(const CheckContext& patient) {
     std::set<std::string> ways;
     for (const DeclaredObject* object : patient.declared().all<Nat>()) {
         const Nat& nat = object->spec.as<Nat>();
@@ -163,7 +164,7 @@ bool made_for_guests(const kernel::Link& link) {
 
 }  // namespace
 
-std::set<std::string> ways_out(const Patient& patient, bool v6) {
+std::set<std::string> ways_out(const CheckContext& patient, bool v6) {
     std::set<std::string> own;
     for (const HostLink& link : host_links(patient)) {
         own.insert(link.end);
@@ -180,7 +181,7 @@ std::set<std::string> ways_out(const Patient& patient, bool v6) {
     return ways;
 }
 
-std::vector<Prefix> guest_networks(const Patient& patient) {
+std::vector<Prefix> guest_networks(const CheckContext& patient) {
     std::vector<Prefix> networks;
     for (const bool v6 : {false, true}) {
         const auto ways = ways_out(patient, v6);
@@ -196,7 +197,7 @@ std::vector<Prefix> guest_networks(const Patient& patient) {
     return networks;
 }
 
-Passages passages_of(const Patient& patient) {
+Passages passages_of(const CheckContext& patient) {
     const auto links = host_links(patient);
     const Gate gate = gate_of(patient);
     std::map<std::string, const HostLink*> by_end;
@@ -274,7 +275,7 @@ std::set<std::string> Passages::ways() const {
     return ways;
 }
 
-std::vector<Needed> needed_packets(const Passages& passages, const Patient& patient) {
+std::vector<Needed> needed_packets(const Passages& passages, const CheckContext& patient) {
     using kernel::nft::Packet;
     using enum kernel::nft::Stage;
     const std::array ways = {ways_out(patient, false), ways_out(patient, true)};

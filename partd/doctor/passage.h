@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/values.h"
-#include "kernel/packet_fate.h"
+#include "kernel/nft/packet_fate.h"
 
 #include <optional>
 #include <set>
@@ -10,7 +11,7 @@
 
 namespace partd::doctor {
 
-struct Patient;
+struct CheckContext;
 
 // What the host has to let pass for the declared partitions, by the names of its interfaces.
 
@@ -59,14 +60,14 @@ struct Passages {
     [[nodiscard]] std::set<std::string> ways() const;
     [[nodiscard]] bool empty() const { return outgoing.empty() && incoming.empty() && crossings.empty(); }
 };
-Passages passages_of(const Patient& patient);
+Passages passages_of(const CheckContext& patient);
 
 // The interfaces by which packets leave the host: of its default routes, those that a translation names, and
 // those with other routes that are not made for containers or machines.
-std::set<std::string> ways_out(const Patient& patient, bool v6);
+std::set<std::string> ways_out(const CheckContext& patient, bool v6);
 
 // The networks of containers and machines on this host: those that lead neither out nor to a partition.
-std::vector<Prefix> guest_networks(const Patient& patient);
+std::vector<Prefix> guest_networks(const CheckContext& patient);
 
 // A packet that has to pass, whose it is, and how to call it.
 struct Needed {
@@ -74,6 +75,6 @@ struct Needed {
     std::string partition;
     std::string text;
 };
-std::vector<Needed> needed_packets(const Passages& passages, const Patient& patient);
+std::vector<Needed> needed_packets(const Passages& passages, const CheckContext& patient);
 
 }  // namespace partd::doctor

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/ports.h"
 
-#include "kernel/foreign_rules.h"
-#include "kernel/listening.h"
-#include "kernel/packet_fate.h"
+#include "kernel/events/listening.h"
+#include "kernel/nft/foreign_rules.h"
+#include "kernel/nft/packet_fate.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
 
@@ -89,7 +90,8 @@ std::string TakenPort::text() const {
     return fmt::format("{}{} of {}: {}, too; {}", source.prefix(), listen.text(), partition, holder, effect);
 }
 
-Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string_view partition) {
+Result<std::vector<TakenPort>> taken_ports(kernel::Host& host, const Declared& declared,
+                                           std::string_view partition) {
     std::vector<const DeclaredObject*> forwards;
     for (const DeclaredObject* object : declared.all<Forward>()) {
         if (partition.empty() || object->owner == partition) {
@@ -105,7 +107,7 @@ Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string
     for (const ListeningSocket& socket : *listening) {
         sockets.emplace(std::pair(socket.protocol, socket.port), socket);
     }
-    const auto tables = kernel::nft::remembered_foreign_tables(nat::kTableName);
+    const auto tables = host.foreign_tables().list(nat::kTableName);
     PARTD_TRY(tables);
     std::vector<TakenPort> taken;
     std::vector<Heard> heard;

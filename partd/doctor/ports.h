@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/error.h"
 #include "base/values.h"
+#include "kernel/host.h"
 #include "model/declared.h"
 
 #include <string>
@@ -24,6 +26,7 @@ struct TakenPort {
 
 // Of the forwards of that partition, or of all with "". Nothing is asked when there are none; else the
 // sockets and the rules of others are listed once. An error when they cannot be.
-Result<std::vector<TakenPort>> taken_ports(const Declared& declared, std::string_view partition = {});
+Result<std::vector<TakenPort>> taken_ports(kernel::Host& host, const Declared& declared,
+                                           std::string_view partition = {});
 
 }  // namespace partd

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // The other programs of the host: those that partd works with, and those that think a link is theirs.
 #include "base/text.h"
 #include "doctor/checks.h"
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 #include "kinds/marks.h"
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace partd::doctor {
 namespace {
 
 // partd's links on the host, by their mark.
-std::vector<const kernel::Link*> own_links(const Patient& patient) {
+std::vector<const kernel::Link*> own_links(const CheckContext& patient) {
     std::vector<const kernel::Link*> own;
     for (const kernel::Link& link : patient.links) {
         if (parse_link_mark(link.alias)) {
@@ -25,7 +26,7 @@ std::vector<const kernel::Link*> own_links(const Patient& patient) {
 }
 
 // The files of a directory and its like in /etc, /run and /usr/lib whose text names pv-*.
-bool names_our_links(const Patient& patient, std::string_view directory, std::string_view suffix) {
+bool names_our_links(const CheckContext& patient, std::string_view directory, std::string_view suffix) {
     const std::string& root = patient.host.paths().root;
     for (const char* above : {"/etc", "/run", "/usr/local/lib", "/usr/lib"}) {
         const std::string place = fmt::format("{}{}/{}", root, above, directory);
@@ -64,7 +65,7 @@ constexpr std::array kManagers = {
             "it leaves a link as it found it, until somebody gives it a connection for that link"},
 };
 
-Findings managers(const Patient& patient) {
+Findings managers(const CheckContext& patient) {
     Findings found;
     for (const Manager& manager : kManagers) {
         if (!patient.programs.contains(manager.program)) {
@@ -81,8 +82,8 @@ Findings managers(const Patient& patient) {
                      .what = fmt::format("{} manages {} ({})", manager.name, printable(link->name),
                                          printable(link->alias)),
                      .why = manager.why,
-                     .mend = fmt::format("tell it to leave {} alone, as {} of partd's units does with pv-*",
-                                         printable(link->name), manager.file)});
+                     .fix = fmt::format("tell it to leave {} alone, as {} of partd's units does with pv-*",
+                                        printable(link->name), manager.file)});
             }
         }
         if (found.size() == before && !names_our_links(patient, manager.directory, manager.suffix)) {
@@ -90,19 +91,19 @@ Findings managers(const Patient& patient) {
                 {.severity = Severity::Warning,
                  .what = fmt::format("{} runs, and nothing tells it to leave pv-* alone", manager.name),
                  .why = "a rule of its own for every link would take partd's too",
-                 .mend = fmt::format("install {} of partd's units into /usr/lib/{}, and reload it",
-                                     manager.file, manager.directory)});
+                 .fix = fmt::format("install {} of partd's units into /usr/lib/{}, and reload it",
+                                    manager.file, manager.directory)});
         }
     }
     return found;
 }
 
-Findings service_manager(const Patient&) {
+Findings service_manager(const CheckContext&) {
     if (!kernel::exists("/run/systemd/system")) {
         return {{.severity = Severity::Note,
                  .what = "systemd does not run here",
                  .why = "partd makes control groups itself, and nothing starts it at boot",
-                 .mend = "let the host's own service manager run: partd"}};
+                 .fix = "let the host's own service manager run: partd"}};
     }
     constexpr std::uint64_t kOldest = 252;
     const std::string version = kernel::systemd_version();
@@ -113,22 +114,22 @@ Findings service_manager(const Patient&) {
     return {{.severity = Severity::Warning,
              .what = fmt::format("systemd is of version {}", version),
              .why = "partd is made for and tried with version 252 and later",
-             .mend = "upgrade systemd, or watch the journal of partd closely"}};
+             .fix = "upgrade systemd, or watch the journal of partd closely"}};
 }
 
-Findings bus(const Patient&) {
+Findings bus(const CheckContext&) {
     if (!kernel::exists("/run/dbus/system_bus_socket")) {
         return {{.severity = Severity::Note,
                  .what = "there is no D-Bus system bus",
                  .why = "partd is reached by /run/partd/bus alone, which root may use, and the group partd "
                         "for reading",
-                 .mend = "install dbus, if other users are to manage partitions"}};
+                 .fix = "install dbus, if other users are to manage partitions"}};
     }
     if (!kernel::exists("/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service")) {
         return {{.severity = Severity::Note,
                  .what = "polkit is not installed",
                  .why = "nobody but root may ask partd for anything by the system bus",
-                 .mend = "install polkitd, if other users are to manage partitions"}};
+                 .fix = "install polkitd, if other users are to manage partitions"}};
     }
     return {};
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much traffic the host has room for.
 #include "doctor/checks.h"
 #include "kinds/link/interfaces.h"
@@ -16,7 +17,7 @@ Findings judge_conntrack(std::uint64_t count, std::uint64_t most) {
         {.severity = count * 20 >= most * 19 ? Severity::Problem : Severity::Warning,
          .what = fmt::format("{} of at most {} connections are tracked (nf_conntrack_max)", count, most),
          .why = "when the table is full, packets of new connections are dropped, in all partitions at once",
-         .mend = "a larger table",
+         .fix = "a larger table",
          .run = set_sysctls("conntrack", {{"net.netfilter.nf_conntrack_max", std::to_string(most * 4)}})}};
 }
 
@@ -34,7 +35,7 @@ Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t
                                  "(gc_thresh3)",
                                  links, wanted, soft, hard),
              .why = "all namespaces share one table; when it overflows, hosts do not find each other",
-             .mend = "larger tables",
+             .fix = "larger tables",
              .run = set_sysctls("neighbours",
                                 {{"net.ipv4.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
                                  {"net.ipv4.neigh.default.gc_thresh3", std::to_string(wanted * 4)},
@@ -44,13 +45,13 @@ Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t
 
 namespace {
 
-Findings conntrack(const Patient&) {
+Findings conntrack(const CheckContext&) {
     const auto count = sysctl_number("net/netfilter/nf_conntrack_count");
     const auto most = sysctl_number("net/netfilter/nf_conntrack_max");
     return count && most ? judge_conntrack(*count, *most) : Findings();
 }
 
-Findings neighbours(const Patient& patient) {
+Findings neighbours(const CheckContext& patient) {
     const auto soft = sysctl_number("net/ipv4/neigh/default/gc_thresh2");
     const auto hard = sysctl_number("net/ipv4/neigh/default/gc_thresh3");
     return soft && hard ? judge_neighbours(declared_links(patient.declared()).size(), *soft, *hard)
@@ -60,7 +61,7 @@ Findings neighbours(const Patient& patient) {
 constexpr std::int64_t kUsualMtu = 1500;
 
 // Those whose links are wider than the host's way out.
-Findings narrow_uplinks(const Patient& patient) {
+Findings narrow_uplinks(const CheckContext& patient) {
     Findings found;
     std::set<std::string> names;
     for (const kernel::RoutedNetwork& route : patient.routes) {
@@ -83,8 +84,8 @@ Findings narrow_uplinks(const Patient& patient) {
                      .why = fmt::format("larger packets wait for an ICMP answer that many networks lose: "
                                         "connections of {} stall",
                                         object->owner),
-                     .mend = fmt::format("mtu = {} in [partition.{}.link.{}]", uplink->mtu, object->owner,
-                                         object->name)});
+                     .fix = fmt::format("mtu = {} in [partition.{}.link.{}]", uplink->mtu, object->owner,
+                                        object->name)});
             }
         }
     }

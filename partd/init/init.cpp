@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // partd-init: PID 1 of a partition that names no other. It reaps what its processes leave behind, passes
 // signals on, and is the last to go. It lives as long as the partition and does nothing while nothing
 // happens, so it is small, static and without memory of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernel/batch.h"
 
 #include "kernel/host.h"
@@ -22,7 +23,7 @@ void Batch::netlink(NetlinkSocket& socket, Message message, std::size_t change, 
     stream.changes.push_back(change);
 }
 
-void Batch::end(Ending ending, std::size_t change, const std::string& whose,
+void Batch::end(Termination ending, std::size_t change, const std::string& whose,
                 std::function<void()> afterwards) {
     const auto left = host_.time_to_leave(whose, ending.patience);
     ending.told = left < ending.patience;

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/child.h"
-#include "kernel/netlink.h"
-#include "kernel/nftables.h"
-#include "kernel/processes.h"
+#include "kernel/child/child.h"
+#include "kernel/netlink/netlink.h"
+#include "kernel/nft/nftables.h"
+#include "kernel/process/processes.h"
 
 #include <chrono>
 #include <functional>
@@ -39,7 +40,8 @@ public:
     // Ends processes, those of all changes at once and before anything is sent; then runs `afterwards`. Where
     // the host is not to wait for them (Host::set_patience), the change fails with EINPROGRESS until they are
     // gone or their patience is over; `whose` tells that it is the same leave-taking.
-    void end(Ending ending, std::size_t change, const std::string& whose, std::function<void()> afterwards);
+    void end(Termination ending, std::size_t change, const std::string& whose,
+             std::function<void()> afterwards);
     // Counts a change that was made by a system call of its own.
     void count_write() { ++writes_; }
 
@@ -82,7 +84,7 @@ private:
         std::function<Error(Error)> failed;
     };
     std::vector<Watched> watched_;
-    std::vector<Ending> endings_;
+    std::vector<Termination> endings_;
     std::vector<Leaving> leaving_;
     std::size_t writes_ = 0;
 };

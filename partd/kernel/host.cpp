@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernel/host.h"
 
 #include "kernel/clock.h"
-#include "kernel/files.h"
-#include "kernel/lock.h"
+#include "kernel/file/files.h"
+#include "kernel/file/lock.h"
 
 #include <sys/random.h>
 #include <unistd.h>
@@ -164,7 +165,7 @@ void Host::release(const std::string& name) {
     links_.erase(name);
 }
 
-void Host::note_link(const std::string& netns, const Link& link) {
+void Host::cache_link(const std::string& netns, const Link& link) {
     const auto take_place = [&](std::vector<Link>& links) {
         std::erase_if(links, [&](const Link& former) { return former.name == link.name; });
         links.push_back(link);
@@ -243,7 +244,7 @@ void Host::forget_lists() {
     asked_.clear();
 }
 
-void Host::doubt_all() {
+void Host::invalidate() {
     for (auto& [name, open] : open_) {
         open.doubtful = true;
     }
@@ -259,7 +260,7 @@ void Host::doubt_all() {
 
 void Host::forget_all() {
     open_.clear();
-    doubt_all();
+    invalidate();
 }
 
 }  // namespace partd::kernel

@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/cgroups.h"
-#include "kernel/ingress.h"
-#include "kernel/links.h"
-#include "kernel/netns.h"
-#include "kernel/nftables.h"
-#include "kernel/topics.h"
+#include "kernel/cgroup/cgroups.h"
+#include "kernel/events/topics.h"
+#include "kernel/namespace/netns.h"
+#include "kernel/netlink/ingress.h"
+#include "kernel/netlink/links.h"
+#include "kernel/nft/foreign_rules.h"
+#include "kernel/nft/nftables.h"
+#include "kernel/process/endings.h"
 
 #include <chrono>
 #include <deque>
@@ -94,7 +97,7 @@ public:
     // not in view is asked for.
     const Link* find_link(const std::string& netns, const std::string& name);
     // Remembers an interface that was just made, as list_links() would tell it.
-    void note_link(const std::string& netns, const Link& link);
+    void cache_link(const std::string& netns, const Link& link);
     // An interface index for an interface that is to be made in that namespace, from kFirstOwnIndex on: one
     // that nobody has there, nor gets before the request arrives.
     Result<int> draw_index(const std::string& netns);
@@ -106,6 +109,10 @@ public:
     Result<NetlinkSocket*> xfrm();
     // The filter of the host's ends of links.
     const IngressFilter& ingress_filter();
+    // How processes inside partitions ended, as far as this process saw them alive.
+    Terminations& terminations() { return terminations_; }
+    // The tables of others in the host's own namespace.
+    nft::ForeignTables& foreign_tables() { return foreign_tables_; }
     // The port of the socket by which this changes them; 0 before it does.
     [[nodiscard]] std::uint32_t nftables_port() const { return nftables_ ? nftables_->port() : 0; }
 
@@ -126,7 +133,7 @@ public:
     void forget_lists();
     // Names may stand for other namespaces now: what is open is used again only where its name still stands
     // for it.
-    void doubt_all();
+    void invalidate();
     // The same, and nothing stays open.
     void forget_all();
 
@@ -164,6 +171,8 @@ private:
     std::optional<nft::Nftables> nftables_;
     std::optional<NetlinkSocket> xfrm_;
     std::optional<IngressFilter> ingress_filter_;
+    Terminations terminations_;
+    nft::ForeignTables foreign_tables_;
     std::chrono::milliseconds lock_patience_{30'000};
     std::optional<std::chrono::milliseconds> patience_;
     std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when

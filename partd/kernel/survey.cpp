@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernel/survey.h"
 
 #include "base/text.h"
-#include "kernel/files.h"
-#include "kernel/processes.h"
+#include "kernel/file/files.h"
+#include "kernel/process/processes.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/error.h"
 #include "kernel/batch.h"
-#include "kernel/conntrack.h"
 #include "kernel/host.h"
-#include "kernel/own_routes.h"
+#include "kernel/netlink/conntrack.h"
+#include "kernel/netlink/own_routes.h"
 #include "model/kind.h"
 #include "model/ledger.h"
 #include "model/plan.h"
@@ -20,7 +21,7 @@
 namespace partd {
 
 // One look at the live host: with what, for what, and what was found.
-struct Look {
+struct Observation {
     kernel::Host& host;
     const State& desired;
     const Ledger& ledger;
@@ -84,7 +85,7 @@ struct Look {
 };
 
 // Where a change is carried out.
-struct Doing {
+struct ApplyContext {
     kernel::Host& host;
     kernel::Batch& batch;
     // What was learnt about an object while it was made, for the ledger's identity.
@@ -105,17 +106,17 @@ struct Stage;
 struct LiveKind {
     Kind kind;
     // Finds the resources of this kind: those that are wanted and those that are ours.
-    Result<> (*observe)(Look& look) = nullptr;
+    Result<> (*observe)(Observation& observation) = nullptr;
     // Carries out one change at once, or adds it to the batch under that number.
-    Result<> (*apply)(Doing& doing, const Change& change, std::size_t number) = nullptr;
+    Result<> (*apply)(ApplyContext& context, const Change& change, std::size_t number) = nullptr;
     // The processes that carrying out this removal would end, as things are.
-    Result<std::set<pid_t>> (*ends)(Doing& doing, const Change& removal) = nullptr;
+    Result<std::set<pid_t>> (*ends)(ApplyContext& context, const Change& removal) = nullptr;
     // Makes what this creation will make, as it will make it, on a stage that nobody sees (for what cannot be
     // had back once the one before is gone), and nothing else on the host.
     Result<> (*rehearse)(Stage& stage, const Change& creation) = nullptr;
     // Told of all changes of a wave before the first of them is carried out.
-    void (*begin)(Doing& doing, std::span<const Change> wave) = nullptr;
-    // Adds the topics of events (kernel/topics.h) that may be about this resource.
+    void (*begin)(ApplyContext& context, std::span<const Change> wave) = nullptr;
+    // Adds the topics of events (kernel/events/topics.h) that may be about this resource.
     void (*watch)(const Resource& wanted, kernel::Host& host, std::vector<std::string>& topics) = nullptr;
 };
 

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/partition.h"
 
 #include "base/text.h"
-#include "kernel/files.h"
-#include "kernel/processes.h"
-#include "kinds/cgroup.h"
-#include "kinds/isolation/init.h"
-#include "kinds/isolation/membership.h"
-#include "kinds/service.h"
+#include "kernel/file/files.h"
+#include "kernel/process/processes.h"
+#include "kinds/cgroup/cgroup.h"
+#include "kinds/machine/init.h"
+#include "kinds/namespace/membership.h"
+#include "kinds/service/service.h"
 
 #include <algorithm>
 #include <cctype>
@@ -61,7 +62,7 @@ constexpr Field kFields[] = {
         {.fallback = "stop"}),
     field<&Partition::stop_timeout>("stop_timeout", "how long its processes have between SIGTERM and SIGKILL",
                                     {.fallback = "10s"}),
-    later("owner"),
+    reserved("owner"),
 };
 
 constexpr Declaration kLanguage[] = {declaration<Partition>("partition.*")};
@@ -130,22 +131,22 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                      .owner = object->owner,
                      .source = object->source,
                      .places = object->places,
-                     .needs = {group},
-                     .within = {group}});
+                     .depends_on = {group},
+                     .contained_in = {group}});
     }
 }
 
-Result<> observe(Look& look) {
+Result<> observe(Observation& observation) {
     std::multimap<std::string, Key> owned;
-    for (const Resource& resource : look.observed.all()) {
-        if (resource.standing == Standing::Ours) {
+    for (const Resource& resource : observation.observed.all()) {
+        if (resource.ownership == Ownership::Ours) {
             owned.emplace(resource.owner, resource.key);
         }
     }
-    const auto groups = look.groups();
+    const auto groups = observation.groups();
     PARTD_TRY(groups);
     for (const auto& [group, name, identity, attributes] : *groups) {
-        const auto partition = decode(name, group, policy_mark(look.host, group));
+        const auto partition = decode(name, group, policy_mark(observation.host, group));
         if (!partition) {
             continue;
         }
@@ -155,21 +156,21 @@ Result<> observe(Look& look) {
         // go back to.
         for (auto [own, last] = owned.equal_range(name); own != last; ++own) {
             if (own->second.kind != &kService.kind) {
-                found.needs.push_back(own->second);
+                found.depends_on.push_back(own->second);
             }
         }
         found.kept = partition->on_remove == OnRemove::Keep;
-        look.add(std::move(found));
+        observation.add(std::move(found));
     }
     return {};
 }
 
 // Everybody in the partition's cgroup or network namespace.
-Result<std::set<pid_t>> residents(Doing& doing, const Partition& partition) {
-    auto found = doing.host.cgroups().processes_anywhere(partition.group);
+Result<std::set<pid_t>> residents(ApplyContext& context, const Partition& partition) {
+    auto found = context.host.cgroups().processes_anywhere(partition.group);
     PARTD_TRY(found);
-    if (const auto netns = doing.host.netns(partition.name)) {
-        const auto all = doing.processes();
+    if (const auto netns = context.host.netns(partition.name)) {
+        const auto all = context.processes();
         PARTD_TRY(all);
         const auto [begin, end] = (*all)->equal_range((*netns)->inode());
         std::transform(begin, end, std::inserter(*found, found->end()),
@@ -179,8 +180,8 @@ Result<std::set<pid_t>> residents(Doing& doing, const Partition& partition) {
 }
 
 // Why on_remove lets nobody end these; PID 1 that only holds the partition is nobody to ask for.
-Result<> may_end(Doing& doing, const Partition& partition, std::set<pid_t> pids) {
-    const auto holder = find_holder(doing.host, partition.name);
+Result<> may_end(ApplyContext& context, const Partition& partition, std::set<pid_t> pids) {
+    const auto holder = find_holder(context.host, partition.name);
     PARTD_TRY(holder);
     if (*holder) {
         pids.erase(**holder);
@@ -212,31 +213,31 @@ kernel::Meant residents_of(kernel::Host& host, const Partition& partition) {
 
 // The analyzer does not see that a std::function owns its closure.
 // NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks)
-Result<> stop(Doing& doing, const Partition& partition, std::size_t number) {
-    auto pids = residents(doing, partition);
+Result<> stop(ApplyContext& context, const Partition& partition, std::size_t number) {
+    auto pids = residents(context, partition);
     PARTD_TRY(pids);
-    PARTD_TRY(may_end(doing, partition, *pids));
+    PARTD_TRY(may_end(context, partition, *pids));
     if (pids->empty()) {
         return {};
     }
-    doing.batch.count_write();
-    (void)doing.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
-    kernel::Ending ending{.pids = std::move(*pids),
-                          .meant = residents_of(doing.host, partition),
-                          .patience = partition.stop_timeout};
-    doing.batch.end(std::move(ending), number, partition.name,
-                    [&cgroups = doing.host.cgroups(), group = partition.group] { cgroups.kill(group); });
+    context.batch.count_write();
+    (void)context.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
+    kernel::Termination ending{.pids = std::move(*pids),
+                               .meant = residents_of(context.host, partition),
+                               .patience = partition.stop_timeout};
+    context.batch.end(std::move(ending), number, partition.name,
+                      [&cgroups = context.host.cgroups(), group = partition.group] { cgroups.kill(group); });
     return {};
 }
 // NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
-Result<> apply(Doing& doing, const Change& change, std::size_t number) {
+Result<> apply(ApplyContext& context, const Change& change, std::size_t number) {
     if (change.action == Action::Remove) {
-        return stop(doing, change.found.as<Partition>(), number);
+        return stop(context, change.found.as<Partition>(), number);
     }
     const Partition& wanted = change.wanted.as<Partition>();
-    doing.batch.count_write();
-    return kernel::set_xattr(doing.host.cgroups().home(wanted.group), kMark, encode(wanted));
+    context.batch.count_write();
+    return kernel::set_xattr(context.host.cgroups().home(wanted.group), kMark, encode(wanted));
 }
 
 // The host passes packets on for all of them then.
@@ -271,17 +272,17 @@ struct Residents {
 };
 
 // Those of the partition's cgroup that live in that namespace of it.
-Result<Residents> find_residents(Doing& doing, const std::string& name, NamespaceKind type) {
-    const auto where = open_namespace(doing.host, name, type);
+Result<Residents> find_residents(ApplyContext& context, const std::string& name, NamespaceKind type) {
+    const auto where = open_namespace(context.host, name, type);
     if (!where && where.error().is_shortage()) {
         return std::unexpected(where.error());
     }
-    const std::string group = doing.host.group_of(name);
-    auto partition = decode(name, group, policy_mark(doing.host, group));
+    const std::string group = context.host.group_of(name);
+    auto partition = decode(name, group, policy_mark(context.host, group));
     if (!where || group.empty() || !partition) {
         return Residents();
     }
-    auto found = doing.host.cgroups().processes(group);
+    auto found = context.host.cgroups().processes(group);
     PARTD_TRY(found);
     std::erase_if(*found, [&](pid_t pid) {
         const auto its = kernel::Namespace::of_process(pid, type);
@@ -292,24 +293,24 @@ Result<Residents> find_residents(Doing& doing, const std::string& name, Namespac
 
 }  // namespace
 
-Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type) {
-    auto found = find_residents(doing, name, type);
+Result<std::set<pid_t>> residents_to_end(ApplyContext& context, const std::string& name, NamespaceKind type) {
+    auto found = find_residents(context, name, type);
     PARTD_TRY(found);
-    return may_end(doing, found->partition, found->pids) ? std::move(found->pids) : std::set<pid_t>();
+    return may_end(context, found->partition, found->pids) ? std::move(found->pids) : std::set<pid_t>();
 }
 
-Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type) {
-    const auto found = find_residents(doing, name, type);
+Result<> end_residents(ApplyContext& context, const std::string& name, NamespaceKind type) {
+    const auto found = find_residents(context, name, type);
     PARTD_TRY(found);
     const auto& [group, partition, pids, inode] = *found;
-    PARTD_TRY(may_end(doing, partition, pids));
+    PARTD_TRY(may_end(context, partition, pids));
     if (pids.empty()) {
         return {};
     }
-    doing.batch.count_write();
-    (void)doing.host.cgroups().freeze(group, false);
+    context.batch.count_write();
+    (void)context.host.cgroups().freeze(group, false);
     const std::array endings = {
-        kernel::Ending{pids, kernel::inhabitants(type, inode), partition.stop_timeout}};
+        kernel::Termination{pids, kernel::inhabitants(type, inode), partition.stop_timeout}};
     const auto left = kernel::end_processes(endings).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
 }
@@ -332,17 +333,17 @@ constinit const LiveKind kPartition = {
     .kind = {.name = "partition",
              .language = kLanguage,
              .expand = expand,
-             .apart = true,
-             .meets = [](const Resource& one,
-                         const Resource& other) { return reaches_any(one) || reaches_any(other); },
+             .independent = true,
+             .interacts = [](const Resource& one,
+                             const Resource& other) { return reaches_any(one) || reaches_any(other); },
              .counts = true},
     .observe = observe,
     .apply = apply,
-    .ends = [](Doing& doing, const Change& removal) -> Result<std::set<pid_t>> {
+    .ends = [](ApplyContext& context, const Change& removal) -> Result<std::set<pid_t>> {
         const auto& partition = removal.found.as<Partition>();
-        auto pids = residents(doing, partition);
+        auto pids = residents(context, partition);
         PARTD_TRY(pids);
-        return may_end(doing, partition, *pids) ? std::move(*pids) : std::set<pid_t>();
+        return may_end(context, partition, *pids) ? std::move(*pids) : std::set<pid_t>();
     },
 };
 

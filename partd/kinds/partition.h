@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/namespaces.h"
+#include "kernel/namespace/namespaces.h"
 #include "kinds/kinds.h"
 
 #include <chrono>
@@ -27,7 +28,7 @@ struct HostName : std::string {
     [[nodiscard]] const std::string& text() const { return *this; }
 };
 template <>
-struct Form<HostName> {
+struct TextFormat<HostName> {
     static constexpr std::string_view
         kExpected =
             "a host name: 1 to 64 letters, digits, '-' and '.', not beginning or "
@@ -82,8 +83,8 @@ bool has_netns(const Declared& declared, std::string_view name);
 
 // Ends those that live in that namespace of a partition's, if it is there, which is to be replaced, as its
 // on_remove says: "refuse" and "keep" are an error while there are some.
-Result<> end_residents(Doing& doing, const std::string& name, NamespaceKind type);
+Result<> end_residents(ApplyContext& context, const std::string& name, NamespaceKind type);
 // Whom that would end; nobody where on_remove forbids it.
-Result<std::set<pid_t>> residents_to_end(Doing& doing, const std::string& name, NamespaceKind type);
+Result<std::set<pid_t>> residents_to_end(ApplyContext& context, const std::string& name, NamespaceKind type);
 
 }  // namespace partd

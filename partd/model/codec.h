@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/diagnostics.h"
@@ -29,42 +30,42 @@ concept Tabled = requires {
 // A type that is one string in a file, with `parse(std::string_view)` and `text()`, and a Form that tells
 // what it is.
 template <class T>
-struct Form;
+struct TextFormat;
 template <class T>
 concept Textual = requires(const T& value, std::string_view text) {
-    { Form<T>::kExpected } -> std::convertible_to<std::string_view>;
+    { TextFormat<T>::kExpected } -> std::convertible_to<std::string_view>;
     { T::parse(text) } -> std::same_as<std::optional<T>>;
     { value.text() } -> std::convertible_to<std::string>;
 };
 
 template <>
-struct Form<Ip> {
+struct TextFormat<Ip> {
     static constexpr std::string_view kExpected = "an IP address like \"10.1.1.1\"",
                                       kPattern = "^[0-9a-fA-F:.]+$";
 };
 template <>
-struct Form<Address> {
+struct TextFormat<Address> {
     static constexpr std::string_view kExpected = "an address with its prefix length like \"10.1.1.1/24\"",
                                       kPattern = "^[0-9a-fA-F:.]+/[0-9]{1,3}$";
 };
 template <>
-struct Form<Prefix> {
+struct TextFormat<Prefix> {
     static constexpr std::string_view kExpected =
                                           "a prefix without host bits like \"10.1.1.0/24\", or an address",
                                       kPattern = "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$";
 };
 template <>
-struct Form<Mac> {
+struct TextFormat<Mac> {
     static constexpr std::string_view kExpected = "a hardware address like \"02:00:00:00:00:01\"",
                                       kPattern = "^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$";
 };
 template <>
-struct Form<PortRange> {
+struct TextFormat<PortRange> {
     static constexpr std::string_view kExpected = "a port like \"tcp/80\" or \"udp/5000-5010\"",
                                       kPattern = "^(tcp|udp)/[0-9]{1,5}(-[0-9]{1,5})?$";
 };
 template <>
-struct Form<Endpoint> {
+struct TextFormat<Endpoint> {
     static constexpr std::string_view
         kExpected = "an endpoint like \"10.1.1.1:80\" or \"[fd00:1::1]:80\"",
         kPattern = "^(\\[[0-9a-fA-F:.]+\\]|[0-9a-fA-F.]+)(:[0-9]{1,5})?$|^[0-9a-fA-F:]+$";
@@ -77,7 +78,7 @@ struct IfName : std::string {
     [[nodiscard]] const std::string& text() const { return *this; }
 };
 template <>
-struct Form<IfName> {
+struct TextFormat<IfName> {
     static constexpr std::string_view
         kExpected =
             "an interface name: 1 to 15 bytes without '/', ':', '%', blanks or control characters, not a "
@@ -93,7 +94,7 @@ struct Name : std::string {
     [[nodiscard]] const std::string& text() const { return *this; }
 };
 template <>
-struct Form<Name> {
+struct TextFormat<Name> {
     static constexpr std::string_view
         kExpected = "a name: 1 to 64 of a-z, 0-9, '-' and '_', with a letter or digit at both ends",
         kPattern = "^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$";
@@ -110,7 +111,7 @@ struct Codec<T> {
         const auto* text = value.get_if<std::string>();
         const auto parsed = text != nullptr ? T::parse(*text) : std::nullopt;
         if (!parsed) {
-            report_unexpected(value, Form<T>::kExpected, problems);
+            report_unexpected(value, TextFormat<T>::kExpected, problems);
             return false;
         }
         out = *parsed;
@@ -118,7 +119,7 @@ struct Codec<T> {
     }
     static std::string text(const T& value) { return value.text(); }
     static Value json(const T& value) { return Value(std::string(value.text())); }
-    static Value schema() { return string_schema(Form<T>::kPattern, Form<T>::kExpected); }
+    static Value schema() { return string_schema(TextFormat<T>::kPattern, TextFormat<T>::kExpected); }
 };
 
 // The scalars; implemented in codec.cpp.

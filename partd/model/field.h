@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "model/codec.h"
@@ -126,7 +127,7 @@ constexpr Field field(std::string_view name, std::string_view description, Field
 }
 
 // A key of the language that is not built yet.
-constexpr Field later(std::string_view name) {
+constexpr Field reserved(std::string_view name) {
     return {.name = name, .description = "not supported yet", .options = {.role = Role::Later}};
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "model/phase.h"
 
 #include "model/kind.h"
@@ -68,7 +69,8 @@ void add_needs(State& state, std::initializer_list<Phase> phases) {
         }
         for (const Phase earlier : before(phase)) {
             if (const auto keys = own->second.find(earlier); keys != own->second.end()) {
-                resource.needs.insert(resource.needs.end(), keys->second.begin(), keys->second.end());
+                resource.depends_on.insert(resource.depends_on.end(), keys->second.begin(),
+                                           keys->second.end());
             }
         }
     }
@@ -78,7 +80,7 @@ void turn_around(State& state) {
     for (Resource& resource : state.all()) {
         for (const Key& later : std::exchange(resource.precedes, {})) {
             if (Resource* found = state.find(later)) {
-                found->needs.push_back(resource.key);
+                found->depends_on.push_back(resource.key);
             }
         }
     }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/source.h"
 #include "model/field.h"
 #include "model/phase.h"
 
-#include <cassert>
 #include <concepts>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -45,7 +46,9 @@ public:
 
     template <Tabled T>
     [[nodiscard]] const T& as() const {
-        assert(table_ == &T::table);
+        if (table_ != &T::table) {
+            std::abort();  // the bytes of another type are nothing that could be gone on with
+        }
         return *static_cast<const T*>(data_.get());
     }
     template <Tabled T>
@@ -90,7 +93,7 @@ private:
 };
 
 // Whose an observed object is.
-enum class Standing : std::uint8_t {
+enum class Ownership : std::uint8_t {
     Ours,
     Foreign,  // it has a wanted name but was made by somebody else: never touched
 };
@@ -99,19 +102,19 @@ enum class Standing : std::uint8_t {
 struct Resource {
     Key key = {};
     Spec spec = {};
-    std::string owner = {};           // the partition or slice that declares it; "" for what several share
-    Source source = {};               // of the declaration; nowhere for what was only observed
-    Places places = {};               // of its fields
-    std::vector<Key> needs = {};      // must be there before it, and go after it
-    std::vector<Key> precedes = {};   // of wanted ones: needs, said from the other side
-    std::optional<Phase> phase = {};  // where it is not its kind's
-    std::vector<Key> within = {};     // containers: when one of these goes, the kernel takes this along
-    std::vector<std::string> claims = {};  // names that only one object of the host can have
+    std::string owner = {};              // the partition or slice that declares it; "" for what several share
+    Source source = {};                  // of the declaration; nowhere for what was only observed
+    Places places = {};                  // of its fields
+    std::vector<Key> depends_on = {};    // must be there before it, and go after it
+    std::vector<Key> precedes = {};      // of wanted ones: needs, said from the other side
+    std::optional<Phase> phase = {};     // where it is not its kind's
+    std::vector<Key> contained_in = {};  // containers: when one of these goes, the kernel takes this along
+    std::vector<std::string> exclusive_names = {};  // names that only one object of the host can have
 
     // Of observed ones:
-    Standing standing = Standing::Ours;
+    Ownership ownership = Ownership::Ours;
     bool kept = false;  // everything of its owner stays when no file declares it any more
-    bool half_made =
+    bool pending_mark =
         false;            // an intention to make it is enough without a mark: it is marked after it is made
     bool marked = false;  // the kernel holds our mark on it
     std::string holder = {};  // of a foreign one: what it is, for the message

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "plan/diff.h"
 
 #include "plan/order.h"
@@ -55,7 +56,7 @@ std::vector<const Resource*> in_order_of_needs(const State& desired) {
         if (!visited.insert(resource.key).second) {
             return;
         }
-        for (const Key& need : resource.needs) {
+        for (const Key& need : resource.depends_on) {
             if (const Resource* needed = desired.find(need)) {
                 self(self, *needed);
             }
@@ -93,7 +94,7 @@ private:
         if (const Key* blocker = blocker_of(wanted)) {
             plan_.blocked.push_back({wanted.key, wanted.owner, wanted.source, *blocker});
             blockers_.emplace(wanted.key, *blocker);
-        } else if (found != nullptr && found->standing == Standing::Foreign) {
+        } else if (found != nullptr && found->ownership == Ownership::Foreign) {
             plan_.conflicts.push_back({wanted.key, wanted.owner, wanted.source, found->holder});
             blockers_.emplace(wanted.key, wanted.key);
         } else if (found == nullptr || container_is_new(wanted)) {
@@ -123,7 +124,7 @@ private:
     }
 
     const Key* blocker_of(const Resource& wanted) const {
-        for (const Key& need : wanted.needs) {
+        for (const Key& need : wanted.depends_on) {
             if (const auto found = blockers_.find(need); found != blockers_.end()) {
                 return &found->second;
             }
@@ -132,14 +133,14 @@ private:
     }
 
     bool container_is_new(const Resource& wanted) const {
-        return std::ranges::any_of(wanted.within, [&](const Key& container) {
+        return std::ranges::any_of(wanted.contained_in, [&](const Key& container) {
             const auto change = made_.find(container);
             return change != made_.end() && plan_.changes[change->second].action == Action::Create;
         });
     }
 
     bool goes_along(const Resource& found) const {
-        return std::ranges::any_of(found.within, [&](const Key& container) {
+        return std::ranges::any_of(found.contained_in, [&](const Key& container) {
             const Resource* outer = observed_.find(container);
             return removed_.contains(container) || (outer != nullptr && goes_along(*outer));
         });
@@ -162,12 +163,12 @@ private:
     void find_removals() {
         std::set<std::string> kept;
         for (const Resource& found : observed_.all()) {
-            if (found.kept && found.standing == Standing::Ours && desired_.find(found.key) == nullptr) {
+            if (found.kept && found.ownership == Ownership::Ours && desired_.find(found.key) == nullptr) {
                 kept.insert(found.owner);
             }
         }
         for (const Resource& found : observed_.all()) {
-            if (found.standing == Standing::Ours && desired_.find(found.key) == nullptr &&
+            if (found.ownership == Ownership::Ours && desired_.find(found.key) == nullptr &&
                 !kept.contains(found.owner)) {
                 removed_.insert(found.key);
             }
@@ -175,11 +176,11 @@ private:
         for (bool settled = false; !settled;) {
             settled = true;
             for (const Resource& found : observed_.all()) {
-                if (found.standing != Standing::Ours || removed_.contains(found.key) ||
+                if (found.ownership != Ownership::Ours || removed_.contains(found.key) ||
                     desired_.find(found.key) != nullptr) {
                     continue;
                 }
-                for (const Key& need : found.needs) {
+                for (const Key& need : found.depends_on) {
                     settled &= removed_.erase(need) == 0;
                 }
             }
@@ -201,7 +202,7 @@ private:
         for (const auto& [key, index] : taken_) {
             const Resource& found = *observed_.find(key);
             Change& change = plan_.changes[index];
-            for (const Key& container : found.within) {
+            for (const Key& container : found.contained_in) {
                 if (const auto outer = taken_.find(container); outer != taken_.end()) {
                     change.implied = true;
                     change.after.push_back(outer->second);
@@ -210,9 +211,9 @@ private:
         }
         for (const auto& [key, index] : taken_) {
             const Resource& found = *observed_.find(key);
-            for (const Key& need : found.needs) {
+            for (const Key& need : found.depends_on) {
                 const auto needed = taken_.find(need);
-                const bool inside = std::ranges::find(found.within, need) != found.within.end();
+                const bool inside = std::ranges::find(found.contained_in, need) != found.contained_in.end();
                 if (needed != taken_.end() && !inside) {
                     plan_.changes[needed->second].after.push_back(index);
                 }
@@ -240,7 +241,7 @@ private:
     // The removal that the kernel takes this one along with; itself when it stands alone.
     std::size_t outermost_of(std::size_t index) const {
         while (plan_.changes[index].implied) {
-            for (const Key& container : observed_.find(plan_.changes[index].key)->within) {
+            for (const Key& container : observed_.find(plan_.changes[index].key)->contained_in) {
                 if (const auto outer = taken_.find(container); outer != taken_.end()) {
                     index = outer->second;
                     break;
@@ -251,7 +252,7 @@ private:
     }
 
     bool contains(const Key& inner, std::size_t removal) const {
-        const auto& within = observed_.find(inner)->within;
+        const auto& within = observed_.find(inner)->contained_in;
         return std::ranges::find(within, plan_.changes[removal].key) != within.end();
     }
 
@@ -260,14 +261,14 @@ private:
     void connect_creations() {
         std::unordered_map<std::string, std::size_t> leaving;
         for (const auto& [key, index] : taken_) {
-            for (const std::string& claim : observed_.find(key)->claims) {
+            for (const std::string& claim : observed_.find(key)->exclusive_names) {
                 leaving.emplace(claim, index);
             }
         }
         for (const auto& [key, index] : made_) {
             const Resource& wanted = *desired_.find(key);
             auto& after = plan_.changes[index].after;
-            for (const Key& need : wanted.needs) {
+            for (const Key& need : wanted.depends_on) {
                 if (const auto needed = made_.find(need); needed != made_.end()) {
                     after.push_back(needed->second);
                 }
@@ -276,7 +277,7 @@ private:
                 after.push_back(old->second);
                 plan_.changes[old->second].successor = wanted.spec;
             }
-            for (const std::string& claim : wanted.claims) {
+            for (const std::string& claim : wanted.exclusive_names) {
                 if (const auto holder = leaving.find(claim); holder != leaving.end()) {
                     after.push_back(holder->second);
                     succeed(plan_.changes[holder->second], wanted);
@@ -300,7 +301,7 @@ private:
             if (made == made_.end() || plan_.changes[removal].implied) {
                 continue;
             }
-            for (const Key& need : desired_.find(key)->needs) {
+            for (const Key& need : desired_.find(key)->depends_on) {
                 const auto needed = made_.find(need);
                 if (needed != made_.end() && !comes_after(needed->second, removal)) {
                     plan_.changes[removal].after.push_back(needed->second);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "plan/order.h"
 
 #include "model/kind.h"
@@ -109,7 +110,7 @@ Keys needs_of(const State& desired, const std::string& owner) {
     while (!open.empty()) {
         const Resource& resource = *open.back();
         open.pop_back();
-        for (const Key& need : resource.needs) {
+        for (const Key& need : resource.depends_on) {
             const Resource* found = desired.find(need);
             if (found != nullptr && needed.insert(need).second) {
                 open.push_back(found);

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/discretion.h"
 
-#include "kernel/config_files.h"
+#include "kernel/file/config_files.h"
 #include "plan/render.h"
 
 #include <algorithm>

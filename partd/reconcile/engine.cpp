@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/engine.h"
 
 #include "config/toml.h"
 #include "kernel/clock.h"
-#include "reconcile/edit.h"
+#include "reconcile/incremental.h"
 #include "reconcile/pause.h"
 
 #include <algorithm>
@@ -40,7 +41,7 @@ Scope Engine::adopt(Desired desired) {
     settings_ = daemon_settings(desired_.compiled.declared);
     desired_.compiled.declared = Declared();
     files_ = hash_of(desired_.files);
-    parts_ = Parts(desired_.compiled.desired);
+    parts_ = DesiredIndex(desired_.compiled.desired);
     return changed;
 }
 
@@ -116,7 +117,7 @@ void Engine::keep(const Result<>& written) {
 }
 
 // The way back is what an apply promises that is to be confirmed. Any other one goes on without it.
-Result<> Engine::note_way_back(const View& view, const EngineApply& request) {
+Result<> Engine::note_way_back(const Inspection& view, const EngineApply& request) {
     const auto last = history().last();
     if (!last && !request.confirm) {
         not_kept_.push_back(last.error().message);
@@ -170,7 +171,7 @@ Result<Applied> Engine::apply(const EngineApply& request) {
     options.paused.merge(*resting);
     options.delete_limit = settings_.delete_limit;
     if (request.confirm || generation_ == 0 || files_ != recorded_) {
-        options.before_change = [&](const View& view) { return note_way_back(view, request); };
+        options.before_change = [&](const Inspection& view) { return note_way_back(view, request); };
     }
     const auto begin = std::chrono::steady_clock::now();
     auto outcome = reconciler_.apply(desired_.compiled.desired, options);
@@ -182,7 +183,7 @@ Result<Applied> Engine::apply(const EngineApply& request) {
 Result<Applied> Engine::apply_instead(Desired desired, const EngineApply& request) {
     Desired former = std::exchange(desired_, Desired());
     Leaving leaving = std::exchange(leaving_, Leaving());
-    Parts parts = std::exchange(parts_, Parts());
+    DesiredIndex parts = std::exchange(parts_, DesiredIndex());
     const DaemonSettings settings = settings_;
     const std::uint64_t files = files_;
     (void)adopt(std::move(desired));

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "kernel/host.h"
-#include "kinds/host.h"
-#include "reconcile/desired.h"
+#include "kinds/host/host.h"
+#include "reconcile/desired_index.h"
 #include "reconcile/history.h"
-#include "reconcile/parts.h"
+#include "reconcile/load.h"
 #include "reconcile/reconciler.h"
 #include "reconcile/rollback.h"
 
@@ -61,7 +62,7 @@ public:
     [[nodiscard]] const DaemonSettings& settings() const { return settings_; }
     // A hash of its files, as hash_of() makes it.
     [[nodiscard]] std::uint64_t files() const { return files_; }
-    [[nodiscard]] const Parts& parts() const { return parts_; }
+    [[nodiscard]] const DesiredIndex& parts() const { return parts_; }
     const Ledger& ledger() { return reconciler_.ledger(); }
     [[nodiscard]] History history() const { return History(paths().history()); }
 
@@ -76,7 +77,7 @@ public:
     void forget_files() { memory_ = {}; }
     // The same with files that were read already.
     Scope adopt(Desired desired);
-    Result<View> look(const Desired& desired, const std::string& only = {}) {
+    Result<Inspection> look(const Desired& desired, const std::string& only = {}) {
         return reconciler_.look(desired.compiled.desired, only);
     }
     // Makes the host as loaded, and remembers what was applied: as last good, and as a generation when it is
@@ -115,7 +116,7 @@ public:
 private:
     std::optional<Scope> load_edit(const DesiredOptions& options);
     explicit Engine(kernel::Host host) : host_(std::move(host)), reconciler_(host_) {}
-    Result<> note_way_back(const View& view, const EngineApply& request);
+    Result<> note_way_back(const Inspection& view, const EngineApply& request);
     Result<WentBack> make_as(const Confirmation& way, const EngineApply& request);
     void keep(const Result<>& written);
     [[nodiscard]] bool last_good_is_known() const;
@@ -130,7 +131,7 @@ private:
     bool followed_ = false;  // the files were read by follow_files()
     Desired desired_;
     DaemonSettings settings_;
-    Parts parts_;
+    DesiredIndex parts_;
     std::uint64_t files_ = hash_of({});  // a hash of what is desired, as files
     std::uint64_t recorded_ = 0;         // a hash of the files that the generation below was recorded with
     std::uint64_t generation_ = 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/executor.h"
 
 #include "kernel/batch.h"
@@ -112,7 +113,7 @@ private:
 
     const Plan& plan_;
     kernel::Batch batch_;
-    Doing doing_;
+    ApplyContext doing_;
     std::vector<Fate> fates_;
     Execution result_;
 };

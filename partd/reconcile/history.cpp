@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/history.h"
 
 #include "base/text.h"
 #include "kernel/clock.h"
-#include "kernel/files.h"
-#include "kernel/own_files.h"
+#include "kernel/file/files.h"
+#include "kernel/file/own_files.h"
 
 #include <algorithm>
 #include <ranges>

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/ledger_file.h"
 
 #include "base/text.h"
 #include "kernel/clock.h"
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 #include "kinds/kinds.h"
 
 #include <algorithm>
@@ -41,26 +42,28 @@ void encode_set(std::string& text, Ledger::NameView name, const LedgerEntry& ent
                    since, entry.identity);
 }
 
-// What the kind is called now.
-std::string current_name(std::string_view kind) {
-    const Kinds kinds = pure_kinds();
-    const auto found = std::ranges::find_if(
-        kinds, [&](const Kind* each) { return !each->former.empty() && each->former == kind; });
-    return std::string(found == kinds.end() ? kind : (*found)->name);
+// The name by which the resource is known now.
+Ledger::Name current_name(std::string_view kind, std::string_view name) {
+    for (const Kind* each : pure_kinds()) {
+        if (auto now = each->former == nullptr ? std::nullopt : each->former(kind, name)) {
+            return {std::string(each->name), std::move(*now)};
+        }
+    }
+    return {std::string(kind), std::string(name)};
 }
 
 // nullopt when the line is none of ours.
 std::optional<LedgerEdit> decode_edit(std::string_view line) {
     const auto parts = split(line, '\t');
     if (parts.size() == 3 && parts[0] == "-") {
-        return LedgerEdit{{current_name(parts[1]), std::string(parts[2])}, std::nullopt};
+        return LedgerEdit{current_name(parts[1], parts[2]), std::nullopt};
     }
     const auto since = parts.size() == 6 && parts[0] == "+" ? kernel::parse_time(parts[4]) : std::nullopt;
     if (!since) {
         return std::nullopt;
     }
     return LedgerEdit{
-        {current_name(parts[1]), std::string(parts[2])},
+        current_name(parts[1], parts[2]),
         LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = *since}};
 }
 

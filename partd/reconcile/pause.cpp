@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/pause.h"
 
-#include "kernel/files.h"
-#include "kernel/own_files.h"
+#include "kernel/file/files.h"
+#include "kernel/file/own_files.h"
 
 namespace partd {
 

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/reconciler.h"
 
-#include "kernel/files.h"
-#include "kinds/address.h"
+#include "kernel/file/files.h"
 #include "kinds/kinds.h"
+#include "kinds/net/address.h"
 #include "model/phase.h"
 #include "plan/diff.h"
-#include "reconcile/records.h"
+#include "reconcile/ledger_update.h"
 #include "reconcile/rehearsal.h"
 
 #include <algorithm>
@@ -34,14 +35,15 @@ void keep_scope(const State& desired, const Scope& scope, State& observed) {
 }
 
 Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, const Ledger& ledger,
-                 View& view) {
-    host.doubt_all();
-    Look look{.host = host, .desired = desired, .ledger = ledger, .observed = view.observed, .scope = scope};
+                 Inspection& view) {
+    host.invalidate();
+    Observation observation{
+        .host = host, .desired = desired, .ledger = ledger, .observed = view.observed, .scope = scope};
     for (const LiveKind* kind : live_kinds()) {
         if (kind->observe == nullptr || !scope.covers(kind->kind)) {
             continue;
         }
-        if (auto looked = kind->observe(look); !looked) {
+        if (auto looked = kind->observe(observation); !looked) {
             return std::unexpected(
                 std::move(looked).error().wrap(fmt::format("look at {}", kind->kind.name)));
         }
@@ -51,8 +53,8 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
     if (!scope.all) {
         keep_scope(desired, scope, view.observed);
     }
-    view.hidden = look.hidden;
-    view.unreadable = std::move(look.unreadable);
+    view.hidden = observation.hidden;
+    view.unreadable = std::move(observation.unreadable);
     return {};
 }
 
@@ -84,7 +86,7 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
 
 // Whoever has something in a channel and wants nothing there any more is looked at whole: whether it is kept
 // stands elsewhere.
-void add_unwanted(const Ledger& ledger, const Parts& parts, Scope& scope) {
+void add_unwanted(const Ledger& ledger, const DesiredIndex& parts, Scope& scope) {
     for (const Kind* kind : pure_kinds()) {
         if (!scope.channels.contains(kind->channel)) {
             continue;
@@ -205,7 +207,7 @@ public:
     }
 
 private:
-    Result<> begin(const View& view) {
+    Result<> begin(const Inspection& view) {
         outcome_.plan = without(view.plan, {}, options_.paused);
         outcome_.refused = too_many_removals(ledger_.get(), outcome_.plan, options_);
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
@@ -231,8 +233,8 @@ private:
         }
     }
 
-    Result<View> observe_and_plan() {
-        View view;
+    Result<Inspection> observe_and_plan() {
+        Inspection view;
         if (options_.before_look) {
             options_.before_look();
         }
@@ -311,8 +313,8 @@ private:
 
 }  // namespace
 
-Result<View> Reconciler::look(const State& desired, const std::string& only) {
-    View view;
+Result<Inspection> Reconciler::look(const State& desired, const std::string& only) {
+    Inspection view;
     PARTD_TRY(ledger_.read());
     const Ledger& ledger = ledger_.get();
     PARTD_TRY(check_host(host_, ledger));

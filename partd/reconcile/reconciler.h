@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/error.h"
@@ -5,9 +6,9 @@
 #include "model/ledger.h"
 #include "model/plan.h"
 #include "model/scope.h"
+#include "reconcile/desired_index.h"
 #include "reconcile/executor.h"
 #include "reconcile/ledger_file.h"
-#include "reconcile/parts.h"
 
 #include <functional>
 #include <set>
@@ -16,7 +17,7 @@
 namespace partd {
 
 // The host as it was found, and what it would take to make it as wanted.
-struct View {
+struct Inspection {
     State observed;
     Plan plan;
     bool hidden = false;                    // the network namespaces cannot be seen now
@@ -32,9 +33,10 @@ struct ApplyOptions {
     std::set<std::string> held = {};         // texts of keys that are left as they are for now
     std::set<std::string> paused = {};       // partitions and slices that are left as they are
     Scope scope = {};                        // what is looked at
-    const Parts* parts = nullptr;            // of the desired state; needed for a scope of less than all
+    const DesiredIndex* parts = nullptr;     // of the desired state; needed for a scope of less than all
     std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
-    std::function<Result<>(const View&)> before_change = {};  // sees the first plan; an error ends the apply
+    std::function<Result<>(const Inspection&)> before_change =
+        {};  // sees the first plan; an error ends the apply
 };
 
 // What an apply came to.
@@ -58,7 +60,7 @@ public:
     explicit Reconciler(kernel::Host& host) : host_(host), ledger_(host.paths().ledger()) {}
 
     // Looks, without changing anything. The plan is that of one partition or slice, or of all.
-    Result<View> look(const State& desired, const std::string& only = {});
+    Result<Inspection> look(const State& desired, const std::string& only = {});
     Result<Outcome> apply(const State& desired, const ApplyOptions& options);
     // What partd made, as last written by whomever; as it was, where it cannot be read now.
     const Ledger& ledger() {

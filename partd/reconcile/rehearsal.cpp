@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/rehearsal.h"
 
 #include "kernel/batch.h"
-#include "kinds/isolation/mounted.h"
 #include "kinds/kinds.h"
+#include "kinds/machine/mounted.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -129,14 +130,14 @@ private:
 
 void foretell(kernel::Host& host, Plan& plan) {
     kernel::Batch batch(host);
-    Doing doing{host, batch};
+    ApplyContext context{host, batch};
     std::set<pid_t> counted;
     for (Change& change : plan.changes) {
         const auto ends = live_kind(*change.key.kind).ends;
         if (change.action != Action::Remove || change.implied || ends == nullptr) {
             continue;
         }
-        for (const pid_t pid : ends(doing, change).value_or(std::set<pid_t>())) {
+        for (const pid_t pid : ends(context, change).value_or(std::set<pid_t>())) {
             change.ends += counted.insert(pid).second ? 1 : 0;
         }
     }

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/rollback.h"
 
 #include "base/text.h"
 #include "base/value.h"
 #include "kernel/clock.h"
-#include "kernel/files.h"
+#include "kernel/file/files.h"
 #include "kinds/kinds.h"
 #include "reconcile/history.h"
 #include "reconcile/reconciler.h"
@@ -28,7 +29,7 @@ std::vector<std::string> lines_of(const State& observed, const Scope& scope,
                                   const std::set<Ledger::Name>& taken = {}) {
     std::vector<std::string> lines;
     for (const Resource& resource : observed.all()) {
-        const bool ours = resource.standing == Standing::Ours &&
+        const bool ours = resource.ownership == Ownership::Ours &&
                           !taken.contains({std::string(resource.key.kind->name), resource.key.name});
         if (ours && scope.covers(*resource.key.kind, resource.owner)) {
             lines.push_back(line_of(resource));
@@ -74,7 +75,8 @@ const Array& list_of(const Value& object, std::string_view key) {
 
 }  // namespace
 
-Confirmation way_back(const View& view, const Scope& scope, std::uint64_t generation, milliseconds deadline) {
+Confirmation way_back(const Inspection& view, const Scope& scope, std::uint64_t generation,
+                      milliseconds deadline) {
     Confirmation way{
         .generation = generation, .boot = kernel::boot_id(), .deadline = deadline, .scope = scope};
     for (const Change& change : view.plan.changes) {

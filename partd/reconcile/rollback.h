@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/error.h"
@@ -16,7 +17,7 @@
 
 namespace partd {
 
-struct View;
+struct Inspection;
 
 // The way back from an apply that waits to be confirmed. It stands on disk before the first change, so that
 // whoever comes after a crash or a reboot can still go it.
@@ -36,7 +37,7 @@ struct Confirmation {
 };
 
 // What the plan of this view changes, and what stands before it does.
-Confirmation way_back(const View& view, const Scope& scope, std::uint64_t generation,
+Confirmation way_back(const Inspection& view, const Scope& scope, std::uint64_t generation,
                       std::chrono::milliseconds deadline);
 Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation);
 // The way back from the document that was applied last, which nobody asked for (yet).

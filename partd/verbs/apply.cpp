@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
+#include "verbs/context.h"
 #include "verbs/warnings.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 
@@ -22,12 +23,12 @@ Value identify(const Change& change) {
 }
 
 // Why a change failed, for who asks.
-std::string told(Work& work, const Execution::Failed& failed) {
+std::string told(VerbContext& work, const Execution::Failed& failed) {
     return work.request.reader ? work.discretion.told(failed.error, failed.change.source)
                                : failed.error.message;
 }
 
-Value to_value(Work& work, const Outcome& outcome) {
+Value to_value(VerbContext& work, const Outcome& outcome) {
     Value all = plan::to_value(outcome.plan);
     all.set("done", outcome.execution.done);
     all.set("writes", outcome.execution.writes);
@@ -49,7 +50,7 @@ Value to_value(Work& work, const Outcome& outcome) {
     return all;
 }
 
-void tell(Work& work, const Outcome& outcome) {
+void tell(VerbContext& work, const Outcome& outcome) {
     work.print("{}", plan::render(outcome.plan, work.request.color));
     for (const auto& failed : outcome.execution.failed) {
         work.say(fmt::format("{}error: {}", printable(failed.change.source.prefix()),
@@ -83,7 +84,7 @@ void tell(Work& work, const Outcome& outcome) {
 }
 
 // Tells the outcome, as data or as text, and the warnings.
-void report(Work& work, Applied& applied, const std::vector<Warning>& warned = {},
+void report(VerbContext& work, Applied& applied, const std::vector<Warning>& warned = {},
             const std::vector<Problem>& problems = {}) {
     work.keep(applied.outcome.plan);
     work.keep(applied.outcome.unsettled);
@@ -132,7 +133,7 @@ EngineApply request_of(const Request& request) {
 }
 
 // A partition that is paused is left as it is, also by an apply that names it.
-bool may_apply(Work& work) {
+bool may_apply(VerbContext& work) {
     const auto resting = paused(work.paths);
     if (!resting) {
         work.answer = work.failed(resting.error());
@@ -149,7 +150,7 @@ bool may_apply(Work& work) {
 }  // namespace
 
 Answer apply(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     auto loaded = load_desired(
         engine.paths(), {.extra = request.extra, .keep_going = request.keep_going, .as_written = true});
     if (!loaded) {
@@ -169,7 +170,7 @@ Answer apply(Engine& engine, const Request& request) {
         work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
         return work.done(kRefused);
     }
-    auto warned = warnings_about(work, request.name);
+    auto warned = warnings_about(work, engine.host(), request.name);
     add_cut_offs(work, engine, request.name, warned);
     const std::vector<Problem> problems = work.desired.problems;
     auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
@@ -195,7 +196,7 @@ Answer apply(Engine& engine, const Request& request) {
 }
 
 Answer confirm(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     const auto waiting = engine.waiting();
     if (!waiting) {
         return work.failed(waiting.error());
@@ -229,7 +230,7 @@ Result<std::optional<std::uint64_t>> generation_before(const Engine& engine) {
 }  // namespace
 
 Answer rollback(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     const auto waiting = engine.waiting();
     if (!waiting) {
         return work.failed(waiting.error());

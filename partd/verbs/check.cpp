@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "doctor/cautions.h"
 #include "kernel/rights.h"
-#include "kinds/host.h"
-#include "kinds/isolation/exposure.h"
-#include "kinds/isolation/inspect.h"
-#include "verbs/work.h"
+#include "kinds/host/host.h"
+#include "kinds/machine/exposure.h"
+#include "kinds/namespace/inspect.h"
+#include "verbs/context.h"
 
 #include <algorithm>
 #include <iterator>
@@ -36,8 +37,8 @@ std::vector<Problem> amiss_here(const kernel::Paths& paths, const Desired& desir
     return found.problems();
 }
 
-Answer check_with(const kernel::Paths& paths, const Request& request, bool look) {
-    Work work(paths, request);
+Answer check_with(const kernel::Paths& paths, const Request& request, bool observation) {
+    VerbContext work(paths, request);
     auto desired = request.files.empty() && request.unreadable.empty() ? load_desired(paths, {})
                                                                        : load_files(request.files);
     if (!desired) {
@@ -55,7 +56,8 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool look)
     if (request.files.empty()) {
         work.keep(amiss);
     }
-    std::ranges::move(look ? amiss_here(paths, *desired) : std::vector<Problem>(), std::back_inserter(amiss));
+    std::ranges::move(observation ? amiss_here(paths, *desired) : std::vector<Problem>(),
+                      std::back_inserter(amiss));
     for (const Problem& problem : amiss) {
         work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
         if (problem.other) {

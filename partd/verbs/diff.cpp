@@ -1,9 +1,10 @@
-#include "verbs/work.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "verbs/context.h"
 
 namespace partd::verbs {
 
 Answer diff(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(false, true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }

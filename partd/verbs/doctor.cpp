@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "doctor/doctor.h"
 
 #include "base/text.h"
-#include "verbs/work.h"
+#include "verbs/context.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,7 @@ Value to_value(const std::vector<Finding>& findings) {
         entry.set("severity", std::string(severity_name(finding.severity)));
         entry.set("what", finding.what);
         entry.set("why", finding.why);
-        entry.set("mend", finding.mend);
+        entry.set("fix", finding.fix);
         entry.set("run", finding.run);
         all.push(std::move(entry));
     }
@@ -26,7 +27,7 @@ Value to_value(const std::vector<Finding>& findings) {
     return value;
 }
 
-void print(Work& work, const std::vector<Finding>& findings) {
+void print(VerbContext& work, const std::vector<Finding>& findings) {
     static constexpr std::array kColors = {"32", "36", "33", "31"};
     for (const Finding& finding : findings) {
         const auto severity = static_cast<std::size_t>(finding.severity);
@@ -34,7 +35,7 @@ void print(Work& work, const std::vector<Finding>& findings) {
         work.print("{} {}\n",
                    work.request.color ? fmt::format("\033[{}m{}\033[0m", kColors[severity], word) : word,
                    printable(finding.what));
-        for (const auto& [title, text] : {std::pair("why:", &finding.why), std::pair("mend:", &finding.mend),
+        for (const auto& [title, text] : {std::pair("why:", &finding.why), std::pair("fix:", &finding.fix),
                                           std::pair("run:", &finding.run)}) {
             if (!text->empty()) {
                 work.print("         {:<5} {}\n", title, printable(*text));
@@ -46,7 +47,7 @@ void print(Work& work, const std::vector<Finding>& findings) {
 }  // namespace
 
 Answer doctor(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
+#include "verbs/context.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 
@@ -23,7 +24,7 @@ Value to_value(const Generation& generation) {
 }  // namespace
 
 Answer history(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     Value all = Array();
     TextTable table({"GENERATION", "TIME", "FILES", "OUTCOME", "ORIGIN"});
     const auto numbers = engine.history().numbers();

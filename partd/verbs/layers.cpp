@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "verbs/layers.h"
 
-#include "kernel/layers.h"
-#include "kinds/isolation/rootfs.h"
+#include "kernel/layer/layers.h"
+#include "kinds/machine/rootfs.h"
+#include "verbs/context.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
-#include "verbs/work.h"
 
 #include <chrono>
 
@@ -18,7 +19,7 @@ struct Line {
     kernel::LayerSize size;
 };
 
-std::vector<Line> lines_of(Engine& engine, const Work& work, const kernel::Layers& layers,
+std::vector<Line> lines_of(Engine& engine, const VerbContext& work, const kernel::Layers& layers,
                            const kernel::Layers::Names& names) {
     using std::chrono::milliseconds;
     constexpr milliseconds kMost{60'000};
@@ -68,7 +69,7 @@ Value to_value(const Line& line, const kernel::Layers& layers) {
 }  // namespace
 
 Answer list_layers(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
-#include "kinds/cgroup.h"
+#include "kinds/cgroup/cgroup.h"
 #include "kinds/partition.h"
+#include "verbs/context.h"
 #include "verbs/table.h"
-#include "verbs/work.h"
 
 #include <map>
 
@@ -18,7 +19,7 @@ struct Listed {
     std::string description;
 };
 
-std::map<std::string, Listed> declared_in(Work& work, const Declared& declared) {
+std::map<std::string, Listed> declared_in(VerbContext& work, const Declared& declared) {
     std::map<std::string, Listed> all;
     for (const DeclaredObject* object : declared.all<Limits>()) {
         all[object->owner] = {"slice", object->source.place(), ""};
@@ -35,7 +36,7 @@ std::map<std::string, Listed> declared_in(Work& work, const Declared& declared) 
 
 // What the files declare; needs no rights and does not look at the host.
 Answer list(const kernel::Paths& paths, const Request& request) {
-    Work work(paths, request);
+    VerbContext work(paths, request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "verbs/metrics.h"
 
+#include "verbs/context.h"
 #include "verbs/summary.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 #include <array>
@@ -117,7 +118,7 @@ std::string metrics_text(Engine& engine, const std::map<std::string, std::string
 }
 
 Answer metrics(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
-#include "kernel/processes.h"
-#include "kinds/isolation/membership.h"
+#include "kernel/process/processes.h"
+#include "kinds/namespace/membership.h"
+#include "kinds/namespace/netns.h"
+#include "verbs/context.h"
 #include "verbs/table.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 #include <map>
@@ -71,12 +73,12 @@ void add_name(Rows& rows, NamespaceKind type, Result<Fd> fd, const std::string& 
 }
 
 // Those that only a name holds, and whose they are.
-void add_names(kernel::Host& host, const View& view, Rows& rows) {
+void add_names(kernel::Host& host, const Inspection& view, Rows& rows) {
     const auto is_ours = [&](const std::string& name) {
         const auto found = std::ranges::find_if(view.observed.all(), [&](const Resource& resource) {
-            return resource.key.kind->name == "netns" && resource.key.name == name;
+            return resource.key.kind == &kNetns.kind && resource.key.name == name;
         });
-        return found != view.observed.all().end() && found->standing == Standing::Ours;
+        return found != view.observed.all().end() && found->ownership == Ownership::Ours;
     };
     for (const std::string& name : host.directory().names()) {
         add_name(rows, NamespaceKind::Net, host.directory().PinDirectory::open(name),
@@ -95,7 +97,7 @@ std::string cell(const std::optional<T>& value) {
     return value ? std::to_string(*value) : "-";
 }
 
-void print_rows(Work& work, const Rows& rows) {
+void print_rows(VerbContext& work, const Rows& rows) {
     TextTable table({"NS", "TYPE", "NPROCS", "PID", "PARENT", "OWNER", "UID", "PARTITION", "HELD BY"});
     for (const auto& [inode, row] : rows) {
         std::vector<std::string> holders = row.paths;
@@ -148,7 +150,7 @@ Value to_value(const Rows& rows) {
 }  // namespace
 
 Answer namespaces(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }

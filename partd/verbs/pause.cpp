@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/pause.h"
 
 #include "base/hint.h"
 #include "base/text.h"
-#include "verbs/work.h"
+#include "verbs/context.h"
 
 namespace partd::verbs {
 
@@ -13,7 +14,7 @@ constexpr char kOneOfTwo[] = "it is either the files or a partition or slice";
 }  // namespace
 
 Answer pause(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (request.hold) {
         const auto done = request.name.empty() ? hold_files(engine.paths()) : fail(kOneOfTwo);
         return done ? work.done() : work.failed(done.error(), done.error().code == 0 ? kUsage : kSomeFailed);
@@ -34,7 +35,7 @@ Answer pause(Engine& engine, const Request& request) {
 namespace {
 
 // What the files say meanwhile is about to be made.
-Answer resume_files(Engine& engine, Work& work) {
+Answer resume_files(Engine& engine, VerbContext& work) {
     if (!files_held(engine.paths())) {
         work.complain("the files are not paused");
         return work.done(kUsage);
@@ -55,7 +56,7 @@ Answer resume_files(Engine& engine, Work& work) {
 
 // What is different now comes first: it is about to be put back.
 Answer resume(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (request.hold && !request.name.empty()) {
         return work.failed({.message = kOneOfTwo}, kUsage);
     }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/hint.h"
 #include "base/text.h"
-#include "kernel/config_files.h"
-#include "kernel/files.h"
-#include "kernel/layers.h"
-#include "kinds/isolation/rootfs.h"
+#include "kernel/file/config_files.h"
+#include "kernel/file/files.h"
+#include "kernel/layer/layers.h"
+#include "kinds/machine/rootfs.h"
+#include "verbs/context.h"
 #include "verbs/summary.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 #include <chrono>
@@ -91,13 +92,13 @@ Result<std::string> objection(Engine& engine, const std::string& name) {
                             : std::string();
 }
 
-void tell(Work& work, const Error& error) {
+void tell(VerbContext& work, const Error& error) {
     work.complain(printable(error.message));
     work.answer.code = kSomeFailed;
 }
 
 // A layer that is there and may be deleted; what is to be said about any other was said.
-bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+bool may_purge(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto entry = layers.look(name);
     const auto against =
         entry && (entry->state == Layers::State::Whole || entry->state == Layers::State::Incomplete)
@@ -124,7 +125,7 @@ bool may_purge(Engine& engine, Work& work, const Layers& layers, const std::stri
     return true;
 }
 
-void print_size(Work& work, const std::string& name, const kernel::LayerSize& size, const char* what) {
+void print_size(VerbContext& work, const std::string& name, const kernel::LayerSize& size, const char* what) {
     if (work.request.json) {
         Value value;
         value.set("name", name);
@@ -143,7 +144,7 @@ void print_size(Work& work, const std::string& name, const kernel::LayerSize& si
                what);
 }
 
-Answer remove_aside(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+Answer remove_aside(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto gone = layers.remove_aside(name, deadline(engine));
     if (!gone) {
         return work.failed(gone.error());
@@ -161,7 +162,7 @@ enum class Verdict : std::uint8_t {
     Refuse,  // the answer says why
 };
 
-Verdict judge(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+Verdict judge(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto names = layers.list();
     if (!names) {
         tell(work, names.error());
@@ -183,7 +184,7 @@ Verdict judge(Engine& engine, Work& work, const Layers& layers, const std::strin
 }
 
 // Judges once more and takes the layer's name away: nobody takes the layer up in between.
-Verdict set_aside(Engine& engine, Work& work, const Layers& layers, const std::string& name) {
+Verdict set_aside(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto failed = [&](const Error& error) {
         tell(work, error);
         return Verdict::Refuse;
@@ -204,7 +205,7 @@ Verdict set_aside(Engine& engine, Work& work, const Layers& layers, const std::s
 
 // With `check` it says what is there; with `yes` it deletes it.
 Answer purge(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     const auto name = Name::parse(request.name);
     if (!name || request.check == request.yes) {
         work.complain(!name

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "plan/render.h"
-#include "verbs/work.h"
+#include "verbs/context.h"
 
 #include <algorithm>
 
@@ -11,13 +12,13 @@ namespace partd::verbs {
 namespace {
 
 // A part of the name is told with it.
-bool is_kept(Work& work, const Resource& wanted, const Field& field) {
+bool is_kept(VerbContext& work, const Resource& wanted, const Field& field) {
     return field.options.role != Role::Identity &&
            ((work.request.reader && field.options.told != nullptr) || work.keeps(wanted.source));
 }
 
 // The values of one side, but for those that are kept from who asks.
-Value values_of(Work& work, const Resource& wanted, const Spec& spec) {
+Value values_of(VerbContext& work, const Resource& wanted, const Spec& spec) {
     Value values = tabled_json(spec.table(), spec.data());
     for (const Field& field : spec.table().fields) {
         if (values.find_path(field.name) != nullptr && is_kept(work, wanted, field)) {
@@ -27,7 +28,7 @@ Value values_of(Work& work, const Resource& wanted, const Spec& spec) {
     return values;
 }
 
-Value to_value(Work& work, const Resource& wanted, const State& observed) {
+Value to_value(VerbContext& work, const Resource& wanted, const State& observed) {
     Value value;
     value.set("kind", wanted.key.kind->name);
     value.set("name", wanted.key.name);
@@ -39,7 +40,7 @@ Value to_value(Work& work, const Resource& wanted, const State& observed) {
     return value;
 }
 
-void print(Work& work, const Resource& wanted, const State& observed) {
+void print(VerbContext& work, const Resource& wanted, const State& observed) {
     const bool color = work.request.color;
     work.print("{}  {}\n", wanted.key.text(), plan::painted(wanted.source.place(), plan::Color::Grey, color));
     const Resource* found = observed.find(wanted.key);
@@ -69,7 +70,7 @@ void print(Work& work, const Resource& wanted, const State& observed) {
 }  // namespace
 
 Answer show(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
-#include "kernel/processes.h"
-#include "kinds/isolation/init.h"
-#include "verbs/work.h"
+#include "kernel/process/processes.h"
+#include "kinds/machine/init.h"
+#include "verbs/context.h"
 
 namespace partd::verbs {
 
@@ -9,7 +10,7 @@ namespace {
 
 // The partition's control group, as the host has it: what a file says does not matter here. "" after saying
 // that there is none.
-std::string find_group(Engine& engine, Work& work) {
+std::string find_group(Engine& engine, VerbContext& work) {
     const std::string group = engine.host().group_of(work.request.name);
     if (group.empty()) {
         work.complain(fmt::format("there is no partition \"{}\" on this host{}", printable(work.request.name),
@@ -20,7 +21,7 @@ std::string find_group(Engine& engine, Work& work) {
 }
 
 Answer set_frozen(Engine& engine, const Request& request, bool frozen) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     const std::string group = find_group(engine, work);
     if (group.empty()) {
         return std::move(work.answer);
@@ -42,7 +43,7 @@ Answer thaw(Engine& engine, const Request& request) {
 }
 
 Answer kill(Engine& engine, const Request& request) {
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     const auto signal = kernel::signal_number(request.signal);
     if (!signal) {
         work.complain(fmt::format("there is no signal \"{}\"", printable(request.signal)));

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "base/values.h"
-#include "kinds/cgroup.h"
+#include "kinds/cgroup/cgroup.h"
 #include "plan/render.h"
+#include "verbs/context.h"
 #include "verbs/layers.h"
 #include "verbs/summary.h"
 #include "verbs/table.h"
 #include "verbs/warnings.h"
-#include "verbs/work.h"
 
 #include <algorithm>
 
@@ -62,7 +63,7 @@ plan::Color color_of(const std::string& state) {
                : plan::Color::Red;
 }
 
-void print_line_each(Work& work, const std::vector<Summary>& all) {
+void print_line_each(VerbContext& work, const std::vector<Summary>& all) {
     TextTable table({"PARTITION", "STATE", "LINKS", "ADDRESSES", "NAT", "MEMORY", "PROCESSES", "SINCE"});
     for (const Summary& summary : all) {
         table.add({summary.name, summary.state, std::to_string(summary.links),
@@ -73,7 +74,7 @@ void print_line_each(Work& work, const std::vector<Summary>& all) {
 }
 
 // One resource of a partition, with what is wrong with it.
-void print_resource(Work& work, const Resource& wanted, const View& view) {
+void print_resource(VerbContext& work, const Resource& wanted, const Inspection& view) {
     const bool color = work.request.color;
     const auto change = std::ranges::find(view.plan.changes, wanted.key, &Change::key);
     const bool differs =
@@ -90,7 +91,7 @@ void print_resource(Work& work, const Resource& wanted, const View& view) {
 }
 
 // What keeps groups that nobody wants any more from going; of all owners for "".
-std::vector<std::string> obstacles(const View& view, const std::string& owner) {
+std::vector<std::string> obstacles(const Inspection& view, const std::string& owner) {
     std::vector<std::string> all;
     for (const Resource& found : view.observed.all()) {
         if (found.spec.is<Cgroup>() && (owner.empty() || found.owner == owner) &&
@@ -101,7 +102,7 @@ std::vector<std::string> obstacles(const View& view, const std::string& owner) {
     return all;
 }
 
-void print_whole(Work& work, const Summary& summary, const View& view, const Warnings& warned) {
+void print_whole(VerbContext& work, const Summary& summary, const Inspection& view, const Warnings& warned) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
     work.print("  state      {}\n",
@@ -127,7 +128,7 @@ void print_whole(Work& work, const Summary& summary, const View& view, const War
     }
 }
 
-void tell_waiting(Work& work, Engine& engine) {
+void tell_waiting(VerbContext& work, Engine& engine) {
     if (const auto waiting = engine.waiting(); !waiting) {
         work.complain(waiting.error().message);
     } else if (*waiting) {
@@ -136,7 +137,8 @@ void tell_waiting(Work& work, Engine& engine) {
     }
 }
 
-void print_as_json(Work& work, const std::vector<Summary>& all, const View& view, const Warnings& warned) {
+void print_as_json(VerbContext& work, const std::vector<Summary>& all, const Inspection& view,
+                   const Warnings& warned) {
     Value partitions = Array();
     std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, warned)); });
     Value in_the_way = Array();
@@ -155,7 +157,7 @@ Answer status(Engine& engine, const Request& request) {
     if (request.layers) {
         return list_layers(engine, request);
     }
-    Work work(engine.paths(), request);
+    VerbContext work(engine.paths(), request);
     if (!work.load(true)) {
         return std::move(work.answer);
     }
@@ -182,7 +184,7 @@ Answer status(Engine& engine, const Request& request) {
         all.push_back(std::move(other));
     }
     tell_waiting(work, engine);
-    Warnings warned = warnings_about(work, request.name);
+    Warnings warned = warnings_about(work, engine.host(), request.name);
     if (!request.name.empty()) {
         add_cut_offs(work, engine, request.name, warned);
     }

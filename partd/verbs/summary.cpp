@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "verbs/summary.h"
 
-#include "kernel/processes.h"
-#include "kinds/address.h"
-#include "kinds/cgroup.h"
-#include "kinds/isolation/membership.h"
+#include "kernel/process/processes.h"
+#include "kinds/cgroup/cgroup.h"
 #include "kinds/link/link.h"
+#include "kinds/namespace/membership.h"
+#include "kinds/namespace/netns.h"
+#include "kinds/nat/forward.h"
+#include "kinds/nat/sources.h"
+#include "kinds/net/address.h"
 #include "kinds/partition.h"
 #include "plan/order.h"
 #include "reconcile/pause.h"
@@ -27,7 +31,7 @@ namespace {
 
 class Summarizer {
 public:
-    Summarizer(Engine& engine, const Desired& document, const View& view)
+    Summarizer(Engine& engine, const Desired& document, const Inspection& view)
         : engine_(engine),
           ledger_(engine.ledger()),
           document_(document),
@@ -46,7 +50,7 @@ public:
             }
         }
         for (const Resource& found : view_.observed.all()) {
-            if (found.key.kind == &kPartition.kind && found.standing == Standing::Ours) {
+            if (found.key.kind == &kPartition.kind && found.ownership == Ownership::Ours) {
                 at(found.owner);
             }
         }
@@ -78,7 +82,7 @@ private:
     // Who has a control group and is not a partition.
     void add_slices(const State& state) {
         for (const Resource& each : state.all()) {
-            const bool group = each.key.kind == &kCgroup.kind && each.standing == Standing::Ours;
+            const bool group = each.key.kind == &kCgroup.kind && each.ownership == Ownership::Ours;
             if (!group || each.owner.empty() || summaries_.contains(each.owner)) {
                 continue;
             }
@@ -101,7 +105,7 @@ private:
 
     // What stands in a network namespace is counted for it, whoever declared it.
     void count_in(const Resource& found) {
-        if (found.standing != Standing::Ours) {
+        if (found.ownership != Ownership::Ours) {
             return;
         }
         if (found.key.kind == &kLink.kind) {
@@ -115,22 +119,22 @@ private:
 
     void count(const Resource& found) {
         const auto entry = summaries_.find(found.owner);
-        if (entry == summaries_.end() || found.standing != Standing::Ours) {
+        if (entry == summaries_.end() || found.ownership != Ownership::Ours) {
             return;
         }
         Summary& summary = entry->second;
         const std::string_view kind = found.key.kind->name;
-        summary.forwards += kind == "nat" && found.key.name.contains(": forward ") ? 1 : 0;
-        summary.masquerade |= kind == "nat" && found.key.name.ends_with(": masquerade");
+        summary.forwards += found.key.kind == &kForward.kind ? 1 : 0;
+        summary.masquerade |= found.key.kind == &kMasquerade.kind;
         present_.insert(found.owner);
-        if (kind == "cgroup") {
+        if (found.key.kind == &kCgroup.kind) {
             if (engine_.host().cgroups().frozen(found.key.name)) {
                 frozen_.insert(found.owner);
             }
             summary.memory = engine_.host().cgroups().memory(found.key.name);
             members_[found.owner].merge(
                 engine_.host().cgroups().processes(found.key.name).value_or(std::set<pid_t>()));
-        } else if (kind == "netns") {
+        } else if (found.key.kind == &kNetns.kind) {
             const auto netns = engine_.host().netns(found.key.name);
             for (auto [process, end] = by_netns_.equal_range(netns ? (*netns)->inode() : 0); process != end;
                  ++process) {
@@ -138,7 +142,7 @@ private:
             }
         }
         const LedgerEntry* known = ledger_.find({kind, found.key.name});
-        if (known != nullptr && (kind == "netns" || kind == "cgroup")) {
+        if (known != nullptr && (found.key.kind == &kNetns.kind || found.key.kind == &kCgroup.kind)) {
             summary.since = std::min(summary.since.value_or(known->since), known->since);
         }
     }
@@ -196,7 +200,7 @@ private:
     Engine& engine_;
     const Ledger& ledger_;
     const Desired& document_;
-    const View& view_;
+    const Inspection& view_;
     std::multimap<ino_t, pid_t> by_netns_;
     const State& desired_;
     std::map<std::string, Summary> summaries_;
@@ -213,7 +217,7 @@ private:
 
 }  // namespace
 
-std::vector<Summary> summarize(Engine& engine, const Desired& desired, const View& view) {
+std::vector<Summary> summarize(Engine& engine, const Desired& desired, const Inspection& view) {
     return Summarizer(engine, desired, view).run();
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "verbs/verbs.h"
@@ -27,7 +28,7 @@ struct Summary {
 };
 
 // Every partition and slice that a file declares or partd made, by name.
-std::vector<Summary> summarize(Engine& engine, const Desired& desired, const View& view);
+std::vector<Summary> summarize(Engine& engine, const Desired& desired, const Inspection& view);
 
 // "2026-11-22T05:00:00Z" (RFC 3339).
 std::string time_text(std::chrono::system_clock::time_point time);

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "verbs/warnings.h"
 
 #include "doctor/clashes.h"
 #include "doctor/cut_off.h"
 #include "doctor/ports.h"
-#include "kinds/isolation/exposure.h"
+#include "kinds/machine/exposure.h"
 
 #include <algorithm>
 #include <iterator>
@@ -20,10 +21,10 @@ std::string kept(const Source& at) {
 
 }  // namespace
 
-std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
+std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::string_view partition) {
     std::vector<Warning> all;
     const Declared& declared = work.desired.compiled.declared;
-    const auto ports = taken_ports(declared, partition);
+    const auto ports = taken_ports(host, declared, partition);
     if (!ports) {
         work.complain(ports.error().message);
     } else {
@@ -48,7 +49,8 @@ std::vector<Warning> warnings_about(Work& work, std::string_view partition) {
     return all;
 }
 
-void add_cut_offs(Work& work, Engine& engine, std::string_view partition, std::vector<Warning>& warnings) {
+void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,
+                  std::vector<Warning>& warnings) {
     const auto found = cut_offs(engine.host(), work.desired, partition);
     if (!found) {
         work.complain(fmt::format("it cannot be seen what other firewalls drop: {}; look with partctl doctor",

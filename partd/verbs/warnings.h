@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "verbs/work.h"
+#include "verbs/context.h"
 
 #include <string>
 #include <string_view>
@@ -17,8 +18,9 @@ struct Warning {
 // Warnings of that partition, or of all with "": forwarded ports that somebody else has, declarations that do
 // not work as meant or that this host contradicts, trees that others reach. The work complains of what it
 // cannot look at.
-std::vector<Warning> warnings_about(Work& work, std::string_view partition);
+std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::string_view partition);
 // The same way: firewalls of others that drop what the host forwards for it, once for each of their chains.
-void add_cut_offs(Work& work, Engine& engine, std::string_view partition, std::vector<Warning>& warnings);
+void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,
+                  std::vector<Warning>& warnings);
 
 }  // namespace partd::verbs

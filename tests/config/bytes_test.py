@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Foreign bytes in a configuration file: sizes, depths, encodings, control characters.
 
 usage: bytes_test.py PARTCTL [TEST…]

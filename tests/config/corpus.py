@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of the configuration share: where the corpus lies, and how `partctl` is run and its errors are read."""
 
 import dataclasses

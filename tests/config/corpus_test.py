@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """`partctl check` on every file of the corpus: bad ones end with 3 and exactly the errors that their heads foretell.
 
 usage: corpus_test.py PARTCTL [NAME…]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The rules on the files of the configuration directories: which are read, which are refused, and what that changes.
 
 usage: files_test.py PARTCTL [TEST…]

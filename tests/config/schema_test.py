@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The JSON Schema that `partctl schema` prints, judged by another program: it is a schema of draft 2020-12, takes every
 good file and example, and says of each bad file what the file's head foretells.
 

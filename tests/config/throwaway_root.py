@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A throw-away root directory for each test, with partctl at work on it. Needs root; the test program runs itself again
 in network and mount namespaces of its own and in an empty cgroup, so that nothing of the host changes.
 """

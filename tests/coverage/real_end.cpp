@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Linked into the programs of the coverage build: what a process has counted is written also where it ends by
 // _exit(2), or by a parent that kills the child that it has made for a piece of work.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Which system calls change the host or take something of it, and how each of them can fail.
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // One point: a host, one disturbance, and what has to hold afterwards.
 
-#include "../kernel/machine.h"
+#include "../kernel/support/machine.h"
 #include "scenario.h"
 #include "tracer.h"
 #include "view.h"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // partd_fault: kills and disturbs partctl and partd at each call that changes something, and judges the host
 // afterwards. `--help` says how.
 
-#include "../kernel/process.h"
+#include "../kernel/support/process.h"
 #include "workers.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Netlink messages in the memory of another process: which change something, spoilt, and their answers.
 
 #include "calls.h"

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "scenario.h"
 
-#include "../kernel/process.h"
+#include "../kernel/support/process.h"
 
 #include <stdexcept>
 #include <utility>

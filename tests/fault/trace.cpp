@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tracer as a process of its own, and what it reports.
 
 #include "tracer.h"

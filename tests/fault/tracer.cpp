@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tracer.h"
 
-#include "../kernel/process.h"
+#include "../kernel/support/process.h"
 
 #include <fcntl.h>
 #include <linux/ptrace.h>

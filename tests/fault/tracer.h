@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Runs a program under ptrace(2), counts what it and its children change, and disturbs one of these calls.
 
-#include "../kernel/process.h"
+#include "../kernel/support/process.h"
 #include "calls.h"
 
 #include <chrono>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "view.h"
 
-#include "../kernel/machine.h"
+#include "../kernel/support/machine.h"
 #include "view_parts.h"
 
 #include <fcntl.h>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The whole host as text, without what differs between two hosts that are the same to their users.
 
-#include "../kernel/sandbox.h"
+#include "../kernel/support/sandbox.h"
 
 namespace partd::fault {
 

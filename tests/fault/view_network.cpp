@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // The networks' part of a view: what ip(8), nft(8) and the kernel's switches say in each namespace.
 
-#include "../kernel/machine.h"
+#include "../kernel/support/machine.h"
 #include "view_parts.h"
 
 #include <array>

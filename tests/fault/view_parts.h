@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the parts of a view share.
 
-#include "../kernel/sandbox.h"
+#include "../kernel/support/sandbox.h"
 
 #include <regex>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configuration text: load, compile, plan, render. A line "#---" begins another file.
 
 #include "config/compile.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arguments of method calls and answers on the bus, of any type that D-Bus has.
 
 #include "bus/message.h"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events of rtnetlink and nf_tables, as the daemon hears them.
 
 #include "fuzz.h"
-#include "kernel/host_watch.h"
+#include "kernel/events/host_watch.h"
 #include "kernel_words.h"
 
 using namespace partd;

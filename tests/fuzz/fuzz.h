@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the harnesses share: libFuzzer's entry, bytes taken off an input, and a way to say that something is
 // wrong.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Stands in for the kernel at the other end of every socket of the process: send(2), recv(2) and their like
 // never reach it. The decoders under test are the real ones, with nothing in between.

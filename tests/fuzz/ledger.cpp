@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ledger, generations, files and JSON that partd wrote, after somebody changed them.
 
 #include "base/text.h"

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replies of rtnetlink and conntrack, to the readers of links, addresses, routes and rules.
 
 #include "fuzz.h"
-#include "kernel/conntrack.h"
 #include "kernel/host.h"
-#include "kernel/links.h"
+#include "kernel/netlink/conntrack.h"
+#include "kernel/netlink/links.h"
 #include "kernel_words.h"
-#include "kinds/address.h"
 #include "kinds/link/link.h"
-#include "kinds/route.h"
-#include "kinds/rule.h"
+#include "kinds/net/address.h"
+#include "kinds/net/route.h"
+#include "kinds/net/rule.h"
 #include "reconcile/ledger_file.h"
 
 #include <linux/rtnetlink.h>
@@ -27,14 +28,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Ledger ledger = lost_ledger();
     State observed;
     const Scope everything;
-    Look look{.host = *host,
-              .desired = desired,
-              .ledger = ledger,
-              .observed = observed,
-              .scope = everything,
-              .netns = {""}};
+    Observation observation{.host = *host,
+                            .desired = desired,
+                            .ledger = ledger,
+                            .observed = observed,
+                            .scope = everything,
+                            .netns = {""}};
     for (const LiveKind* kind : {&kLink, &kAddress, &kRoute, &kRule}) {
-        if (!kind->observe(look)) {
+        if (!kind->observe(observation)) {
             break;
         }
     }

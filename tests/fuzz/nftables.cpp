@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replies of nf_tables: tables, chains, sets, rules and elements of any content, and what is shown of them.
 // libnftnl takes what the kernel says on trust (it ends the program or reads beyond a message that is
 // malformed), so the messages are well formed, made by libnftnl itself; names, comments, keys, data and
 // handles are the input's.
 
 #include "fuzz.h"
-#include "kernel/nft_encode.h"
+#include "kernel/nft/encode.h"
 #include "kernel_words.h"
 #include "kinds/nat/layout.h"
 

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of procfs, and what others may have put into the kernel's objects.
 
 #include "fuzz.h"
-#include "kernel/mounts.h"
-#include "kernel/namespaces.h"
-#include "kernel/nft_encode.h"
+#include "kernel/mount/mounts.h"
+#include "kernel/namespace/namespaces.h"
+#include "kernel/nft/encode.h"
 #include "kernel/survey.h"
 
 using namespace partd;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a harness once for each file of the directories it is given: the kept corpus as a plain test, by any
 // compiler.
 

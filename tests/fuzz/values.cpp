@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names and values, as people write them. What is read is shown in a way that reads as the same.
 
 #include "base/values.h"
@@ -6,13 +7,13 @@
 #include "base/names.h"
 #include "base/text.h"
 #include "fuzz.h"
-#include "kinds/cgroup.h"
-#include "kinds/isolation/rootfs.h"
+#include "kinds/cgroup/cgroup.h"
+#include "kinds/machine/rootfs.h"
 #include "kinds/marks.h"
+#include "kinds/net/route.h"
 #include "kinds/partition.h"
-#include "kinds/route.h"
-#include "kinds/service.h"
-#include "kinds/sysctl_text.h"
+#include "kinds/service/service.h"
+#include "kinds/sysctl/text.h"
 #include "model/codec.h"
 
 #include <algorithm>

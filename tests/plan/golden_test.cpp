@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each folder of cases/ has before.toml (what the host has), after.toml (what is wanted) and plan.txt (the
 // plan that leads from one to the other). PARTD_UPDATE_PLANS=1 in the environment writes plan.txt anew.
 
@@ -90,7 +91,7 @@ TEST_CASE("What is foreign is a conflict, and what needs it waits") {
         if (resource.key.kind->name == "netns" && resource.key.name == "blue") {
             host.add({.key = resource.key,
                       .spec = resource.spec,
-                      .standing = Standing::Foreign,
+                      .ownership = Ownership::Foreign,
                       .holder = "somebody"});
         }
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From bytes to a host that is valid by construction: every partition has address ranges, ports and host ends
 // of its own, and each object refers only to what the same side of the case has.
 

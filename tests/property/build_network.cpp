@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network of a partition: what it has stands in ranges of its own, and refers to what is there.
 
 #include "draws.h"

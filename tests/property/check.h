@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Whether a host is as a document says, by what ip, nft and the kernel's files show. Nothing of partd's own
 // is asked.
 
-#include "../kernel/sandbox.h"
+#include "../kernel/support/sandbox.h"
 #include "host.h"
 
 #include <set>

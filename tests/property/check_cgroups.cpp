@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control groups and limits, as the kernel has them.
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 #include "check_parts.h"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands in files: names, and the settings of a network namespace.
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 #include "check_parts.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-#include "../kernel/host_view.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "../kernel/support/host_view.h"
 #include "check.h"
 
 #include <arpa/inet.h>

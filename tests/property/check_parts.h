@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The parts of check.h's comparison, a topic each. All add to `differences`.
 

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // Routes and rules, as ip shows them.
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 #include "check_parts.h"
 
 #include <set>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "damage.h"
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 #include "world.h"
 
 #include <signal.h>

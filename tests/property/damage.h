@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What hands and other programs do to a host between two applies.
 
-#include "../kernel/sandbox.h"
+#include "../kernel/support/sandbox.h"
 #include "genes.h"
 
 #include <functional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Choices out of a stream of bytes, and the parts of a host that are made of them.
 

@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file edited, come or gone: what is taken over from it alone is what the whole document says.
-
-#include "reconcile/edit.h"
 
 #include "../unit/state_lines.h"
 #include "genes.h"
 #include "host.h"
+#include "reconcile/incremental.h"
 
 #include <rapidcheck.h>
 
@@ -49,7 +49,7 @@ void step(Desired& desired, const Texts& now, Count& count) {
     if (!whole->good()) {
         return;
     }
-    Parts parts(desired.compiled.desired);
+    DesiredIndex parts(desired.compiled.desired);
     const auto before = desired.compiled.desired;
     const auto changed = take_edit(desired, parts, files_of(now));
     ++(changed ? count.taken : count.whole);
@@ -61,7 +61,7 @@ void step(Desired& desired, const Texts& now, Count& count) {
     const State& wanted = whole->compiled.desired;
     RC_ASSERT(lines_of(desired.compiled.desired) == lines_of(wanted));
     RC_ASSERT(unlike(desired.compiled.desired, wanted).empty());
-    RC_ASSERT(lines_of(parts) == lines_of(Parts(wanted)));
+    RC_ASSERT(lines_of(parts) == lines_of(DesiredIndex(wanted)));
     const Scope least = changed_scope(before, wanted);
     RC_ASSERT(!least.all || changed->all);
     RC_ASSERT(std::ranges::includes(changed->owners, least.owners));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A host as random numbers declare it: plain data, valid by construction, and its TOML.
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // From any host, and whatever was done to it by hand: an apply makes it as declared, a second one finds
 // nothing to do, what others have stays, and without files nothing of ours is left.
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 #include "check.h"
 #include "damage.h"
 #include "world.h"

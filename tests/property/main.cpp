@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The runner: prints the seed, so that what fails can be had again.
 
 #define CATCH_CONFIG_RUNNER

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "world.h"
 
-#include "../kernel/host_view.h"
+#include "../kernel/support/host_view.h"
 
 #include <filesystem>
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A throw-away host on which others have objects of theirs.
 
-#include "../kernel/sandbox.h"
+#include "../kernel/support/sandbox.h"
 
 #include <string>
 

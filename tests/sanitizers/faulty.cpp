@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a sanitizer has to find, done by a child whose end nobody looks at: so is shown that
 // tests/sanitizers/watch finds its report.
 

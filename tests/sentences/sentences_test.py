@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Every sentence that partd can print about a failure stands in a test, or in uncovered.txt, which may only shrink.
 
 A sentence is a text in an expression that makes an error, a diagnostic or a complaint. It counts as tested when four

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every spelling of every key of the language: tables by which a document is drawn, and how one is put together."""
 
 import itertools

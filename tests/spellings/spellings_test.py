@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Whatever a file may say is carried out, and nothing is left to do then; or a sentence tells what, and where it stands.
 
     spellings_test.py PARTCTL [--seed N] [--documents N] [--sentences]

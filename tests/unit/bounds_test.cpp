@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Few bytes of a configuration may become very much: that is counted before it is made.
 
 #include "config/compile.h"

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups as directories of any file system have them: which error means that nobody lives there.
-#include "kernel/cgroup_tree.h"
-
-#include "kernel/files.h"
+#include "kernel/cgroup/tree.h"
+#include "kernel/file/files.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/compile.h"
 #include "config/nesting.h"
 #include "config/toml.h"
-#include "kinds/cgroup.h"
+#include "kinds/cgroup/cgroup.h"
 #include "kinds/kinds.h"
 #include "kinds/link/link.h"
 
@@ -208,8 +209,9 @@ TEST_CASE("The firewall and NAT stand before a link") {
     REQUIRE(result.problems.empty());
     const Resource* link = find(result.desired, "link", "a/eth0");
     const auto needs = [&](std::string_view kind, std::string_view name) {
-        return std::ranges::find(link->needs, find(result.desired, kind, name)->key) != link->needs.end();
+        return std::ranges::find(link->depends_on, find(result.desired, kind, name)->key) !=
+               link->depends_on.end();
     };
-    CHECK(needs("nat", "a: masquerade"));
+    CHECK(needs("masquerade", "a"));
     CHECK(needs("gate", "a: eth0"));
 }

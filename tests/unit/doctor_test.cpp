@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What partctl doctor makes of numbers, whatever the host is like.
 
 #include "doctor/checks.h"
@@ -31,7 +32,7 @@ TEST_CASE("Doctor: a kernel is too old only for what is declared") {
     const auto old = judge_kernel("5.4.0-150-generic", {.any = true, .clocks = true, .mapped_root = true});
     REQUIRE(old.size() == 4);
     CHECK(old[0].what == "Linux 5.4.0-150-generic has no time namespaces");
-    CHECK(old[0].mend.find("Linux 5.6 or later") != std::string::npos);
+    CHECK(old[0].fix.find("Linux 5.6 or later") != std::string::npos);
     const auto middle = judge_kernel("5.15.0", {.any = true, .clocks = true, .mapped_root = true});
     REQUIRE(middle.size() == 1);
     CHECK(middle.front().severity == Severity::Note);

@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // An edit that is compiled alone gives what the whole document gives, or is not compiled alone.
 
-#include "reconcile/edit.h"
-
 #include "kinds/kinds.h"
+#include "reconcile/incremental.h"
 #include "state_lines.h"
 
 #include <algorithm>
@@ -72,12 +72,12 @@ Desired whole(const std::vector<TextFile>& files) {
 bool taken(const std::vector<TextFile>& before, const std::vector<TextFile>& after,
            Scope* changed = nullptr) {
     Desired desired = whole(before);
-    Parts parts(desired.compiled.desired);
+    DesiredIndex parts(desired.compiled.desired);
     const auto found = take_edit(desired, parts, after);
     const auto wanted = whole(found ? after : before);
     CHECK(lines_of(desired.compiled.desired) == lines_of(wanted.compiled.desired));
     CHECK(unlike(desired.compiled.desired, wanted.compiled.desired).empty());
-    CHECK(lines_of(parts) == lines_of(Parts(wanted.compiled.desired)));
+    CHECK(lines_of(parts) == lines_of(DesiredIndex(wanted.compiled.desired)));
     if (!found) {
         return false;
     }
@@ -189,7 +189,7 @@ TEST_CASE("A file that others meet, or that brings or takes what is shared, is c
     // What the whole would refuse.
     const auto refused = [&](const TextFile& file) {
         Desired desired = whole({first, second});
-        Parts parts(desired.compiled.desired);
+        DesiredIndex parts(desired.compiled.desired);
         const auto after = load_files({first, second, file});
         REQUIRE(after);
         CHECK_FALSE(after->good());
@@ -217,7 +217,7 @@ TEST_CASE("A partition that another file mentions is not compiled alone") {
 
 TEST_CASE("A file that became wrong is not taken") {
     Desired desired = whole({kOther, kWeb});
-    Parts parts(desired.compiled.desired);
+    DesiredIndex parts(desired.compiled.desired);
     CHECK_FALSE(take_edit(desired, parts, {kOther, edited(kWeb, "pids.max = 100", "pids.max = true")}));
     CHECK_FALSE(take_edit(desired, parts, {kOther, edited(kWeb, "pids.max = 100", "pids.max = ")}));
 }
@@ -244,7 +244,7 @@ TEST_CASE("A partition that changes its name leaves nothing behind") {
     const TextFile moved = {"/etc/partd/moved.toml", kOther.text};
     CHECK(taken({kOther, kWeb}, {moved, kWeb}));
     Desired desired = whole({kOther, kWeb});
-    Parts parts(desired.compiled.desired);
+    DesiredIndex parts(desired.compiled.desired);
     REQUIRE(take_edit(desired, parts, {moved, kWeb}));
     for (const Resource& resource : desired.compiled.desired.all()) {
         CHECK(*resource.source.file != kOther.path);

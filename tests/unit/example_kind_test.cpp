@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worked example of CONTRIBUTING.md, "Adding a kind": it compiles, and does what the text says.
 
 #include "config/compile.h"
-#include "kernel/files.h"
-#include "kinds/cgroup.h"
+#include "kernel/file/files.h"
+#include "kinds/cgroup/cgroup.h"
 #include "kinds/kinds.h"
-#include "kinds/netns.h"
+#include "kinds/namespace/netns.h"
 #include "kinds/partition.h"
 #include "plan/diff.h"
 #include "plan/render.h"
@@ -49,8 +50,8 @@ Resource motto_of(const std::string& partition, const std::string& group, const 
     return {.key = {&kMotto.kind, partition},
             .spec = Spec(Motto{partition, group, text}),
             .owner = partition,
-            .needs = {cgroup},    // made after the cgroup
-            .within = {cgroup}};  // and gone with it
+            .depends_on = {cgroup},     // made after the cgroup
+            .contained_in = {cgroup}};  // and gone with it
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
@@ -67,26 +68,26 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
 }
 
 // Whether it is ours, Look::add finds out: the mark (here the attribute's own name) and the ledger tell.
-Result<> observe(Look& look) {
-    const auto& cgroups = look.host.cgroups();
-    const auto groups = look.groups();
+Result<> observe(Observation& observation) {
+    const auto& cgroups = observation.host.cgroups();
+    const auto groups = observation.groups();
     PARTD_TRY(groups);
     for (const kernel::MarkedGroup& group : *groups) {
         const std::string text = kernel::get_xattr(cgroups.home(group.path), kAttribute);
         if (!text.empty()) {
             Resource motto = motto_of(group.owner, group.path, text);
             motto.marked = true;
-            look.add(std::move(motto));
+            observation.add(std::move(motto));
         }
     }
     return {};
 }
 
-Result<> apply(Doing& doing, const Change& change, std::size_t) {
+Result<> apply(ApplyContext& context, const Change& change, std::size_t) {
     const bool removal = change.action == Action::Remove;
     const Motto& motto = (removal ? change.found : change.wanted).as<Motto>();
-    const std::string path = doing.host.cgroups().home(motto.group);
-    doing.batch.count_write();
+    const std::string path = context.host.cgroups().home(motto.group);
+    context.batch.count_write();
     if (removal) {
         kernel::remove_xattr(path, kAttribute);
         return {};
@@ -146,7 +147,7 @@ TEST_CASE("The example kind: its key is read") {
     CHECK(motto->spec.as<Motto>().group == "partd.slice/partd-web.slice");
     CHECK(motto->owner == "web");
     CHECK(motto->source.text() == "web.toml:2:1");
-    CHECK(compiled.desired.find(motto->needs.at(0)) != nullptr);
+    CHECK(compiled.desired.find(motto->depends_on.at(0)) != nullptr);
 }
 
 TEST_CASE("The example kind: what is wrong is reported with its place") {

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "reconcile/history.h"
 
 #include "base/fd.h"
 #include "base/value.h"
-#include "kernel/files.h"
-#include "kernel/own_files.h"
+#include "kernel/file/files.h"
+#include "kernel/file/own_files.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/compile.h"
-#include "kernel/namespaces.h"
-#include "kernel/processes.h"
-#include "kinds/isolation/init.h"
-#include "kinds/isolation/membership.h"
-#include "kinds/isolation/namespace.h"
-#include "kinds/isolation/rootfs.h"
-#include "kinds/netns.h"
+#include "kernel/namespace/namespaces.h"
+#include "kernel/process/processes.h"
+#include "kinds/machine/init.h"
+#include "kinds/machine/rootfs.h"
+#include "kinds/namespace/membership.h"
+#include "kinds/namespace/namespace.h"
+#include "kinds/namespace/netns.h"
 
 #include <csignal>
 
@@ -181,7 +182,8 @@ TEST_CASE("What stands in a namespace goes with it") {
     const Resource* init = compiled.desired.find(init_key("web"));
     REQUIRE(init != nullptr);
     const auto stands_in = [&](std::string_view kind) {
-        return std::ranges::any_of(init->within, [&](const Key& key) { return key.kind->name == kind; });
+        return std::ranges::any_of(init->contained_in,
+                                   [&](const Key& key) { return key.kind->name == kind; });
     };
     CHECK(stands_in("netns"));
     CHECK(stands_in("namespace"));
@@ -190,6 +192,6 @@ TEST_CASE("What stands in a namespace goes with it") {
     CHECK(compiled.desired.find({&kNamespace.kind, "web/mnt"}) == nullptr);
     const Resource* uts = compiled.desired.find({&kNamespace.kind, "web/uts"});
     REQUIRE(uts != nullptr);
-    CHECK((uts->within == std::vector<Key>{{&kNamespace.kind, "web/user"}}));
+    CHECK((uts->contained_in == std::vector<Key>{{&kNamespace.kind, "web/user"}}));
     CHECK(uts->spec.as<PinnedNamespace>().owner == "web");
 }

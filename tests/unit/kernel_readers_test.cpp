@@ -1,5 +1,6 @@
-#include "kernel/mounts.h"
-#include "kernel/netlink.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/mount/mounts.h"
+#include "kernel/netlink/netlink.h"
 
 #include <linux/rtnetlink.h>
 

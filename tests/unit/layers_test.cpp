@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is decided about layers and about files that are overlooked without looking at a host.
 
 #include "config/compile.h"
-#include "kernel/config_files.h"
-#include "kernel/layer_ids.h"
-#include "kinds/isolation/rootfs.h"
+#include "kernel/file/config_files.h"
+#include "kernel/layer/layer_ids.h"
+#include "kinds/machine/rootfs.h"
 
 #include <catch2/catch.hpp>
 

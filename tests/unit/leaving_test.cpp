@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that vanished and may come back, also in another file.
 
 #include "reconcile/leaving.h"

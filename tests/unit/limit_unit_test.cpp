@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits as properties of units. That the kernel then has the declared values is a matter of tests/system.
 
-#include "kinds/limit_unit.h"
+#include "kinds/cgroup/limit_unit.h"
 
-#include "kernel/cgroup_units.h"
+#include "kernel/cgroup/units.h"
+#include "kinds/cgroup/controls.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What partctl asks over the bus arrives as it was asked.
 
 #include "bus/message.h"

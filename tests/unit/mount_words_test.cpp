@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words of mount(8) in a file: each means what an administrator means by it, or is refused with a sentence.
 
-#include "kernel/mount_words.h"
+#include "kernel/mount/mount_words.h"
 
 #include <linux/mount.h>
 #include <sys/mount.h>

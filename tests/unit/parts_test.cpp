@@ -1,9 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of a desired state: what a look at one partition alone has to see.
-
-#include "reconcile/parts.h"
 
 #include "config/compile.h"
 #include "kinds/kinds.h"
+#include "reconcile/desired_index.h"
 
 #include <algorithm>
 
@@ -47,7 +47,7 @@ bool has(const State& state, std::string_view text) {
 
 TEST_CASE("A part holds what its owner wants and what that needs, and no channel's") {
     const State whole = desired_of(kText);
-    const Parts parts(whole);
+    const DesiredIndex parts(whole);
     const State part = parts.part(whole, only("a"));
     CHECK(has(part, "link a/eth0"));
     CHECK(has(part, "netns a"));
@@ -62,7 +62,7 @@ TEST_CASE("A part holds what its owner wants and what that needs, and no channel
 
 TEST_CASE("Whoever stands on an owner's objects is looked at with it") {
     const State whole = desired_of(kText);
-    const Parts parts(whole);
+    const DesiredIndex parts(whole);
     CHECK(parts.closed(only("a")).owners == std::set<std::string>{"a", "b"});
     CHECK(parts.closed(only("c")).owners == std::set<std::string>{"c"});
 }
@@ -71,7 +71,7 @@ TEST_CASE("What a channel has is looked at as a whole") {
     const State whole = desired_of(kText);
     Scope scope = Scope::nothing();
     scope.channels.insert("nftables");
-    const State part = Parts(whole).part(whole, scope);
+    const State part = DesiredIndex(whole).part(whole, scope);
     CHECK(has(part, "nftables inet partd"));
     CHECK_FALSE(has(part, "netns a"));
 }

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order of a partition's resources: each kind says it of its own alone.
 #include "model/phase.h"
 
 #include "config/document.h"
 #include "config/objects.h"
 #include "config/toml.h"
+#include "kinds/firewall/gate.h"
 #include "kinds/kinds.h"
 #include "kinds/link/link.h"
-#include "kinds/nat/gate.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -40,9 +41,9 @@ Declared declared_in(const std::filesystem::path& path) {
 struct Said {
     Key key;
     Spec spec;
-    std::vector<Key> needs;
+    std::vector<Key> depends_on;
     std::vector<Key> precedes;
-    std::vector<Key> within;
+    std::vector<Key> contained_in;
     std::vector<std::string> claims;
     bool operator==(const Said&) const = default;
 };
@@ -51,7 +52,8 @@ std::vector<Said> of_others(const State& state, const Kind& kind) {
     std::vector<Said> all;
     for (const Resource& each : state.all()) {
         if (each.key.kind != &kind) {
-            all.push_back({each.key, each.spec, each.needs, each.precedes, each.within, each.claims});
+            all.push_back({each.key, each.spec, each.depends_on, each.precedes, each.contained_in,
+                           each.exclusive_names});
         }
     }
     return all;
@@ -95,7 +97,7 @@ TEST_CASE("What a resource precedes needs it") {
     state.add({.key = {&kLink.kind, "a/eth0"}, .owner = "a"});
     state.add({.key = {&kLink.kind, "b/eth0"}, .owner = "b", .precedes = {{&kLink.kind, "a/eth0"}}});
     add_phase_needs(state);
-    CHECK(state.find({&kLink.kind, "a/eth0"})->needs == std::vector<Key>{{&kLink.kind, "b/eth0"}});
+    CHECK(state.find({&kLink.kind, "a/eth0"})->depends_on == std::vector<Key>{{&kLink.kind, "b/eth0"}});
     CHECK(state.find({&kLink.kind, "b/eth0"})->precedes.empty());
 }
 
@@ -113,7 +115,7 @@ TEST_CASE("Phases order the resources of one partition, and not those of another
     add_phase_needs(state);
     const auto needs = [&](const char* name) {
         std::set<std::string> names;
-        for (const Key& key : state.find({&kLink.kind, name})->needs) {
+        for (const Key& key : state.find({&kLink.kind, name})->depends_on) {
             names.insert(key.name);
         }
         return names;
@@ -131,5 +133,5 @@ TEST_CASE("A link that was found goes before what filters it") {
     observed.add({.key = {&kGate.kind, "a: eth0"}, .owner = "a"});
     observed.add({.key = {&kGate.kind, "b: eth0"}, .owner = "b"});
     add_removal_needs(observed);
-    CHECK(observed.find({&kLink.kind, "a/eth0"})->needs == std::vector<Key>{{&kGate.kind, "a: eth0"}});
+    CHECK(observed.find({&kLink.kind, "a/eth0"})->depends_on == std::vector<Key>{{&kGate.kind, "a: eth0"}});
 }

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // net.ipv4.ping_group_range in the numbers of those inside.
 
-#include "kinds/ping_groups.h"
+#include "kinds/sysctl/ping_groups.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The house's rule of who may use whom, read from the #includes.
 
 #include "kinds/link/type.h"
@@ -32,6 +33,36 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
     {"bus", {"base", "verbs", "bus"}},
     {"ctl", {"base", "config", "kernel", "kinds", "reconcile", "verbs", "bus", "ctl"}},
     {"daemon", {"base", "model", "plan", "kernel", "kinds", "reconcile", "verbs", "bus", "daemon"}},
+};
+
+// Of the rooms with rooms in them: which of those may use which others. A file beside them may use all.
+const std::map<std::string, std::set<std::string>> kMayUseInside = {
+    {"kernel/cgroup", {"kernel/file", "kernel/mount", "kernel/process", "kernel/systemd"}},
+    {"kernel/child", {"kernel/file"}},
+    {"kernel/events", {"kernel/file", "kernel/mount", "kernel/netlink", "kernel/process"}},
+    {"kernel/file", {}},
+    {"kernel/layer", {"kernel/file", "kernel/namespace"}},
+    {"kernel/mount", {"kernel/file"}},
+    {"kernel/namespace", {"kernel/child", "kernel/file", "kernel/mount", "kernel/netlink"}},
+    {"kernel/netlink", {}},
+    {"kernel/nft", {"kernel/netlink"}},
+    {"kernel/process", {"kernel/file", "kernel/namespace"}},
+    {"kernel/root", {"kernel/file", "kernel/layer", "kernel/mount", "kernel/namespace"}},
+    {"kernel/session",
+     {"kernel/cgroup", "kernel/child", "kernel/file", "kernel/mount", "kernel/namespace", "kernel/process",
+      "kernel/root"}},
+    {"kernel/systemd", {"kernel/file"}},
+    {"kinds/cgroup", {"kinds/namespace"}},
+    {"kinds/firewall", {"kinds/host", "kinds/link", "kinds/nat"}},
+    {"kinds/host", {"kinds/firewall", "kinds/link", "kinds/sysctl"}},
+    {"kinds/link", {"kinds/namespace", "kinds/net", "kinds/sysctl"}},
+    {"kinds/link/types", {"kinds/link"}},
+    {"kinds/machine", {"kinds/cgroup", "kinds/namespace", "kinds/net"}},
+    {"kinds/namespace", {"kinds/cgroup", "kinds/link", "kinds/machine", "kinds/net"}},
+    {"kinds/nat", {"kinds/firewall", "kinds/link", "kinds/sysctl"}},
+    {"kinds/net", {"kinds/link", "kinds/namespace"}},
+    {"kinds/service", {"kinds/cgroup", "kinds/machine", "kinds/namespace", "kinds/net"}},
+    {"kinds/sysctl", {"kinds/host", "kinds/link", "kinds/namespace", "kinds/net"}},
 };
 
 struct Include {
@@ -82,6 +113,37 @@ TEST_CASE("Every room uses only the rooms that it may") {
     }
 }
 
+TEST_CASE("Every room inside a room uses only the others that it may") {
+    const auto place_of = [](const std::string& file) { return file.substr(0, file.rfind('/')); };
+    for (const Include& include : all_includes()) {
+        const std::string user = place_of(include.file);
+        const std::string used = place_of(include.header);
+        const auto rule = kMayUseInside.find(user);
+        if (!include.quoted || user == used || rule == kMayUseInside.end() ||
+            room_of(user) != room_of(used)) {
+            continue;
+        }
+        INFO(include.file << " includes " << include.header);
+        // kinds.h and the like are for all; the kernel's Host stands on its rooms, not they on it
+        CHECK((rule->second.contains(used) || used == "kinds"));
+    }
+}
+
+TEST_CASE("A room inside a room has at most 16 files, and is in the table") {
+    std::map<std::string, int> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kHouse)) {
+        const auto folder = std::filesystem::relative(entry.path().parent_path(), kHouse).string();
+        if (entry.is_regular_file() && folder.contains('/')) {
+            ++files[folder];
+        }
+    }
+    for (const auto& [folder, count] : files) {
+        INFO(folder << " has " << count << " files");
+        CHECK(kMayUseInside.contains(folder));
+        CHECK(count <= 16);
+    }
+}
+
 TEST_CASE("Only the kernel's room can make system calls") {
     // Headers that declare system calls; sys/socket.h stands for its AF_ numbers alone outside, ctl asks
     // whether stdout is a terminal.
@@ -108,6 +170,24 @@ TEST_CASE("A type of link is named in the link room alone") {
         for (const partd::LinkType* type : partd::link_types()) {
             INFO(path << " names " << type->name);
             CHECK(text.str().find('"' + std::string(type->name) + '"') == std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("No test has a semicolon in its name: CTest would run nothing by it") {
+    static const std::regex kName(R"re(TEST_CASE\(\s*"([^"]*)")re");
+    const std::filesystem::path tests = PARTD_SOURCE_DIR "/tests";
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(tests)) {
+        if (entry.path().extension() != ".cpp") {
+            continue;
+        }
+        std::stringstream text;
+        text << std::ifstream(entry.path()).rdbuf();
+        const std::string all = text.str();
+        for (auto name = std::sregex_iterator(all.begin(), all.end(), kName); name != std::sregex_iterator();
+             ++name) {
+            INFO(entry.path());
+            CHECK((*name)[1].str().find(';') == std::string::npos);
         }
     }
 }

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of units that services come to, and whose they are.
 
-#include "kinds/service.h"
+#include "kinds/service/service.h"
 
 #include "config/compile.h"
-#include "kinds/environment.h"
-#include "kinds/service_file.h"
+#include "kinds/machine/environment.h"
+#include "kinds/service/file.h"
 #include "plan/diff.h"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slips of the keyboard, and what they are told in.
 
 #include "base/text.h"

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // All that a desired state says, in lines that can be compared; of what several share, any of the places is
 // right.
 
-#include "reconcile/parts.h"
+#include "reconcile/desired_index.h"
 
 #include <algorithm>
 #include <string>
@@ -23,7 +24,7 @@ inline std::vector<std::string> lines_of(const State& state) {
             }
             line += " " + field.text(resource.spec.data()) + (place == nullptr ? "" : "@" + place->text());
         }
-        for (const Key& need : resource.needs) {
+        for (const Key& need : resource.depends_on) {
             line += " needs " + need.text();
         }
         lines.push_back(line);
@@ -32,7 +33,7 @@ inline std::vector<std::string> lines_of(const State& state) {
     return lines;
 }
 
-inline std::vector<std::string> lines_of(const Parts& parts) {
+inline std::vector<std::string> lines_of(const DesiredIndex& parts) {
     std::vector<std::string> lines;
     const auto add = [&](const std::string& of, const std::vector<Key>& keys) {
         for (const Key& key : keys) {
@@ -56,8 +57,9 @@ inline std::vector<std::string> unlike(const State& one, const State& other) {
     std::vector<std::string> names;
     for (const Resource& resource : one.all()) {
         const Resource* found = other.find(resource.key);
-        if (found == nullptr || found->spec != resource.spec || found->within != resource.within ||
-            found->claims != resource.claims) {
+        if (found == nullptr || found->spec != resource.spec ||
+            found->contained_in != resource.contained_in ||
+            found->exclusive_names != resource.exclusive_names) {
             names.push_back(resource.key.text());
         }
     }

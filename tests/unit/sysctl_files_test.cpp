@@ -1,4 +1,5 @@
-#include "kernel/sysctl_files.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/file/sysctl_files.h"
 
 #include <array>
 #include <cstdlib>

@@ -1,4 +1,5 @@
-#include "kinds/sysctl_text.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "kinds/sysctl/text.h"
 
 #include <array>
 

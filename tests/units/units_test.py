@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The files of units/, installed below a directory of the test's own, and judged by the programs that read them. Needs
 root; nothing of the machine is changed.
 

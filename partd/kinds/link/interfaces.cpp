@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/interfaces.h"
 
 #include "kinds/marks.h"
@@ -113,11 +114,11 @@ std::vector<Interface> host_ends(const Declared& declared, const std::string& pa
     return only_on_host(all_interfaces(declared, partition));
 }
 
-Result<const kernel::Link*> find_for_request(Doing& doing, const std::string& netns,
+Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,
                                              const std::string& name) {
-    const kernel::Link* link = doing.host.find_link(netns, name);
+    const kernel::Link* link = context.host.find_link(netns, name);
     if (link != nullptr && link->index < kernel::kFirstOwnIndex) {
-        auto where = doing.host.netns(netns);
+        auto where = context.host.netns(netns);
         PARTD_TRY(where);
         const auto now = kernel::get_link((*where)->route(), link->index);
         PARTD_TRY(now);
@@ -129,9 +130,9 @@ Result<const kernel::Link*> find_for_request(Doing& doing, const std::string& ne
                            : Result<const kernel::Link*>(link);
 }
 
-std::string wanted_name(const Look& look, const kernel::Link& link) {
+std::string wanted_name(const Observation& observation, const kernel::Link& link) {
     const auto mark = parse_link_mark(link.alias);
-    const Resource* wanted = mark ? look.desired.find(link_key(mark->partition, mark->link)) : nullptr;
+    const Resource* wanted = mark ? observation.desired.find(link_key(mark->partition, mark->link)) : nullptr;
     const LinkType* type = wanted == nullptr ? nullptr : type_of(wanted->spec);
     const LinkEnd* end =
         type == nullptr ? nullptr : type->end(wanted->spec.data(), mark->peer ? Side::Peer : Side::Self);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "kinds/link/link.h"
@@ -40,10 +41,11 @@ std::string place_text(std::string_view netns, std::string_view interface);
 // The interface of that name, for a request that names its index. An index of partd's own is never anybody
 // else's; any other one may be by now, and is asked for again. ENODEV when that interface is not there any
 // more.
-Result<const kernel::Link*> find_for_request(Doing& doing, const std::string& netns, const std::string& name);
+Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,
+                                             const std::string& name);
 
 // The name that this interface is to have by the files, when it is one of ours, however it is called now;
 // else its name.
-std::string wanted_name(const Look& look, const kernel::Link& link);
+std::string wanted_name(const Observation& observation, const kernel::Link& link);
 
 }  // namespace partd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/link.h"
 
 #include "kinds/link/interfaces.h"
@@ -6,7 +7,7 @@
 #include "kinds/link/strangers.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
-#include "kinds/netns.h"
+#include "kinds/namespace/netns.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
@@ -126,14 +127,14 @@ void expand_link(const Declared& declared, const DeclaredObject& link, State& de
                       .places = link.places,
                       .phase = on_host ? Phase::HostLink : Phase::Network};
     for (const LinkEnd& end : ends) {
-        resource.claims.push_back(name_claim(end));
+        resource.exclusive_names.push_back(name_claim(end));
         if (!end.netns.empty()) {
-            resource.within.push_back(netns_key(end.netns));
+            resource.contained_in.push_back(netns_key(end.netns));
         }
     }
-    resource.needs = resource.within;
+    resource.depends_on = resource.contained_in;
     if (!ends[0].bridge->empty()) {
-        resource.needs.push_back(link_key(link.owner, *ends[0].bridge));
+        resource.depends_on.push_back(link_key(link.owner, *ends[0].bridge));
     }
     desired.add(std::move(resource));
 }
@@ -212,12 +213,15 @@ std::string name_claim(const LinkEnd& end) {
 
 constinit const LiveKind kLink = {
     .kind = {.name = "link",
-             .former = "veth",
              .declarations = language,
              .phase = Phase::HostLink,
              .expand = expand,
+             .former =
+                 [](std::string_view kind, std::string_view name) {
+                     return kind == "veth" ? std::optional<std::string>(name) : std::nullopt;
+                 },
              .summary = summary,
-             .apart = true},
+             .independent = true},
     .observe = observe_links,
     .apply = apply_link,
     .watch = watch,

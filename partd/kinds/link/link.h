@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "kinds/link/type.h"
@@ -10,7 +11,7 @@ struct Loopback {
     static const Table table;
 };
 
-// [partition.NAME.link.IFNAME]: an interface of the partition, of one of the types in types.cpp.
+// [partition.NAME.link.IFNAME]: an interface of the partition, of one of the types in types/list.cpp.
 extern const LiveKind kLink;
 
 Key link_key(std::string_view partition, std::string_view link);

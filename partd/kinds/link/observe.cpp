@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/observe.h"
 
 #include "base/text.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/link/strangers.h"
 #include "kinds/marks.h"
-#include "kinds/netns.h"
-#include "kinds/own_routes.h"
+#include "kinds/namespace/netns.h"
+#include "kinds/net/own_routes.h"
 
 #include <algorithm>
 #include <map>
@@ -35,8 +36,8 @@ struct FoundLink {
 };
 
 // The end that a link is wanted to have there; nullptr where nobody wants it.
-const LinkEnd* wanted_end(const Look& look, const Key& key, Side side) {
-    const Resource* wanted = look.desired.find(key);
+const LinkEnd* wanted_end(const Observation& observation, const Key& key, Side side) {
+    const Resource* wanted = observation.desired.find(key);
     const LinkType* type = wanted == nullptr ? nullptr : type_of(wanted->spec);
     return type == nullptr ? nullptr : type->end(wanted->spec.data(), side);
 }
@@ -58,17 +59,18 @@ Side side_of(const LinkMark& mark) {
 }
 
 // The bridge of partd's whose port it is, by the name that it is to have.
-IfName bridge_of(Look& look, const FoundEnd& end) {
-    const auto links = end.link->master == 0 ? fail("") : look.host.links_in_view(end.netns);
+IfName bridge_of(Observation& observation, const FoundEnd& end) {
+    const auto links = end.link->master == 0 ? fail("") : observation.host.links_in_view(end.netns);
     for (const Link& link : links ? std::span(**links) : std::span<const Link>()) {
         if (link.index == end.link->master && parse_link_mark(link.alias)) {
-            return IfName(wanted_name(look, link).c_str());
+            return IfName(wanted_name(observation, link).c_str());
         }
     }
     return {};
 }
 
-LinkEnd end_of(Look& look, const Key& key, const FoundEnd& found, Side side, const std::string& owner) {
+LinkEnd end_of(Observation& observation, const Key& key, const FoundEnd& found, Side side,
+               const std::string& owner) {
     if (found.link == nullptr) {
         return {.netns = "?", .mtu = 0, .up = false};
     }
@@ -80,16 +82,16 @@ LinkEnd end_of(Look& look, const Key& key, const FoundEnd& found, Side side, con
             .mtu = link.mtu,
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
-            .bridge = bridge_of(look, found),
+            .bridge = bridge_of(observation, found),
             .mark = mark ? mark->text() : "",
             .trusting = link.trusting,
             .probing = link.probing,
             .routes = std::string(kAllRoutes),
-            .altname = side == Side::Peer ? altname_of(link, wanted_end(look, key, side), owner) : ""};
+            .altname = side == Side::Peer ? altname_of(link, wanted_end(observation, key, side), owner) : ""};
 }
 
-std::string identity_of(Look& look, const FoundEnd& end) {
-    const auto netns = look.host.netns(end.netns);
+std::string identity_of(Observation& observation, const FoundEnd& end) {
+    const auto netns = observation.host.netns(end.netns);
     return end.link == nullptr || !netns ? "" : fmt::format("{}:{}", (*netns)->cookie(), end.link->index);
 }
 
@@ -97,19 +99,19 @@ using Found = std::map<std::pair<std::string, std::string>, FoundLink>;  // by p
 
 // Whether an end without a mark is the one that we made: the ledger knows it, or it was about to be made and
 // is just as wanted.
-bool is_expected(Look& look, const Key& key, const FoundEnd& end, Side side) {
-    const LedgerEntry* entry = look.ledger.find({kLink.kind.name, key.name});
+bool is_expected(Observation& observation, const Key& key, const FoundEnd& end, Side side) {
+    const LedgerEntry* entry = observation.ledger.find({kLink.kind.name, key.name});
     if (entry != nullptr && !entry->identity.empty()) {
         const auto known = words(entry->identity);
-        return std::ranges::find(known, identity_of(look, end)) != known.end();
+        return std::ranges::find(known, identity_of(observation, end)) != known.end();
     }
-    const LinkEnd* wanted = wanted_end(look, key, side);
+    const LinkEnd* wanted = wanted_end(observation, key, side);
     return wanted != nullptr && wanted->netns == end.netns && wanted->name == end.link->name;
 }
 
 // A partition's root can write any alias: a mark counts only where that end may be, on a link of a type that
 // has such an end.
-bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, const Link& link) {
+bool may_be_here(Observation& observation, const LinkMark& mark, const std::string& netns, const Link& link) {
     const LinkType* type = find_link_type(link.kind);
     if (type == nullptr || (mark.peer && type->ops.peer_info == 0)) {
         return false;
@@ -118,30 +120,30 @@ bool may_be_here(Look& look, const LinkMark& mark, const std::string& netns, con
         return mark.peer ? netns.empty() : netns == mark.partition;
     }
     const Key key = link_key(mark.partition, mark.link);
-    const LinkEnd* wanted = wanted_end(look, key, Side::Peer);
+    const LinkEnd* wanted = wanted_end(observation, key, Side::Peer);
     return (wanted != nullptr && wanted->netns == netns) ||
-           is_expected(look, key, {netns, &link}, Side::Peer);
+           is_expected(observation, key, {netns, &link}, Side::Peer);
 }
 
 // Of two with one mark this is the one that was made last: the other's namespace has lost its name, and the
 // kernel takes a moment to end it.
-bool has_wanted_name(Look& look, const LinkMark& mark, const Link& link) {
-    const LinkEnd* wanted = wanted_end(look, link_key(mark.partition, mark.link), side_of(mark));
+bool has_wanted_name(Observation& observation, const LinkMark& mark, const Link& link) {
+    const LinkEnd* wanted = wanted_end(observation, link_key(mark.partition, mark.link), side_of(mark));
     return wanted != nullptr && link.name == wanted->name;
 }
 
 // Our ends in one namespace, by their marks.
-Result<> collect(Look& look, const std::string& netns, Found& found) {
-    auto links = look.host.links_in_view(netns);
+Result<> collect(Observation& observation, const std::string& netns, Found& found) {
+    auto links = observation.host.links_in_view(netns);
     PARTD_TRY(links);
     for (const Link& link : **links) {
         const auto mark = parse_link_mark(link.alias);
-        if (!mark || !may_be_here(look, *mark, netns, link)) {
+        if (!mark || !may_be_here(observation, *mark, netns, link)) {
             continue;
         }
         FoundLink& one = found[{mark->partition, mark->link}];
         FoundEnd& end = mark->peer ? one.peer : one.self;
-        if (end.link == nullptr || has_wanted_name(look, *mark, link)) {
+        if (end.link == nullptr || has_wanted_name(observation, *mark, link)) {
             end = {netns, &link};
         }
     }
@@ -149,20 +151,20 @@ Result<> collect(Look& look, const std::string& netns, Found& found) {
 }
 
 // A link that the ledger knows has its mark put back when all of it is gone.
-void find_unmarked(Look& look, Found& found) {
-    look.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
+void find_unmarked(Observation& observation, Found& found) {
+    observation.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
         const std::size_t slash = name.find('/');
         const std::string partition = name.substr(0, slash);
         FoundLink& one = found[{partition, name.substr(slash + 1)}];
         if (one.self.link != nullptr || one.peer.link != nullptr ||
-            std::ranges::find(look.netns, partition) == look.netns.end()) {
+            std::ranges::find(observation.netns, partition) == observation.netns.end()) {
             return;
         }
         const auto known = words(entry.identity);
-        for (const Link& link : **look.host.links_in_view(partition)) {
+        for (const Link& link : **observation.host.links_in_view(partition)) {
             const FoundEnd end{partition, &link};
             if (find_link_type(link.kind) != nullptr && link.alias.empty() &&
-                std::ranges::find(known, identity_of(look, end)) != known.end()) {
+                std::ranges::find(known, identity_of(observation, end)) != known.end()) {
                 one.self = end;
             }
         }
@@ -182,7 +184,7 @@ void leave_out_pretender(FoundLink& found) {
 
 // The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
 // mark, or not have it yet. Where no file and no ledger tells of the pair any more, its own mark does.
-void complete_pair(Look& look, const Key& key, FoundLink& found, Side side,
+void complete_pair(Observation& observation, const Key& key, FoundLink& found, Side side,
                    const std::vector<std::string>& namespaces) {
     FoundEnd& missing = side == Side::Peer ? found.peer : found.self;
     const FoundEnd& other = side == Side::Peer ? found.self : found.peer;
@@ -190,14 +192,15 @@ void complete_pair(Look& look, const Key& key, FoundLink& found, Side side,
         return;
     }
     for (const std::string& netns : namespaces) {
-        for (const Link& link : **look.host.links_in_view(netns)) {
+        for (const Link& link : **observation.host.links_in_view(netns)) {
             const FoundEnd candidate{netns, &link};
             const bool crossed = link.kind == other.link->kind && link.index == other.link->peer_index &&
                                  link.peer_index == other.link->index;
             const auto mark = parse_link_mark(link.alias);
-            const bool last_trace = mark && look.ledger.lost && look.desired.find(key) == nullptr &&
-                                    side_of(*mark) == side && link_key(mark->partition, mark->link) == key;
-            if (crossed && (last_trace || (!mark && is_expected(look, key, candidate, side)))) {
+            const bool last_trace = mark && observation.ledger.lost &&
+                                    observation.desired.find(key) == nullptr && side_of(*mark) == side &&
+                                    link_key(mark->partition, mark->link) == key;
+            if (crossed && (last_trace || (!mark && is_expected(observation, key, candidate, side)))) {
                 missing = candidate;
                 return;
             }
@@ -207,33 +210,33 @@ void complete_pair(Look& look, const Key& key, FoundLink& found, Side side,
 
 // The host's ends that have the filter, by their indexes: it is as much of their distrust as the switches
 // are.
-Result<std::set<int>> filtered_ends(Look& look, const Found& found) {
+Result<std::set<int>> filtered_ends(Observation& observation, const Found& found) {
     std::vector<int> ends;
     for (const auto& [name, link] : found) {
         if (link.peer.link != nullptr && link.peer.netns.empty()) {
             ends.push_back(link.peer.link->index);
         }
     }
-    auto host = look.host.netns("");
+    auto host = observation.host.netns("");
     PARTD_TRY(host);
-    return look.host.ingress_filter().find((*host)->route(), ends);
+    return observation.host.ingress_filter().find((*host)->route(), ends);
 }
 
-Result<> find_routes(Look& look, const FoundEnd& end, LinkEnd& found) {
+Result<> find_routes(Observation& observation, const FoundEnd& end, LinkEnd& found) {
     if (end.link != nullptr) {
-        auto routes = own_routes(look, end.netns, *end.link);
+        auto routes = own_routes(observation, end.netns, *end.link);
         PARTD_TRY(routes);
         found.routes = std::move(*routes);
     }
     return {};
 }
 
-Result<> add_found(Look& look, const Key& key, const std::string& owner, const FoundLink& found,
+Result<> add_found(Observation& observation, const Key& key, const std::string& owner, const FoundLink& found,
                    const std::set<int>& filtered) {
     const LinkType& type = found.type();
-    std::vector<LinkEnd> ends = {end_of(look, key, found.self, Side::Self, owner)};
+    std::vector<LinkEnd> ends = {end_of(observation, key, found.self, Side::Self, owner)};
     if (type.ops.peer_info != 0) {
-        ends.push_back(end_of(look, key, found.peer, Side::Peer, owner));
+        ends.push_back(end_of(observation, key, found.peer, Side::Peer, owner));
         if (found.peer.link != nullptr && found.peer.netns.empty() &&
             !filtered.contains(found.peer.link->index)) {
             ends[1].trusting = true;
@@ -243,76 +246,77 @@ Result<> add_found(Look& look, const Key& key, const std::string& owner, const F
     for (LinkEnd& end : ends) {
         resource.marked |= !end.mark.empty();
         const FoundEnd& from = &end == ends.data() ? found.self : found.peer;
-        PARTD_TRY(find_routes(look, from, end));
-        const std::string identity = identity_of(look, from);
+        PARTD_TRY(find_routes(observation, from, end));
+        const std::string identity = identity_of(observation, from);
         resource.identity += (resource.identity.empty() || identity.empty() ? "" : " ") + identity;
         if (!from.netns.empty()) {
-            resource.within.push_back(netns_key(from.netns));
+            resource.contained_in.push_back(netns_key(from.netns));
         }
-        resource.claims.push_back(name_claim(end));
+        resource.exclusive_names.push_back(name_claim(end));
     }
-    resource.needs = resource.within;
+    resource.depends_on = resource.contained_in;
     resource.holder = fmt::format("an interface with the mark \"{}\" that partd did not make",
                                   LinkMark{owner, key.name.substr(key.name.find('/') + 1), false}.text());
     const Link* told = found.self.link;
     resource.spec = type.found(
         ends, kernel::Attributes(told == nullptr ? std::span<const std::uint8_t>() : std::span(told->info)));
-    look.add(std::move(resource));
+    observation.add(std::move(resource));
     return {};
 }
 
 // Something else that has the name which an end is to get.
-const Link* holder_of(Look& look, const LinkEnd& end) {
-    const bool there = end.netns.empty() || std::ranges::find(look.netns, end.netns) != look.netns.end();
-    const Link* link = there ? look.host.find_link(end.netns, end.name) : nullptr;
+const Link* holder_of(Observation& observation, const LinkEnd& end) {
+    const bool there =
+        end.netns.empty() || std::ranges::find(observation.netns, end.netns) != observation.netns.end();
+    const Link* link = there ? observation.host.find_link(end.netns, end.name) : nullptr;
     const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
-    const Resource* ours = mark ? look.observed.find(link_key(mark->partition, mark->link)) : nullptr;
-    return ours != nullptr && ours->standing == Standing::Ours ? nullptr : link;
+    const Resource* ours = mark ? observation.observed.find(link_key(mark->partition, mark->link)) : nullptr;
+    return ours != nullptr && ours->ownership == Ownership::Ours ? nullptr : link;
 }
 
 // On the host it stays, and is a conflict. In a partition it is put right like everything else there.
-void look_for_holder(Look& look, const Resource& wanted) {
-    if (look.observed.find(wanted.key) != nullptr) {
+void look_for_holder(Observation& observation, const Resource& wanted) {
+    if (observation.observed.find(wanted.key) != nullptr) {
         return;
     }
     Strangers found;
     for (const LinkEnd* end : ends_of(wanted.spec)) {
-        const Link* link = holder_of(look, *end);
+        const Link* link = holder_of(observation, *end);
         if (link == nullptr) {
             continue;
         }
         if (!is_replaceable(end->netns, *link) || parse_link_mark(link->alias)) {
-            look.add_foreign(wanted, stranger_text(end->netns, *link));
+            observation.add_foreign(wanted, stranger_text(end->netns, *link));
             return;
         }
         found.ends.push_back({.netns = end->netns, .name = end->name});
         found.what += fmt::format("{}a {} of somebody else", found.what.empty() ? "" : " and ", link->kind);
     }
     if (!found.ends.empty()) {
-        look.observed.add({.key = wanted.key,
-                           .spec = Spec(std::move(found)),
-                           .owner = wanted.owner,
-                           .needs = wanted.needs,
-                           .within = wanted.within});
+        observation.observed.add({.key = wanted.key,
+                                  .spec = Spec(std::move(found)),
+                                  .owner = wanted.owner,
+                                  .depends_on = wanted.depends_on,
+                                  .contained_in = wanted.contained_in});
     }
 }
 
 // The host's interfaces that may be ends of the links that are looked at: by name, by what their other ends
 // say, and by what the ledger knows of those whose other ends went out of sight.
-Result<> list_host_ends(Look& look) {
+Result<> list_host_ends(Observation& observation) {
     std::set<std::string> names;
-    look.for_wanted(kLink.kind, [&](const Resource& wanted) {
+    observation.for_wanted(kLink.kind, [&](const Resource& wanted) {
         for (const LinkEnd* end : ends_of(wanted.spec)) {
             if (end->netns.empty()) {
                 names.insert(end->name);
             }
         }
     });
-    auto host = look.host.netns("");
+    auto host = observation.host.netns("");
     PARTD_TRY(host);
     const std::string here = fmt::format("{}:", (*host)->cookie());
     std::set<int> indexes;
-    look.for_known(kLink.kind, [&](const auto&, const LedgerEntry& entry) {
+    observation.for_known(kLink.kind, [&](const auto&, const LedgerEntry& entry) {
         for (const std::string_view word : words(entry.identity)) {
             if (const auto index =
                     word.starts_with(here) ? parse_number(word.substr(here.size())) : std::nullopt) {
@@ -320,8 +324,8 @@ Result<> list_host_ends(Look& look) {
             }
         }
     });
-    for (const std::string& netns : look.netns) {
-        auto links = look.host.links(netns);
+    for (const std::string& netns : observation.netns) {
+        auto links = observation.host.links(netns);
         PARTD_TRY(links);
         for (const Link& link : **links) {
             const LinkType* type = find_link_type(link.kind);
@@ -330,37 +334,37 @@ Result<> list_host_ends(Look& look) {
             }
         }
     }
-    return look.host.view_only(names, indexes);
+    return observation.host.view_only(names, indexes);
 }
 
 }  // namespace
 
-Result<> observe_links(Look& look) {
-    if (look.hidden) {
+Result<> observe_links(Observation& observation) {
+    if (observation.hidden) {
         return {};
     }
-    if (!look.scope.all) {
-        PARTD_TRY(list_host_ends(look));
+    if (!observation.scope.all) {
+        PARTD_TRY(list_host_ends(observation));
     }
-    std::vector<std::string> namespaces = look.netns;
+    std::vector<std::string> namespaces = observation.netns;
     namespaces.emplace_back();
     Found found;
     for (const std::string& netns : namespaces) {
-        PARTD_TRY(collect(look, netns, found));
+        PARTD_TRY(collect(observation, netns, found));
     }
-    find_unmarked(look, found);
+    find_unmarked(observation, found);
     for (auto& [name, link] : found) {
         const Key key = link_key(name.first, name.second);
         leave_out_pretender(link);
-        complete_pair(look, key, link, Side::Self, namespaces);
-        complete_pair(look, key, link, Side::Peer, namespaces);
+        complete_pair(observation, key, link, Side::Self, namespaces);
+        complete_pair(observation, key, link, Side::Peer, namespaces);
     }
-    const auto filtered = filtered_ends(look, found);
+    const auto filtered = filtered_ends(observation, found);
     PARTD_TRY(filtered);
     for (const auto& [name, link] : found) {
-        PARTD_TRY(add_found(look, link_key(name.first, name.second), name.first, link, *filtered));
+        PARTD_TRY(add_found(observation, link_key(name.first, name.second), name.first, link, *filtered));
     }
-    look.for_wanted(kLink.kind, [&](const Resource& wanted) { look_for_holder(look, wanted); });
+    observation.for_wanted(kLink.kind, [&](const Resource& wanted) { look_for_holder(observation, wanted); });
     return {};
 }
 

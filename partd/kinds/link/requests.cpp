@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/requests.h"
 
 #include "kinds/link/interfaces.h"
 #include "kinds/link/strangers.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
-#include "kinds/own_routes.h"
+#include "kinds/net/own_routes.h"
 
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -118,10 +119,10 @@ Message add_altname(int index, const std::string& altname) {
 }
 
 // Makes it a port of that bridge, or of none.
-Result<Message> set_bridge(Doing& doing, int index, const LinkEnd& end) {
+Result<Message> set_bridge(ApplyContext& context, int index, const LinkEnd& end) {
     int bridge = 0;
     if (!end.bridge->empty()) {
-        const auto found = find_for_request(doing, end.netns, *end.bridge);
+        const auto found = find_for_request(context, end.netns, *end.bridge);
         PARTD_TRY(found);
         bridge = (*found)->index;
     }
@@ -132,9 +133,9 @@ Result<Message> set_bridge(Doing& doing, int index, const LinkEnd& end) {
 }
 
 // Behind the requests of the batch; then the link with that index may go up.
-void finish_switches(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
+void finish_switches(ApplyContext& context, kernel::Netns& netns, const LinkEnd& end, std::optional<int> up,
                      std::size_t number) {
-    doing.batch.after_nftables(number, [&netns, end, up]() -> Result<> {
+    context.batch.after_nftables(number, [&netns, end, up]() -> Result<> {
         PARTD_TRY(switch_off_ipv6(netns, end));
         return up ? netns.route().request(set_up(*up, true), [](const kernel::Reply&) {}) : Result<>();
     });
@@ -142,31 +143,31 @@ void finish_switches(Doing& doing, kernel::Netns& netns, const LinkEnd& end, std
 
 // The requests that make an end distrust the other one, but for finish_switches().
 template <class Add>
-void distrust(Doing& doing, const LinkEnd& end, int index, const Add& add) {
+void distrust(ApplyContext& context, const LinkEnd& end, int index, const Add& add) {
     add(distrust_request(index, end));
     if (end.netns.empty()) {
-        for (Message& message : doing.host.ingress_filter().add_to(index)) {
+        for (Message& message : context.host.ingress_filter().add_to(index)) {
             add(std::move(message));
         }
     }
 }
 
 // What follows the creation, in the end's own namespace.
-Result<> dress(Doing& doing, const LinkType& type, const Place& place, std::size_t number) {
+Result<> configure_end(ApplyContext& context, const LinkType& type, const Place& place, std::size_t number) {
     const LinkEnd& end = *place.end;
     const auto add = [&](Message message) {
-        doing.batch.netlink(place.netns->route(), std::move(message), number, kernel::Batch::Turn::Second);
+        context.batch.netlink(place.netns->route(), std::move(message), number, kernel::Batch::Turn::Second);
     };
     if (!end.altname.empty()) {
         add(add_altname(place.index, end.altname));
     }
     if (end.bridge && !end.bridge->empty()) {
-        auto request = set_bridge(doing, place.index, end);
+        auto request = set_bridge(context, place.index, end);
         PARTD_TRY(request);
         add(std::move(*request));
     }
     if (end.trusting == false) {
-        distrust(doing, end, place.index, add);
+        distrust(context, end, place.index, add);
     }
     // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
     // partitions there is no gate; and a link-local address comes with the end's going up, probed or not.
@@ -176,48 +177,48 @@ Result<> dress(Doing& doing, const LinkType& type, const Place& place, std::size
         add(set_up(place.index, true));
     }
     if (switches) {
-        finish_switches(doing, *place.netns, end, waits && end.up ? std::optional(place.index) : std::nullopt,
-                        number);
+        finish_switches(context, *place.netns, end,
+                        waits && end.up ? std::optional(place.index) : std::nullopt, number);
     }
-    doing.host.note_link(end.netns, {.index = place.index,
-                                     .name = end.name,
-                                     .kind = std::string(type.name),
-                                     .alias = full_alias(end),
-                                     .up = end.up});
+    context.host.cache_link(end.netns, {.index = place.index,
+                                        .name = end.name,
+                                        .kind = std::string(type.name),
+                                        .alias = full_alias(end),
+                                        .up = end.up});
     return {};
 }
 
-Result<> create(Doing& doing, const Key& key, const Spec& link, std::size_t number) {
+Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::size_t number) {
     std::vector<Place> places;
     std::string identity;
     for (const LinkEnd* end : ends_of(link)) {
-        const auto netns = doing.host.netns(end->netns);
+        const auto netns = context.host.netns(end->netns);
         PARTD_TRY(netns);
         // An index of our own: where the kernel refuses the link, the requests behind it reach nobody.
-        const auto index = doing.host.draw_index(end->netns);
+        const auto index = context.host.draw_index(end->netns);
         PARTD_TRY(index);
         places.push_back({end, *netns, *index});
         identity += fmt::format("{}{}:{}", identity.empty() ? "" : " ", (*netns)->cookie(), *index);
     }
-    doing.batch.netlink(places[0].netns->route(), create_request(link, places), number);
+    context.batch.netlink(places[0].netns->route(), create_request(link, places), number);
     // Should a later request of these fail, it is by this that the link is known.
-    doing.learnt.emplace_back(key, std::move(identity));
+    context.learnt.emplace_back(key, std::move(identity));
     // The first mark travels with the request: whatever happens next, the link is known to be ours.
     for (const Place& place : places) {
         const bool first = &place == places.data();
-        doing.batch.netlink(place.netns->route(), set_alias(place.index, *place.end), number,
-                            first ? kernel::Batch::Turn::First : kernel::Batch::Turn::Second);
+        context.batch.netlink(place.netns->route(), set_alias(place.index, *place.end), number,
+                              first ? kernel::Batch::Turn::First : kernel::Batch::Turn::Second);
     }
     for (const Place& place : places) {
-        PARTD_TRY(dress(doing, *type_of(link), place, number));
+        PARTD_TRY(configure_end(context, *type_of(link), place, number));
     }
     return {};
 }
 
 // The end as the kernel has it now, by what was found; the mark must still be there or not have been.
-Result<const Link*> find_end(Doing& doing, const LinkEnd& found) {
+Result<const Link*> find_end(ApplyContext& context, const LinkEnd& found) {
     auto link = found.netns == "?" ? fail(ENODEV, "find " + found.name)
-                                   : find_for_request(doing, found.netns, found.name);
+                                   : find_for_request(context, found.netns, found.name);
     PARTD_TRY(link);
     const auto mark = parse_link_mark((*link)->alias);
     if ((mark ? mark->text() : "") != found.mark) {
@@ -245,22 +246,22 @@ Result<> rename(kernel::NetlinkSocket& socket, const Link& link, const std::stri
 }
 
 // One of others in a partition that has a name of ours: asked for again, since its index can be reused.
-Result<> remove_stranger(Doing& doing, const std::string& netns, const std::string& name) {
-    const auto link = find_for_request(doing, netns, name);
+Result<> remove_stranger(ApplyContext& context, const std::string& netns, const std::string& name) {
+    const auto link = find_for_request(context, netns, name);
     PARTD_TRY(link);
     if (parse_link_mark((*link)->alias) || !is_replaceable(netns, **link)) {
         return fail(ENODEV, "find " + place_text(netns, name));
     }
-    auto where = doing.host.netns(netns);
+    auto where = context.host.netns(netns);
     PARTD_TRY(where);
-    doing.batch.count_write();
+    context.batch.count_write();
     Message message(RTM_DELLINK, 0);
     message.head(header((*link)->index, false, false));
     return (*where)->route().request(std::move(message), [](const kernel::Reply&) {});
 }
 
 // Two of ours that swap their names: one steps aside, and gets its own in the next round.
-Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const std::string& netns,
+Result<> rename_or_step_aside(ApplyContext& context, kernel::NetlinkSocket& socket, const std::string& netns,
                               const Link& link, const std::string& name) {
     // The kernel refuses a name that is an alternative one, also of the same interface.
     if (std::ranges::find(link.altnames, name) != link.altnames.end()) {
@@ -268,11 +269,11 @@ Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const
                                  [](const kernel::Reply&) {}));
     }
     auto done = rename(socket, link, name);
-    const Link* holder = !done && done.error().code == EEXIST ? doing.host.find_link(netns, name) : nullptr;
+    const Link* holder = !done && done.error().code == EEXIST ? context.host.find_link(netns, name) : nullptr;
     if (holder != nullptr && parse_link_mark(holder->alias)) {
         (void)rename(socket, link, "pv." + std::to_string(link.index));
     } else if (holder != nullptr && is_replaceable(netns, *holder)) {
-        PARTD_TRY(remove_stranger(doing, netns, name));
+        PARTD_TRY(remove_stranger(context, netns, name));
         return rename(socket, link, name);
     } else if (holder != nullptr) {
         return fail(EEXIST, stranger_text(netns, *holder));
@@ -281,12 +282,12 @@ Result<> rename_or_step_aside(Doing& doing, kernel::NetlinkSocket& socket, const
 }
 
 // What a request says of the interface, and of its type.
-void change_attributes(Doing& doing, kernel::NetlinkSocket& socket, int index, const Change& change,
+void change_attributes(ApplyContext& context, kernel::NetlinkSocket& socket, int index, const Change& change,
                        Side side, std::size_t number) {
     Message plain(RTM_SETLINK, 0);
     plain.head(header(index, false, false));
     if (put_attributes(plain, change.wanted, side, false, &change.found) != 0) {
-        doing.batch.netlink(socket, std::move(plain), number);
+        context.batch.netlink(socket, std::move(plain), number);
     }
     Message typed(RTM_NEWLINK, 0);
     typed.head(header(index, false, false));
@@ -297,66 +298,68 @@ void change_attributes(Doing& doing, kernel::NetlinkSocket& socket, int index, c
     typed.close(data);
     typed.close(info);
     if (count != 0) {
-        doing.batch.netlink(socket, std::move(typed), number);
+        context.batch.netlink(socket, std::move(typed), number);
     }
 }
 
-Result<> update_end(Doing& doing, const Change& change, Side side, std::size_t number) {
+Result<> update_end(ApplyContext& context, const Change& change, Side side, std::size_t number) {
     const LinkType& type = *type_of(change.wanted);
     const LinkEnd& wanted = *type.end(change.wanted.data(), side);
     const LinkEnd& found = *type.end(change.found.data(), side);
-    auto link = find_end(doing, found);
+    auto link = find_end(context, found);
     PARTD_TRY(link);
-    auto netns = doing.host.netns(wanted.netns);
+    auto netns = context.host.netns(wanted.netns);
     PARTD_TRY(netns);
     kernel::NetlinkSocket& socket = (*netns)->route();
     const int index = (*link)->index;
     if (wanted.name != found.name) {
-        doing.batch.count_write();
-        if (auto named = rename_or_step_aside(doing, socket, wanted.netns, **link, wanted.name); !named) {
+        context.batch.count_write();
+        if (auto named = rename_or_step_aside(context, socket, wanted.netns, **link, wanted.name); !named) {
             return std::unexpected(std::move(named).error().wrap(
                 fmt::format("rename {} to {}", found.name.text(), wanted.name.text())));
         }
     }
-    change_attributes(doing, socket, index, change, side, number);
+    change_attributes(context, socket, index, change, side, number);
     const bool marks = wanted.mark != found.mark;
     if (marks || (wanted.alias && wanted.alias != found.alias)) {
-        doing.batch.netlink(socket, set_alias(index, wanted), number);
+        context.batch.netlink(socket, set_alias(index, wanted), number);
     }
     if (wanted.bridge && wanted.bridge != found.bridge) {
-        auto request = set_bridge(doing, index, wanted);
+        auto request = set_bridge(context, index, wanted);
         PARTD_TRY(request);
-        doing.batch.netlink(socket, std::move(*request), number);
+        context.batch.netlink(socket, std::move(*request), number);
     }
     const bool ups = wanted.up != found.up;
     // One that was left half made did not get it.
     const bool anew = marks || ups;
     const bool distrusts = wanted.trusting == false && (anew || wanted.trusting != found.trusting);
     if (distrusts) {
-        distrust(doing, wanted, index,
-                 [&](Message message) { doing.batch.netlink(socket, std::move(message), number); });
+        distrust(context, wanted, index,
+                 [&](Message message) { context.batch.netlink(socket, std::move(message), number); });
     }
     const bool switches = distrusts || (wanted.probing == false && (anew || wanted.probing != found.probing));
     const bool waits = switches && !wanted.netns.empty() && ups && wanted.up;
     if (switches) {
-        finish_switches(doing, **netns, wanted, waits ? std::optional(index) : std::nullopt, number);
+        finish_switches(context, **netns, wanted, waits ? std::optional(index) : std::nullopt, number);
     }
     const bool renames = wanted.altname != found.altname;
     if (renames && !found.altname.empty() && found.altname != wanted.name) {
         // Another link may want it: it goes before anything gets one.
-        doing.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
+        context.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
     }
     if (renames && !wanted.altname.empty()) {
-        doing.batch.netlink(socket, add_altname(index, wanted.altname), number, kernel::Batch::Turn::Second);
+        context.batch.netlink(socket, add_altname(index, wanted.altname), number,
+                              kernel::Batch::Turn::Second);
     }
     if (ups && !waits) {
-        doing.batch.netlink(socket, set_up(index, wanted.up), number);
+        context.batch.netlink(socket, set_up(index, wanted.up), number);
     }
-    return wanted.routes != found.routes ? put_back_routes(doing, wanted.netns, **link, number) : Result<>();
+    return wanted.routes != found.routes ? put_back_routes(context, wanted.netns, **link, number)
+                                         : Result<>();
 }
 
 // Each end that differs is asked for; the other one may be gone.
-Result<> update(Doing& doing, const Change& change, std::size_t number) {
+Result<> update(ApplyContext& context, const Change& change, std::size_t number) {
     const LinkType& type = *type_of(change.wanted);
     for (const Side side : {Side::Self, Side::Peer}) {
         const auto differs = [&](const FieldChange& field) {
@@ -364,17 +367,17 @@ Result<> update(Doing& doing, const Change& change, std::size_t number) {
             return type.attributes[static_cast<std::size_t>(row)].side == side;
         };
         if (std::ranges::any_of(change.fields, differs)) {
-            PARTD_TRY(update_end(doing, change, side, number));
+            PARTD_TRY(update_end(context, change, side, number));
         }
     }
     return {};
 }
 
 // Either end takes the other along.
-Result<> remove(Doing& doing, const Spec& found, std::size_t number) {
+Result<> remove(ApplyContext& context, const Spec& found, std::size_t number) {
     if (found.is<Strangers>()) {
         for (const LinkEnd& stranger : found.as<Strangers>().ends) {
-            PARTD_TRY(remove_stranger(doing, stranger.netns, stranger.name));
+            PARTD_TRY(remove_stranger(context, stranger.netns, stranger.name));
         }
         return {};
     }
@@ -382,12 +385,12 @@ Result<> remove(Doing& doing, const Spec& found, std::size_t number) {
         if (end->mark.empty()) {
             continue;  // only by an end that is certainly ours
         }
-        const auto link = find_end(doing, *end);
-        const auto netns = link ? doing.host.netns(end->netns) : fail("");
+        const auto link = find_end(context, *end);
+        const auto netns = link ? context.host.netns(end->netns) : fail("");
         if (netns) {
             Message message(RTM_DELLINK, 0);
             message.head(header((*link)->index, false, false));
-            doing.batch.netlink((*netns)->route(), std::move(message), number);
+            context.batch.netlink((*netns)->route(), std::move(message), number);
             return {};
         }
     }
@@ -396,14 +399,14 @@ Result<> remove(Doing& doing, const Spec& found, std::size_t number) {
 
 }  // namespace
 
-Result<> apply_link(Doing& doing, const Change& change, std::size_t number) {
+Result<> apply_link(ApplyContext& context, const Change& change, std::size_t number) {
     switch (change.action) {
         case Action::Create:
-            return create(doing, change.key, change.wanted, number);
+            return create(context, change.key, change.wanted, number);
         case Action::Update:
-            return update(doing, change, number);
+            return update(context, change, number);
         case Action::Remove:
-            return remove(doing, change.found, number);
+            return remove(context, change.found, number);
     }
     return {};
 }

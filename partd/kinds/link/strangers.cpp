@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/strangers.h"
 
 #include "kinds/link/interfaces.h"

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/trust.h"
 
-#include "kernel/files.h"
-#include "kinds/sysctl.h"
-#include "kinds/sysctl_text.h"
+#include "kernel/file/files.h"
+#include "kinds/sysctl/sysctl.h"
+#include "kinds/sysctl/text.h"
 
 #include <linux/if.h>
 #include <linux/if_link.h>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/netns.h"
+#include "kernel/namespace/netns.h"
 #include "kinds/kinds.h"
 #include "kinds/link/type.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "kinds/kinds.h"
@@ -61,8 +62,8 @@ struct LinkOps {
     bool has_ports = false;  // interfaces can be ports of it (IFLA_MASTER)
 };
 
-// A type of link, as the kernel's rtnl_link_ops and iproute2's link_util are: kinds/link/NAME.cpp ends in
-// one, and types.cpp lists them.
+// A type of link, as the kernel's rtnl_link_ops and iproute2's link_util are: kinds/link/types/NAME.cpp ends
+// in one, and types/list.cpp lists them.
 struct LinkType {
     std::string_view name;                  // IFLA_INFO_KIND, the word of the key "kind", the kernel's module
     std::span<const Attribute> attributes;  // one for each field of its table, in their order

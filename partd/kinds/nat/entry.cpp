@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/nat/entry.h"
 
 #include "base/text.h"
-#include "kernel/conntrack.h"
-#include "kinds/nat/gate.h"
+#include "kernel/netlink/conntrack.h"
+#include "kinds/firewall/gate.h"
+#include "kinds/firewall/table.h"
+#include "kinds/nat/forward.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
-#include "kinds/nat/table.h"
+#include "kinds/nat/sources.h"
 
 #include <algorithm>
 #include <map>
@@ -30,12 +33,67 @@ namespace nat {
 
 namespace {
 
+// A field that is kept in the table's elements alone; `text` and `json` tell what they say.
+template <class T>
+constexpr Field told_by_elements(std::string_view name, std::string_view description,
+                                 std::string (*text)(const void*), Value (*json)(const void*)) {
+    Field field = partd::field<&T::elements>(name, description, {.live = true});
+    field.text = text;
+    field.json = json;
+    return field;
+}
+
+template <class T>
+const std::set<kernel::nft::Element>& all_of(const void* entry) {
+    return static_cast<const T*>(entry)->elements.all;
+}
+
+template <class T>
+std::string sources_text(const void* entry) {
+    return elements_text(all_of<T>(entry));
+}
+
+// [{"source": "10.1.1.0/24", "to": "203.0.113.7", "out": "eth0"}], as the language has it.
+template <class T>
+Value sources_json(const void* entry) {
+    Value list = Array();
+    for (const kernel::Translation& each : translations_of(all_of<T>(entry), {})) {
+        Value one = Object();
+        one.set("source", each.source.text());
+        if (each.to) {
+            one.set("to", each.to->text());
+        }
+        if (!each.out.empty()) {
+            one.set("out", each.out);
+        }
+        list.push(std::move(one));
+    }
+    return list;
+}
+
+std::string target_text(const void* entry) {
+    return targets_text(all_of<ForwardEntry>(entry));
+}
+
 constexpr Field kFields[] = {
     field<&Entry::elements>("elements", "elements of the sets of table inet partd", {.live = true}),
+};
+constexpr Field kForwardFields[] = {
+    told_by_elements<ForwardEntry>("to", "address and port inside", target_text,
+                                   [](const void* entry) { return Value(target_text(entry)); }),
+};
+constexpr Field kMasqueradeFields[] = {
+    told_by_elements<MasqueradeEntry>("masquerade", "sources that get the address of the interface",
+                                      sources_text<MasqueradeEntry>, sources_json<MasqueradeEntry>),
+};
+constexpr Field kSnatFields[] = {
+    told_by_elements<SnatEntry>("snat", "sources that get an address of choice", sources_text<SnatEntry>,
+                                sources_json<SnatEntry>),
 };
 
 // nft(8) shows comments of at most 128 bytes.
 constexpr std::size_t kMostComment = 120;
+constexpr std::string_view kOurs = "partd ";
 
 struct Named {
     const Kind* kind;
@@ -43,15 +101,17 @@ struct Named {
     std::string owner;
 };
 
-// The resource that a comment names: "partd nat web: masquerade". Long names are known by the ledger or the
-// files only.
-std::optional<Named> parse_comment(const std::string& comment) {
-    for (const LiveKind* live : {&kNat, &kGate}) {
-        const std::string prefix = fmt::format("partd {} ", live->kind.name);
-        const std::size_t colon = comment.find(':', prefix.size());
-        if (comment.starts_with(prefix) && colon != std::string::npos) {
-            return Named{&live->kind, comment.substr(prefix.size()),
-                         comment.substr(prefix.size(), colon - prefix.size())};
+// The resource that a comment names. Long names are known by the ledger or the files only.
+std::optional<Named> parse_comment(std::string_view comment) {
+    const std::size_t colon = comment.find(": ");
+    if (!comment.starts_with(kOurs) || colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    comment.remove_prefix(kOurs.size());
+    for (const LiveKind* live : {&kForward, &kMasquerade, &kSnat, &kGate}) {
+        if (auto name = name_in_comment(*live, comment)) {
+            const std::string owner = name->substr(0, name->find_first_of(": "));
+            return Named{&live->kind, std::move(*name), owner};
         }
     }
     return std::nullopt;
@@ -64,23 +124,23 @@ kernel::nft::Nftables::Keep of_owners(const Scope& scope) {
     }
     std::vector<std::string> begins;
     for (const std::string& owner : scope.owners) {
-        begins.push_back(fmt::format("partd {} {}:", kNat.kind.name, owner));
-        begins.push_back(fmt::format("partd {} {}:", kGate.kind.name, owner));
+        begins.push_back(fmt::format("{}nat {}:", kOurs, owner));
+        begins.push_back(fmt::format("{}gate {}:", kOurs, owner));
     }
     return [begins = std::move(begins)](const std::string& comment) {
         return std::ranges::any_of(begins, [&](const auto& begin) { return comment.starts_with(begin); });
     };
 }
 
-Key key_of(const Look& look, const Named& named, const std::string& comment) {
-    for (const Resource& wanted : look.desired.all()) {
+Key key_of(const Observation& observation, const Named& named, const std::string& comment) {
+    for (const Resource& wanted : observation.desired.all()) {
         if (wanted.key.kind == named.kind && wanted.owner == named.owner &&
             comment_of(wanted.key) == comment) {
             return wanted.key;
         }
     }
     Key key{named.kind, named.name};
-    look.ledger.for_kind(named.kind->name, [&](const std::string& name, const LedgerEntry& made) {
+    observation.ledger.for_kind(named.kind->name, [&](const std::string& name, const LedgerEntry& made) {
         if (made.owner == named.owner && comment_of({named.kind, name}) == comment) {
             key.name = name;
         }
@@ -92,8 +152,60 @@ Key key_of(const Look& look, const Named& named, const std::string& comment) {
 
 constinit const Table Entry::table = {"nat", "Elements of the table inet partd.", kFields};
 
+constinit const Table ForwardEntry::table = {"forward", "A port of the host that leads into a partition.",
+                                             kForwardFields};
+constinit const Table MasqueradeEntry::table = {
+    "masquerade", "Sources that get the address of the interface by which they leave.", kMasqueradeFields};
+constinit const Table SnatEntry::table = {"snat", "Sources that get an address of choice.", kSnatFields};
+
+const Elements* elements_of(const Spec& spec) {
+    return spec.is<Entry>()             ? &spec.as<Entry>().elements
+           : spec.is<ForwardEntry>()    ? &spec.as<ForwardEntry>().elements
+           : spec.is<MasqueradeEntry>() ? &spec.as<MasqueradeEntry>().elements
+           : spec.is<SnatEntry>()       ? &spec.as<SnatEntry>().elements
+                                        : nullptr;
+}
+
+namespace {
+
+// A forward's name is "web tcp/8080", its comment "nat web: forward tcp/8080"; a masquerade's "web", and
+// "nat web: masquerade".
+constexpr std::string_view kNatPrefix = "nat ";
+
+std::string comment_in(const Key& key) {
+    if (key.kind == &kForward.kind) {
+        const std::size_t blank = key.name.find(' ');
+        return fmt::format("{}{}: forward{}", kNatPrefix, key.name.substr(0, blank), key.name.substr(blank));
+    }
+    return key.kind == &kMasquerade.kind || key.kind == &kSnat.kind
+               ? fmt::format("{}{}: {}", kNatPrefix, key.name, key.kind->name)
+               : fmt::format("{} {}", key.kind->name, key.name);
+}
+
+}  // namespace
+
 std::string comment_of(const Key& key) {
-    return shortened(fmt::format("partd {} {}", key.kind->name, key.name), kMostComment);
+    return shortened(std::string(kOurs) + comment_in(key), kMostComment);
+}
+
+std::optional<std::string> name_in_comment(const LiveKind& kind, std::string_view comment) {
+    if (&kind == &kGate) {
+        const std::string prefix = fmt::format("{} ", kind.kind.name);
+        return comment.starts_with(prefix) ? std::optional<std::string>(comment.substr(prefix.size()))
+                                           : std::nullopt;
+    }
+    const std::size_t colon = comment.find(": ");
+    if (!comment.starts_with(kNatPrefix) || colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const std::string owner(comment.substr(kNatPrefix.size(), colon - kNatPrefix.size()));
+    const std::string_view what = comment.substr(colon + 2);
+    if (&kind == &kForward) {
+        constexpr std::string_view kWord = "forward ";
+        return what.starts_with(kWord) ? std::optional(owner + " " + std::string(what.substr(kWord.size())))
+                                       : std::nullopt;
+    }
+    return what == kind.kind.name ? std::optional(owner) : std::nullopt;
 }
 
 std::vector<std::string> claims_of(const Elements& elements) {
@@ -107,54 +219,63 @@ std::vector<std::string> claims_of(const Elements& elements) {
 std::set<std::string> sets_in_use(const State& desired) {
     std::set<std::string> sets;
     for (const Resource& resource : desired.all()) {
-        if (resource.spec.is<Entry>()) {
-            for (const auto& element : resource.spec.as<Entry>().elements.all) {
-                sets.insert(element.set);
-            }
+        const Elements* elements = elements_of(resource.spec);
+        for (const auto& element : elements == nullptr ? Elements().all : elements->all) {
+            sets.insert(element.set);
         }
     }
     return sets;
 }
 
 // Elements that somebody else put into our table would undo what the files declare: they go.
-static void add_strays(Look& look, Elements elements) {
+static void add_strays(Observation& observation, Elements elements) {
     auto claims = claims_of(elements);
     const Key key{&kNat.kind, "elements without a comment of partd"};
-    if (Resource* already = look.observed.find(key)) {
+    if (Resource* already = observation.observed.find(key)) {
         elements.all.insert(already->spec.as<Entry>().elements.all.begin(),
                             already->spec.as<Entry>().elements.all.end());
         already->spec = Spec(Entry{std::move(elements)});
         return;
     }
-    look.observed.add({.key = key,
-                       .spec = Spec(Entry{std::move(elements)}),
-                       .needs = {table_key()},
-                       .within = {table_key()},
-                       .claims = std::move(claims),
-                       .marked = true});
+    observation.observed.add({.key = key,
+                              .spec = Spec(Entry{std::move(elements)}),
+                              .depends_on = {table_key()},
+                              .contained_in = {table_key()},
+                              .exclusive_names = std::move(claims),
+                              .marked = true});
 }
 
-Resource entry_of(const DeclaredObject& object, const Source& source, std::string_view what,
-                  Elements elements) {
-    auto claims = claims_of(elements);
-    return {.key = {&kNat.kind, fmt::format("{}: {}", object.owner, what)},
-            .spec = Spec(Entry{std::move(elements)}),
-            .owner = object.owner,
+Resource entry_of(Key key, Spec spec, const std::string& owner, const Source& source) {
+    auto claims = claims_of(*elements_of(spec));
+    return {.key = std::move(key),
+            .spec = std::move(spec),
+            .owner = owner,
             .source = source,
-            .needs = {table_key()},
-            .within = {table_key()},
-            .claims = std::move(claims)};
+            .depends_on = {table_key()},
+            .contained_in = {table_key()},
+            .exclusive_names = std::move(claims)};
 }
 
-Result<> observe_entries(Look& look) {
-    if (!look.nftables) {
+namespace {
+
+Spec spec_of(const Kind& kind, Elements elements) {
+    return &kind == &kForward.kind      ? Spec(ForwardEntry{std::move(elements)})
+           : &kind == &kMasquerade.kind ? Spec(MasqueradeEntry{std::move(elements)})
+           : &kind == &kSnat.kind       ? Spec(SnatEntry{std::move(elements)})
+                                        : Spec(Entry{std::move(elements)});
+}
+
+}  // namespace
+
+Result<> observe_entries(Observation& observation) {
+    if (!observation.nftables) {
         return {};
     }
-    auto nftables = look.host.nftables();
+    auto nftables = observation.host.nftables();
     PARTD_TRY(nftables);
-    const auto keep = of_owners(look.scope);
+    const auto keep = of_owners(observation.scope);
     std::map<std::string, Elements> by_comment;
-    for (const std::string& set : look.nftables->sets) {
+    for (const std::string& set : observation.nftables->sets) {
         if (!set_of(set)) {
             continue;  // somebody else's: no rule of ours asks it
         }
@@ -166,22 +287,18 @@ Result<> observe_entries(Look& look) {
     }
     for (auto& [comment, elements] : by_comment) {
         if (!comment.starts_with("partd ")) {
-            add_strays(look, std::move(elements));
+            add_strays(observation, std::move(elements));
             continue;
         }
         if (const auto named = parse_comment(comment)) {
-            auto claims = claims_of(elements);
-            look.add({.key = comment.size() < kMostComment ? Key{named->kind, named->name}
-                                                           : key_of(look, *named, comment),
-                      .spec = Spec(Entry{std::move(elements)}),
-                      .owner = named->owner,
-                      .needs = {table_key()},
-                      .within = {table_key()},
-                      .claims = std::move(claims),
-                      .marked = true,
-                      .holder = fmt::format(
-                          "elements of table inet partd with the comment \"{}\" that partd did not make",
-                          comment)});
+            Key key = comment.size() < kMostComment ? Key{named->kind, named->name}
+                                                    : key_of(observation, *named, comment);
+            Resource found =
+                entry_of(std::move(key), spec_of(*named->kind, std::move(elements)), named->owner, {});
+            found.marked = true;
+            found.holder = fmt::format(
+                "elements of table inet partd with the comment \"{}\" that partd did not make", comment);
+            observation.add(std::move(found));
         }
     }
     return {};
@@ -190,11 +307,11 @@ Result<> observe_entries(Look& look) {
 namespace {
 
 // Ends the connections that what was carried out concerns; the first of a wave's changes does it for all.
-Result<> end_connections(Doing& doing) {
-    const auto forwards = std::exchange(doing.forwards, {});
-    const auto begun = std::exchange(doing.translations, {});
-    const auto gone = std::exchange(doing.gone_translations, {});
-    const auto standing = std::exchange(doing.standing_translations, {});
+Result<> end_connections(ApplyContext& context) {
+    const auto forwards = std::exchange(context.forwards, {});
+    const auto begun = std::exchange(context.translations, {});
+    const auto gone = std::exchange(context.gone_translations, {});
+    const auto standing = std::exchange(context.standing_translations, {});
     if (!forwards.empty()) {
         PARTD_TRY(kernel::end_forwarded(forwards));
     }
@@ -209,35 +326,35 @@ Result<> end_connections(Doing& doing) {
 
 }  // namespace
 
-Result<> apply_entry(Doing& doing, const Change& change, std::size_t number) {
-    const Elements wanted = change.wanted ? change.wanted.as<Entry>().elements : Elements();
-    const Elements found = change.found ? change.found.as<Entry>().elements : Elements();
+Result<> apply_entry(ApplyContext& context, const Change& change, std::size_t number) {
+    const Elements wanted = change.wanted ? *elements_of(change.wanted) : Elements();
+    const Elements found = change.found ? *elements_of(change.found) : Elements();
     const std::string comment = comment_of(change.key);
     std::set<kernel::nft::Element> gone;
     for (const auto& element : found.all) {
         if (wanted.all.contains(element)) {
             continue;
         }
-        doing.batch.nftables().remove_element(number, element);
+        context.batch.nftables().remove_element(number, element);
         gone.insert(element);
         if (const auto forward = forward_of(element)) {
-            doing.forwards.push_back({forward->protocol, forward->port, forward->to});
+            context.forwards.push_back({forward->protocol, forward->port, forward->to});
         }
     }
     std::set<kernel::nft::Element> added;
     for (const auto& element : wanted.all) {
         if (!found.all.contains(element)) {
-            doing.batch.nftables().add_element(number, element, comment);
+            context.batch.nftables().add_element(number, element, comment);
             added.insert(element);
         }
     }
-    doing.translations.merge(translations_of(added, wanted.all));
+    context.translations.merge(translations_of(added, wanted.all));
     auto ended = translations_of(gone, found.all);
     std::erase_if(ended, [](const kernel::Translation& each) { return each.listen.has_value(); });
-    doing.gone_translations.merge(ended);
-    doing.standing_translations.merge(translations_of(wanted.all, wanted.all));
-    if (!doing.forwards.empty() || !doing.translations.empty() || !doing.gone_translations.empty()) {
-        doing.batch.after_nftables(number, [&doing] { return end_connections(doing); });
+    context.gone_translations.merge(ended);
+    context.standing_translations.merge(translations_of(wanted.all, wanted.all));
+    if (!context.forwards.empty() || !context.translations.empty() || !context.gone_translations.empty()) {
+        context.batch.after_nftables(number, [&context] { return end_connections(context); });
     }
     return {};
 }

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/nftables.h"
+#include "kernel/nft/nftables.h"
 #include "kinds/kinds.h"
 
 #include <set>
@@ -14,25 +15,45 @@ struct Elements {
     bool operator==(const Elements&) const = default;
 };
 
-// What one declaration puts into the table.
+// What a host's end of a link puts into the table, and what nobody declared.
 struct Entry {
     Elements elements;
     bool operator==(const Entry&) const = default;
     static const Table table;
 };
+// What a declaration puts there, each with one field that has its word in the language.
+struct ForwardEntry {
+    Elements elements;
+    bool operator==(const ForwardEntry&) const = default;
+    static const Table table;
+};
+struct MasqueradeEntry {
+    Elements elements;
+    bool operator==(const MasqueradeEntry&) const = default;
+    static const Table table;
+};
+struct SnatEntry {
+    Elements elements;
+    bool operator==(const SnatEntry&) const = default;
+    static const Table table;
+};
 
-// The comment on every element of an entry, by which it is found again. Names that are too long for a comment
-// are hashed.
+// The elements of a resource of one of these types; nullptr for another one.
+const Elements* elements_of(const Spec& spec);
+
+// The comment on every element of a resource, by which it is found again: "partd nat web: forward tcp/8080".
+// One that is too long is hashed.
 std::string comment_of(const Key& key);
+// The name that a resource of that kind has by a comment without "partd "; nullopt for one of another kind.
+std::optional<std::string> name_in_comment(const LiveKind& kind, std::string_view comment);
 
-// The resource of kind nat for what a partition declares there: "web: masquerade".
-Resource entry_of(const DeclaredObject& object, const Source& source, std::string_view what,
-                  Elements elements);
+// The resource of that name for what a partition declares.
+Resource entry_of(Key key, Spec spec, const std::string& owner, const Source& source);
 
 // Finds the entries of every kind by their comments.
-Result<> observe_entries(Look& look);
+Result<> observe_entries(Observation& observation);
 // Adds and removes elements; ends the connections of forwards that go or change.
-Result<> apply_entry(Doing& doing, const Change& change, std::size_t number);
+Result<> apply_entry(ApplyContext& context, const Change& change, std::size_t number);
 
 // Each key of a set can stand in one element only.
 std::vector<std::string> claims_of(const Elements& elements);

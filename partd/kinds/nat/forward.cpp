@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kinds/nat/forward.h"
 
-#include "kinds/link/interfaces.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
-#include "kinds/sysctl.h"
+#include "kinds/nat/own_prefixes.h"
+#include "kinds/sysctl/sysctl.h"
 
 #include <algorithm>
 
@@ -155,16 +156,17 @@ bool check_forward(const DeclaredObject& object, Forward& forward, std::span<con
     return check_listening(object, forward, problems);
 }
 
-std::string forward_name(const Forward& forward) {
+// "web tcp/8080 of IPv6 at 203.0.113.7 from 10.0.0.0/8"
+Key forward_key(const std::string& partition, const Forward& forward) {
     std::string name =
-        fmt::format("forward {}{}", forward.listen.text(), forward.to.ip.v6() ? " of IPv6" : "");
+        fmt::format("{} {}{}", partition, forward.listen.text(), forward.to.ip.v6() ? " of IPv6" : "");
     for (const Ip& address : forward.address) {
         name += " at " + address.text();
     }
     for (const Prefix& from : forward.from) {
         name += " from " + from.text();
     }
-    return name;
+    return {&kForward.kind, std::move(name)};
 }
 
 // A forward at every local address also serves 127.0.0.1, which the host routes to a link only when told to.
@@ -177,15 +179,12 @@ void want_loopback(const DeclaredObject& object, const Forward& forward, const D
     for (const Interface& end : host_ends(declared, object.owner)) {
         Resource& wanted = want_host_sysctl(desired, "net/ipv4/conf/" + end.name + "/route_localnet", "1",
                                             object.owner, object.source);
-        wanted.within = {*end.link};
-        wanted.needs = {*end.link};
+        wanted.contained_in = {*end.link};
+        wanted.depends_on = {*end.link};
     }
 }
 
-}  // namespace
-
-namespace nat {
-
+// `entries` counts the elements of all forwards so far.
 void expand_forward(const DeclaredObject& object, std::span<const Prefix> prefixes, const Declared& declared,
                     std::uint64_t& entries, State& desired, Diagnostics& problems) {
     Forward forward = object.spec.as<Forward>();
@@ -193,8 +192,9 @@ void expand_forward(const DeclaredObject& object, std::span<const Prefix> prefix
         !count_entries(object, forward, entries, problems)) {
         return;
     }
-    Resource& added =
-        desired.add(entry_of(object, object.source, forward_name(forward), forward_elements(forward)));
+    Resource& added = desired.add(nat::entry_of(forward_key(object.owner, forward),
+                                                Spec(nat::ForwardEntry{forward_elements(forward)}),
+                                                object.owner, object.source));
     if (added.source.text() != object.source.text()) {
         problems.error(object.source, fmt::format("{} is declared twice", added.key.text()), added.source,
                        "the other declaration");
@@ -202,10 +202,43 @@ void expand_forward(const DeclaredObject& object, std::span<const Prefix> prefix
     want_loopback(object, forward, declared, desired);
 }
 
-}  // namespace nat
+void expand(const Declared& declared, State& desired, Diagnostics& problems) {
+    const auto interfaces = interfaces_by_netns(declared);
+    std::uint64_t entries = 0;
+    for (const DeclaredObject* object : declared.all<Forward>()) {
+        std::vector<Prefix> prefixes;
+        std::ranges::transform(nat::own_prefixes(interfaces, object->owner), std::back_inserter(prefixes),
+                               &nat::OwnPrefix::prefix);
+        expand_forward(*object, prefixes, declared, entries, desired, problems);
+    }
+}
+
+constexpr Declaration kLanguage[] = {declaration<Forward>("partition.*.nat.forward[]")};
+
+}  // namespace
 
 constinit const Table Forward::table = {"nat.forward", "A port of the host that leads into the partition.",
                                         kForwardFields};
+
+constinit const LiveKind kForward = {
+    .kind = {.name = "forward",
+             .language = kLanguage,
+             .phase = Phase::Filter,
+             .expand = expand,
+             .former =
+                 [](std::string_view kind, std::string_view name) {
+                     return kind == kNat.kind.name
+                                ? nat::name_in_comment(kForward, fmt::format("{} {}", kind, name))
+                                : std::nullopt;
+                 },
+             .summary =
+                 [](const Spec& spec) {
+                     return "→ " + nat::targets_text(spec.as<nat::ForwardEntry>().elements.all);
+                 },
+             .channel = "nftables",
+             .independent = true},
+    .apply = nat::apply_entry,
+};
 
 bool has_forwards(const Declared& declared, std::string_view partition) {
     return !declared.all<Forward>(partition).empty();

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/values.h"
-#include "kernel/conntrack.h"
-#include "kernel/nftables.h"
+#include "kernel/netlink/conntrack.h"
+#include "kernel/nft/nftables.h"
 
 #include <optional>
 #include <set>
@@ -84,6 +85,9 @@ std::string element_text(const kernel::nft::Element& element);
 
 // The same for a reader who does not know the sets: "tcp/8080-8089 → 10.1.1.1:80-89", "pv-web → outside".
 std::string elements_text(const std::set<kernel::nft::Element>& elements);
+
+// Where the elements of one forward lead: "10.1.1.1:80-89"; all of elements_text() where they say more.
+std::string targets_text(const std::set<kernel::nft::Element>& elements);
 
 // What a forward's element does; nullopt for elements of other sets.
 struct ForwardElement {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 
 #include "kinds/nat/layout.h"
@@ -22,11 +23,13 @@ struct Run {
         return next.protocol == first.protocol && next.to.ip == first.to.ip && next_where == where &&
                next.port == first.port + count && next.to.port == first.to.port + count;
     }
+    [[nodiscard]] std::string target() const {
+        const std::string end = count == 1 ? "" : fmt::format("-{}", first.to.port + count - 1);
+        return first.to.text() + end;
+    }
     [[nodiscard]] std::string text() const {
         const auto last = static_cast<std::uint16_t>(first.port + count - 1);
-        const std::string end = count == 1 ? "" : fmt::format("-{}", first.to.port + count - 1);
-        return fmt::format("{}{} → {}{}", where, PortRange{first.protocol, first.port, last}.text(),
-                           first.to.text(), end);
+        return fmt::format("{}{} → {}", where, PortRange{first.protocol, first.port, last}.text(), target());
     }
 };
 
@@ -86,39 +89,55 @@ std::string source_text(const Element& element, const PrefixSet& set) {
 
 }  // namespace
 
-std::string elements_text(const std::set<Element>& elements) {
-    std::vector<std::string> texts;
-    std::optional<Run> run;
-    const auto end_run = [&] {
-        if (run) {
-            texts.push_back(std::exchange(run, std::nullopt)->text());
-        }
-    };
+namespace {
+
+// The forwards among these; of other elements, what they say each.
+struct Said {
+    std::vector<Run> runs;
+    std::vector<std::string> others;
+};
+
+Said said_by(const std::set<Element>& elements) {
+    Said said;
     for (const Element& element : elements) {
         if (!fits(element)) {
-            end_run();
-            texts.push_back(element_text(element));
+            said.others.push_back(element_text(element));
             continue;
         }
         if (const auto forward = forward_of(element)) {
             const std::string where = where_of(element);
-            if (run && run->goes_on_with(*forward, where)) {
-                ++run->count;
-                continue;
+            if (!said.runs.empty() && said.runs.back().goes_on_with(*forward, where)) {
+                ++said.runs.back().count;
+            } else {
+                said.runs.push_back({*forward, 1, where});
             }
-            end_run();
-            run = Run{*forward, 1, where};
             continue;
         }
-        end_run();
         const auto set = PrefixSet::parse(element.set);
-        if (const std::string text = set ? source_text(element, *set) : gate_text(element, elements);
+        if (std::string text = set ? source_text(element, *set) : gate_text(element, elements);
             !text.empty()) {
-            texts.push_back(text);
+            said.others.push_back(std::move(text));
         }
     }
-    end_run();
+    return said;
+}
+
+}  // namespace
+
+std::string elements_text(const std::set<Element>& elements) {
+    const Said said = said_by(elements);
+    std::vector<std::string> texts;
+    std::ranges::transform(said.runs, std::back_inserter(texts), &Run::text);
+    texts.insert(texts.end(), said.others.begin(), said.others.end());
     return texts.empty() ? "nothing" : join(texts, ", ");
+}
+
+std::string targets_text(const std::set<Element>& elements) {
+    const Said said = said_by(elements);
+    const auto elsewhere = [&](const Run& run) { return run.target() != said.runs.front().target(); };
+    return said.runs.empty() || !said.others.empty() || std::ranges::any_of(said.runs, elsewhere)
+               ? elements_text(elements)
+               : said.runs.front().target();
 }
 
 }  // namespace partd::nat

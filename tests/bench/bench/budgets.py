@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was to be reached, and what was. A budget without a figure in these results is left out."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a contender is: how it does each of the operations. Each returns a command that is measured."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One contender's turn: a host of its own, all operations one after the other."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The running daemon: one file a partition; edits, drift, rest and memory."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The partitions that everybody makes: numbers, names, addresses, and partd's document of them."""
 
 PIDS = 256

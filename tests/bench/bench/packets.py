@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets from a partition through the host's NAT to the outside, by partd's tables and by a script's linear rules."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What users have today. Each makes the same partitions as well as it can, by scripts written before the clock runs."""
 
 import json

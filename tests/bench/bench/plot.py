@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plots as SVG: wall time over the number of partitions, both in powers of ten."""
 
 import html

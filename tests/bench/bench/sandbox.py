@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A throw-away host: network and mount namespaces, an empty /run and /var/lib, cgroup directories of its own."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state of a host as other people's programs tell it, for comparing what two contenders left."""
 
 import difflib

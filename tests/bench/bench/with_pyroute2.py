@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operations of the benchmark by pyroute2: OPERATION COUNT LIMITS. A program of its own, started by peers.py."""
 
 import os

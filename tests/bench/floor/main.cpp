@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The floor: what the kernel takes for the work of a plan, by the fewest and best system calls. The state at
 // the end is the one that partd makes of bench/document.py's document; tests/bench/run compares them.
 #include "partition.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the benchmark needs that Python is too slow for: see probe.h.
 #include "message.h"
 #include "probe.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends UDP packets from one network namespace to an address in another one and tells how many or how fast
 // they came.
 //   traffic stream FROM TO ADDRESS SECONDS   one flow of full packets, as many as go

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The attacker's program: each word tries one way out and prints "ATTEMPT RESULT" lines, where RESULT is
 // "done" or the name of an errno. It is static, for it runs in any tree, and harmless where it succeeds:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs first wherever the dynamic linker of an attacker's tree starts a program (/etc/ld.so.preload): takes
 // hold of the program, and hands that to whoever tries to write to it.
 

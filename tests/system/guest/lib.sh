@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The words of the tests. A failed check is told and counted, and the test goes on; at its end partd has to have
 # removed everything, which is a check of every test.

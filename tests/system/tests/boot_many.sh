@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The boot with 200 partitions: how much longer it takes, and how much of that udev does. The bounds are those of a machine
 # without hardware acceleration beside other work; the figures stand in the log.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The boot with the worst that partd may meet: a file that is wrong, a disk that is full, partd that does not start. It
 # takes hardly longer, says why, and what was last good is there.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # org.partd1 on the system bus: what busctl shows, what polkit lets an ordinary user do.
 # timeout: 240

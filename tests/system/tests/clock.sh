@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The clock is set back a day and forth a year: the daemon goes on mending, and nothing waits for a time that is far off.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # A partition with users of its own and its cgroup delegated to them: they make groups below it, and no others.
 # timeout: 120

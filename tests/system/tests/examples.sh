@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # Each example of the documentation on a host with systemd: check, diff, apply, status, and gone again.
 # timeout: 300

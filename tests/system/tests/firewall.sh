@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # Other users of nftables: a flush by hand is healed, firewalld's start, reload and end leave partd's table alone.
 # timeout: 240

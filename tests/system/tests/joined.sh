@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # A unit that exists joins a partition and leaves it again; a command becomes a unit of the partition's own.
 # timeout: 600

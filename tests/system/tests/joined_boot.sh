@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # Joined means joined, over boots: with partd, without it, and with a file that is wrong the units never run on the host.
 # boots: 3

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The journal: entries with fields, and a catalog that explains them.
 # timeout: 120

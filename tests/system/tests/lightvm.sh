@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The light machine of the examples with a real Debian in it: this machine's own tree.
 # timeout: 240

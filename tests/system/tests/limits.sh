@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # Limits that bite: each is hit by a program inside, and the same program outside gets what it wants.
 # timeout: 300

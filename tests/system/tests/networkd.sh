@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # systemd-networkd beside partd: it leaves partd's links, addresses, routes and rules alone, also as it starts anew.
 # timeout: 500

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # NetworkManager beside partd, with a profile for whatever Ethernet there is: no address comes from inside a partition.
 # timeout: 500

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # Configuration in place, the machine boots again: everything stands before network.target, by partd.service alone.
 # boots: 3

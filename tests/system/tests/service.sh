@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # partd.service: keeps the host as declared; reload, restart, stop, kill -9 and a hanging daemon harm no partition.
 # timeout: 300

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # systemd is the only writer of cgroups: partitions are transient slices, which keep their limits whatever systemd does.
 # timeout: 240

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # udev runs here, as on real hosts: it must not rename, and many links at once must come to an end.
 # timeout: 240

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2016,SC2154
 # The manual's steps, as they stand there, on a machine with a joined unit and partd running: nothing is left but what it names.
 # timeout: 500

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+#include "kernel/cgroup/cgroups.h"
+#include "kernel/cgroup/delegation.h"
+#include "kernel/cgroup/tree.h"
+#include "kernel/file/files.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+// Who lives in a control group, and what they use.
+namespace partd::kernel {
+
+namespace {
+
+Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
+    const auto top = open_directory(path);
+    if (!top) {
+        return top.error().code == ENOENT ? Result<>() : std::unexpected(top.error());
+    }
+    auto own = processes_in(top->get());
+    if (!own) {
+        return std::unexpected(std::move(own).error().wrap(path));
+    }
+    found.merge(*own);
+    if (!has_directories(path)) {
+        return {};
+    }
+    Result<> read;
+    PARTD_TRY(for_groups_below(path, [&](const InnerGroup& group) {
+        auto inner = processes_in(group.directory);
+        if (!inner) {
+            read = std::unexpected(std::move(inner).error().wrap(path + "/" + printable(group.path)));
+            return false;
+        }
+        found.merge(*inner);
+        return true;
+    }));
+    return read;
+}
+
+// Moves the calling process.
+Result<> move_here(const std::vector<std::string>& directories) {
+    for (const std::string& path : directories) {
+        PARTD_TRY(write_kernel_file(path + "/cgroup.procs", "0"));
+    }
+    return {};
+}
+
+// The same, also where those whom the group was delegated to have controllers in the groups below: then it
+// has no processes itself ("no internal processes", cgroups(7)), and one beside theirs takes those that
+// enter.
+Result<> enter_group(std::vector<std::string> directories) {
+    auto moved = move_here(directories);
+    if (moved || moved.error().code != EBUSY) {
+        return moved;
+    }
+    const auto controllers = read_file(directories.front() + "/cgroup.subtree_control");
+    if (trim(controllers.value_or("")).empty()) {
+        return moved;
+    }
+    directories.front() += "/partd-exec";
+    if (const int code = make_group(directories.front()); code != 0 && code != EEXIST) {
+        return fail(code, "create " + directories.front());
+    }
+    return move_here(directories);
+}
+
+}  // namespace
+
+Result<std::set<pid_t>> Cgroups::processes(const std::string& group) const {
+    std::set<pid_t> found;
+    PARTD_TRY(collect_processes(home(group), found));
+    found.erase(0);  // processes of an outer pid namespace
+    return found;
+}
+
+Result<std::set<pid_t>> Cgroups::processes_anywhere(const std::string& group) const {
+    std::set<pid_t> found;
+    for (const std::string& path : directories(group)) {
+        PARTD_TRY(collect_processes(path, found));
+    }
+    found.erase(0);
+    return found;
+}
+
+Meant Cgroups::members(const std::string& group) const {
+    return [this, group](const std::set<pid_t>&) { return processes_anywhere(group); };
+}
+
+Result<> Cgroups::join(const std::string& group, const Scope& scope) const {
+    if (group.empty()) {
+        return fail("its control group is gone");
+    }
+    if (frozen(group)) {
+        return fail("it is frozen, and so would be what enters it: partctl thaw it first");
+    }
+    if (systemd_ == nullptr) {
+        return enter_group(directories(group));
+    }
+    // The caller may be a child of the process that has the connection.
+    Systemd systemd(root_);
+    const auto ids = delegation_of(*this, group);
+    Scope wanted = scope;
+    wanted.delegated = scope.delegated || ids;
+    PARTD_TRY(enter_scope(systemd, group, wanted));
+    return ids ? delegate(*this, group, *ids) : Result<>();
+}
+
+Result<> Cgroups::touch(const std::string& group) const {
+    if (group.empty()) {
+        return fail("its control group is gone");
+    }
+    auto moved = move_here(directories(group));
+    if (!moved && moved.error().code == EBUSY) {
+        return fail(EBUSY, fmt::format("enter {} for a moment: units run in it; stop those that systemctl "
+                                       "status {} shows",
+                                       home(group), unit_of(group)));
+    }
+    return moved;
+}
+
+bool Cgroups::kill(const std::string& group) const {
+    return write_kernel_file(home(group) + "/cgroup.kill", "1").has_value();
+}
+
+Result<> Cgroups::freeze(const std::string& group, bool frozen) const {
+    if (!unified_.empty()) {
+        return write_kernel_file(home(group) + "/cgroup.freeze", frozen ? "1" : "0");
+    }
+    return write_kernel_file(home(group) + "/freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+bool Cgroups::frozen(const std::string& group) const {
+    const auto is_frozen = [&](const std::string& each) {
+        const auto text = read_file(home(each) + (unified_.empty() ? "/freezer.state" : "/cgroup.freeze"));
+        return text && trim(*text) != "0" && trim(*text) != "THAWED";
+    };
+    return std::ranges::any_of(path_down(group), is_frozen);
+}
+
+std::optional<std::uint64_t> Cgroups::memory(const std::string& group) const {
+    const Version where = version("memory");
+    const char* file = where == Version::V2 ? "/memory.current" : "/memory.usage_in_bytes";
+    const auto text =
+        where == Version::None ? Result<std::string>(fail("")) : read_file(directory("memory", group) + file);
+    return text ? parse_number(trim(*text)) : std::nullopt;
+}
+
+CgroupUse Cgroups::use(const std::string& group) const {
+    CgroupUse use{.memory = memory(group), .processes = processes(group).value_or(std::set<pid_t>()).size()};
+    if (!unified_.empty()) {
+        const std::string text = read_file(unified_ + "/" + group + "/cpu.stat").value_or("");
+        const auto parts = words(std::string_view(text).substr(0, text.find('\n')));
+        const auto used =
+            parts.size() == 2 && parts[0] == "usage_usec" ? parse_number(parts[1]) : std::nullopt;
+        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e6) : std::nullopt;
+    }
+    if (const auto mount = v1_.find("cpuacct"); mount != v1_.end()) {
+        const auto text = read_file(mount->second + "/" + group + "/cpuacct.usage");
+        const auto used = text ? parse_number(trim(*text)) : std::nullopt;
+        use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e9) : use.cpu_seconds;
+    }
+    return use;
+}
+
+}  // namespace partd::kernel

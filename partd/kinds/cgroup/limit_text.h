@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace partd {
+
+// What the kernel keeps of values, and shows when it is asked, for kControls.
+
+// Of the memory controller: "max" for what is as good as no limit.
+std::string kept_bytes(std::string_view key, const std::string& value);
+// Whole pages of the size in the key.
+std::string kept_huge_pages(std::string_view key, const std::string& value);
+// Every rate of a device, also those that the file leaves open.
+std::string kept_devices(std::string_view key, const std::string& value);
+
+}  // namespace partd

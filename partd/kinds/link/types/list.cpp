@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kinds/link/type.h"
+
+#include <algorithm>
+#include <array>
+
+namespace partd {
+
+extern const LinkType kBridge;
+extern const LinkType kDummy;
+extern const LinkType kVeth;
+
+namespace {
+
+// The list of types; the first is what a link without the key "kind" is.
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy};
+
+}  // namespace
+
+std::span<const LinkType* const> link_types() {
+    return kTypes;
+}
+
+const LinkType* find_link_type(std::string_view name) {
+    const auto found = std::ranges::find(kTypes, name, &LinkType::name);
+    return found == kTypes.end() ? nullptr : *found;
+}
+
+const LinkType* type_of(const Spec& link) {
+    const auto found = std::ranges::find(kTypes, &link.table(),
+                                         [](const LinkType* type) { return type->declaration.table; });
+    return found == kTypes.end() ? nullptr : *found;
+}
+
+}  // namespace partd

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernel/session/enter.h"
+#include "kinds/kinds.h"
+
+namespace partd {
+
+// Everything of a partition that is there to be entered, open. An error when a declared namespace is not, or
+// when its PID 1 has ended: the kernel lets nobody into such a pid namespace.
+Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const State& observed,
+                                 const std::string& partition);
+
+}  // namespace partd

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verbs/context.h"
+
+#include "base/hint.h"
+#include "base/text.h"
+#include "plan/render.h"
+#include "reconcile/pause.h"
+
+#include <set>
+
+namespace partd::verbs {
+
+void VerbContext::keep(Plan& plan) {
+    if (request.reader) {
+        discretion.keep(plan);
+    }
+}
+
+void VerbContext::keep(std::vector<Problem>& problems) {
+    if (request.reader) {
+        discretion.keep(problems);
+    }
+}
+
+void VerbContext::print_json(Value value) {
+    Value all;
+    all.set("schema", 1);
+    for (Member& member : *value.get_if<Object>()) {
+        all.set(member.key, std::move(member.value));
+    }
+    print("{}\n", to_json(all, 2));
+}
+
+void VerbContext::print_plan(const Plan& plan) {
+    if (request.json) {
+        print_json(plan::to_value(plan));
+        return;
+    }
+    print("{}", plan::render(plan, request.color));
+    if (request.legend) {
+        say(plan::summary(plan));
+    }
+}
+
+void VerbContext::say(std::string_view text) {
+    answer.err += text;
+    answer.err += '\n';
+}
+
+void VerbContext::complain(std::string_view text) {
+    say(fmt::format("partctl: {}", text));
+}
+
+void VerbContext::complain(const std::vector<Problem>& problems) {
+    for (const Problem& problem : problems) {
+        say(fmt::format("{}error: {}", printable(problem.at.prefix()), printable(problem.message)));
+        if (problem.other) {
+            say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
+        }
+    }
+}
+
+Answer VerbContext::done(int code) {
+    answer.code = code;
+    return std::move(answer);
+}
+
+Answer VerbContext::failed(const Error& error, int code) {
+    complain(printable(error.message));
+    return done(code);
+}
+
+Answer VerbContext::invalid(const std::vector<Problem>& problems) {
+    if (request.json) {
+        Value all;
+        all.set("errors", to_value(problems));
+        print_json(std::move(all));
+    }
+    return done(kInvalid);
+}
+
+Answer VerbContext::not_loaded(const Error& error) {
+    if (error.code != 0) {
+        return failed(error);
+    }
+    complain(printable(error.message));
+    return invalid({{.message = error.message}});
+}
+
+bool VerbContext::judge(const Desired& loaded, bool tolerant) {
+    complain(loaded.problems);
+    if (files_held(paths)) {
+        complain("the files are paused: partd takes them up at partctl resume --files or partctl apply");
+    }
+    for (const std::string& note : loaded.notes) {
+        complain(printable(note));
+    }
+    if (!loaded.good() && !tolerant && !request.keep_going) {
+        answer = invalid(loaded.problems);
+        return false;
+    }
+    return true;
+}
+
+bool VerbContext::load(bool tolerant, bool as_written) {
+    auto loaded = load_desired(paths, {.extra = request.extra,
+                                       .keep_going = tolerant || request.keep_going,
+                                       .as_written = as_written,
+                                       .generation = request.generation});
+    if (!loaded) {
+        answer = not_loaded(loaded.error());
+        return false;
+    }
+    desired = std::move(*loaded);
+    keep(desired.problems);
+    return judge(desired, tolerant);
+}
+
+bool VerbContext::knows_name(Engine& engine) {
+    if (engine.knows(desired.compiled.desired, request.name)) {
+        return true;
+    }
+    complain(fmt::format("there is no partition or slice \"{}\"{}", printable(request.name),
+                         near_name(engine, desired.compiled.desired, request.name)));
+    answer.code = kUsage;
+    return false;
+}
+
+Value to_value(const std::vector<Problem>& problems) {
+    Value all = Array();
+    for (const Problem& problem : problems) {
+        Value entry;
+        entry.set("file", problem.at ? Value(*problem.at.file) : Value());
+        entry.set("line", problem.at.line);
+        entry.set("column", problem.at.column);
+        entry.set("message", problem.message);
+        all.push(std::move(entry));
+    }
+    return all;
+}
+
+std::string near_name(Engine& engine, const State& desired, const std::string& name) {
+    std::set<std::string_view> names;
+    for (const Resource& resource : desired.all()) {
+        names.insert(resource.owner);
+    }
+    engine.ledger().for_all([&](const auto&, const LedgerEntry& entry) { names.insert(entry.owner); });
+    names.erase("");  // what belongs to nobody alone
+    return did_you_mean(name, std::vector<std::string_view>(names.begin(), names.end()));
+}
+
+}  // namespace partd::verbs

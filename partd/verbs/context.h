@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/diagnostics.h"
+#include "base/value.h"
+#include "reconcile/discretion.h"
+#include "verbs/verbs.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace partd::verbs {
+
+// One verb at work: what was asked, what the files say, and the answer as it grows.
+struct VerbContext {
+    const kernel::Paths& paths;
+    const Request& request;
+    Desired desired = {};
+    Answer answer = {};
+    Discretion discretion = {};
+
+    VerbContext(const kernel::Paths& where, const Request& asked) : paths(where), request(asked) {}
+
+    // True when values declared there are kept from who asks.
+    bool keeps(const Source& source) { return request.reader && discretion.keeps(source); }
+    void keep(Plan& plan);
+    void keep(std::vector<Problem>& problems);
+
+    // Adds to stdout.
+    template <class... Arguments>
+    void print(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+        fmt::format_to(std::back_inserter(answer.out), format, std::forward<Arguments>(arguments)...);
+    }
+    // Prints JSON with the schema's version in front.
+    void print_json(Value value);
+    // What there is to do: lines with a summary, or JSON.
+    void print_plan(const Plan& plan);
+    // A line on stderr.
+    void say(std::string_view text);
+    // The same, with the program's name in front.
+    void complain(std::string_view text);
+    // FILE:LINE:COLUMN: error: TEXT, with its note, for each.
+    void complain(const std::vector<Problem>& problems);
+
+    // The answer with that exit code.
+    Answer done(int code = kDone);
+    Answer failed(const Error& error, int code = kSomeFailed);
+    // Ends with kInvalid; these errors are told already, and are data for who wants JSON.
+    Answer invalid(const std::vector<Problem>& problems);
+    // The document could not be had: what the kernel refused is no mistake in it.
+    Answer not_loaded(const Error& error);
+
+    // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.
+    // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled
+    // back.
+    bool load(bool tolerant, bool as_written = false);
+    // What a loaded document has to say about itself; false when there is no going on.
+    bool judge(const Desired& loaded, bool tolerant);
+    // Whether there is such a partition or slice; says so when not.
+    bool knows_name(Engine& engine);
+};
+
+// File, line, column and message of each.
+Value to_value(const std::vector<Problem>& problems);
+
+// "; did you mean "web"?" where a partition or slice that is declared, or made, has nearly that name; else
+// "".
+std::string near_name(Engine& engine, const State& desired, const std::string& name);
+
+}  // namespace partd::verbs
