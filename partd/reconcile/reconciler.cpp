@@ -177,37 +177,35 @@ public:
     Apply(kernel::Host& host, LedgerFile& ledger, const State& desired, const ApplyOptions& options)
         : host_(host), ledger_(ledger), desired_(desired), options_(options), given_up_(options.held) {}
 
+    // Observe, plan, prepare; then change and observe again, until nothing is left or no more can be done.
     Result<Outcome> run() {
-        auto self = check_host(host_, ledger_.get());
-        PARTD_TRY(self);
-        ledger_.set(kHostEntry, std::move(*self));
-        constexpr int kMostRounds = 4;
-        for (int round = 0; round <= kMostRounds; ++round) {
-            auto view = observe_and_plan();
-            PARTD_TRY(view);
-            if (round == 0) {
-                foretell(host_, view->plan);
-                PARTD_TRY(begin(*view));
-            }
-            outcome_.plan.conflicts = view->plan.conflicts;
-            outcome_.plan.blocked = view->plan.blocked;
-            forget_what_was_done(outcome_.execution, view->plan);
-            note_left(view->plan);
-            Plan plan = without(std::move(view->plan), given_up_, options_.paused);
-            outcome_.converged = plan.changes.empty();
-            if (plan.changes.empty() || !outcome_.refused.empty() || round == kMostRounds || !progress_) {
-                note_unsettled(std::move(plan));
-                break;
-            }
-            plan = only_possible(std::move(plan));
-            PARTD_TRY(carry_out(plan));
-            ++outcome_.rounds;
+        PARTD_TRY(know_this_host());
+        auto inspection = observe_and_plan();
+        PARTD_TRY(inspection);
+        PARTD_TRY(prepare(*inspection));
+        Plan plan = remaining(std::move(*inspection));
+        while (is_worth_a_round(plan)) {
+            PARTD_TRY(carry_out(only_possible(std::move(plan))));
+            inspection = observe_and_plan();  // verify: an empty plan is convergence
+            PARTD_TRY(inspection);
+            plan = remaining(std::move(*inspection));
         }
+        conclude(std::move(plan));
         return std::move(outcome_);
     }
 
 private:
-    Result<> begin(const Inspection& view) {
+    Result<> know_this_host() {
+        auto self = check_host(host_, ledger_.get());
+        PARTD_TRY(self);
+        ledger_.set(kHostEntry, std::move(*self));
+        return {};
+    }
+
+    // Before the first change: the processes that it will end are counted, too many removals are refused, and
+    // the way back is kept.
+    Result<> prepare(Inspection& view) {
+        foretell(host_, view.plan);
         outcome_.plan = without(view.plan, {}, options_.paused);
         outcome_.refused = too_many_removals(ledger_.get(), outcome_.plan, options_);
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
@@ -215,8 +213,25 @@ private:
                    : Result<>();
     }
 
-    // A change that failed, waits or was refused has words of its own.
-    void note_unsettled(Plan plan) {
+    // The changes that are still to be made; notes what else the plan says.
+    Plan remaining(Inspection view) {
+        outcome_.plan.conflicts = view.plan.conflicts;
+        outcome_.plan.blocked = view.plan.blocked;
+        forget_what_was_done(outcome_.execution, view.plan);
+        note_left(view.plan);
+        return without(std::move(view.plan), given_up_, options_.paused);
+    }
+
+    bool is_worth_a_round(const Plan& plan) const {
+        constexpr int kMostRounds = 4;
+        return !plan.changes.empty() && outcome_.refused.empty() && outcome_.rounds < kMostRounds &&
+               progress_;
+    }
+
+    // Of the changes that are left those are told that were made and did not stay: one that failed, waits or
+    // was refused has words of its own.
+    void conclude(Plan plan) {
+        outcome_.converged = plan.changes.empty();
         if (outcome_.refused.empty()) {
             std::erase_if(plan.changes,
                           [&](const Change& change) { return !outcome_.execution.did(change.key); });
@@ -280,6 +295,7 @@ private:
         PARTD_TRY(ledger_.commit());
         give_up(round);
         merge(outcome_.execution, std::move(round));
+        ++outcome_.rounds;
         return {};
     }
 
