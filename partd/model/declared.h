@@ -83,7 +83,7 @@ public:
         return found == by_owner_.end() ? std::vector<const DeclaredObject*>() : of_type<T>(found->second);
     }
 
-    // Those that have objects; "" has those of the host.
+    // All owners of declared objects; "" for the host.
     [[nodiscard]] std::set<std::string> owners() const;
 
 private:

@@ -93,7 +93,7 @@ private:
     }
 
     void report_unknown(const Member& member, const std::string& name) {
-        // Who has so many unknown keys did not mistype them.
+        // A file with this many unknown keys was not mistyped: later ones get no suggestion.
         constexpr unsigned kMostHints = 50;
         if (++unknown_ > kMostHints) {
             error(member.key_source, fmt::format("unknown key \"{}\" in {}", printable(name), table_.name));

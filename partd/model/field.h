@@ -13,10 +13,10 @@
 
 namespace partd {
 
-// What the diff does with a field.
+// The part that a field has in the diff.
 enum class Role : std::uint8_t {
-    Managed,   // compared with the live host; a difference is mended in place
-    Replace,   // compared; a difference needs the object to be made anew
+    Managed,   // compared with the live host; a difference is fixed in place
+    Replace,   // compared; a difference needs a new object
     Identity,  // a part of the object's name: never differs
     Declared,  // of the language only: it becomes other resources, or an intention
     Later,     // of the language, but not built yet: refused by name
@@ -81,7 +81,7 @@ struct Access {
     using Type = std::remove_cvref_t<decltype(get(static_cast<const void*>(nullptr)))>;
 };
 
-// Whether a member leaves its attribute open: an optional without a value, an empty list.
+// True if a member leaves its attribute open: an optional without a value, an empty list.
 template <class T>
 bool is_open(const T& value) {
     if constexpr (requires { value.has_value(); }) {

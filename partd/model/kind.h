@@ -11,8 +11,8 @@
 
 namespace partd {
 
-// A kind of resource, as far as it is pure: its names, fields and place in the language. What it does to the
-// live host stands beside it in kinds/.
+// The pure part of a kind of resource: its names, fields and place in the language. Its access to the live
+// host is in kinds/.
 struct Kind {
     std::string_view name;                                     // "link"
     std::span<const Declaration> language = {};                // where files declare it
@@ -25,18 +25,19 @@ struct Kind {
     // Adds what follows from the resources of all kinds (a table that their elements need): resources of its
     // own kind, and to these; those of others it leaves as they are.
     void (*complete)(const Declared& declared, State& desired, Diagnostics& problems) = nullptr;
-    // What one of its resources is called now that a ledger of the version before has under that kind and
-    // name; nullopt for what was none of this kind.
+    // Returns the present name of a resource of this kind that a ledger of the previous version has under
+    // that kind and name; nullopt if it is not of this kind.
     std::optional<std::string> (*former)(std::string_view kind, std::string_view name) = nullptr;
     // A few words after the name, when it is made or removed.
     std::string (*summary)(const Spec& spec) = nullptr;
     // Changes of kinds with the same channel reach the kernel as one transaction, in the order of their
     // needs.
     std::string_view channel = {};
-    // What a partition wants of it is for no other to mind that does not mention it, but for its claims and
-    // for those that it meets. What several share follows from the union of what each of them wants of it.
+    // Resources of this kind depend on their own partition's declarations only, except for conflicting
+    // `exclusive_names` and pairs for which `interacts` is true. Shared ones are the union over all
+    // partitions.
     bool independent = false;
-    // Whether one of another partition has to be thought of together with it; nullptr: never.
+    // True if an edit of one needs the other, of another partition, compiled as well; nullptr: never.
     bool (*interacts)(const Resource& one, const Resource& other) = nullptr;
     // Counts as one object of the administrator's for the delete limit.
     bool counts = false;

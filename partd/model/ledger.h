@@ -13,7 +13,7 @@
 
 namespace partd {
 
-// What partd knows about one object that it made.
+// The ledger's record of one object that partd made.
 struct LedgerEntry {
     std::string identity = {};  // as Resource::identity; "" when it was about to be made
     std::string owner = {};
@@ -25,7 +25,7 @@ struct LedgerEntry {
 class Ledger {
 public:
     using Name = std::pair<std::string, std::string>;
-    // The same, of somebody else's memory.
+    // A Name whose strings belong to the caller or to the ledger.
     using NameView = std::pair<std::string_view, std::string_view>;
 
     Ledger() = default;
@@ -40,7 +40,7 @@ public:
     [[nodiscard]] std::size_t size() const { return size_; }
     // The entry of that object; nullptr when there is none.
     [[nodiscard]] const LedgerEntry* find(NameView name) const;
-    // What that owner has, until the ledger changes; "" is what belongs to nobody alone.
+    // The names of that owner's objects, valid until the ledger changes; "" is the owner of shared objects.
     [[nodiscard]] const std::set<NameView>& of_owner(const std::string& owner) const;
     // False when it was so already. The name is not one of the ledger's own.
     bool set(NameView name, LedgerEntry entry);
@@ -63,7 +63,7 @@ public:
             }
         }
     }
-    // The same objects; of their owners' lists nothing is asked.
+    // Compares the objects and their entries; `by_owner_` follows from them.
     bool operator==(const Ledger& other) const { return kinds_ == other.kinds_; }
 
 private:

@@ -7,8 +7,8 @@ namespace partd {
 
 class State;
 
-// How far a partition is when one of its resources is made. What comes in an earlier phase is there before
-// what comes in a later one, where phase.cpp says so.
+// The step in which a resource of a partition is made. Resources of an earlier phase exist before those of a
+// later one, in the pairs that phase.cpp lists.
 enum class Phase : std::uint8_t {
     None,       // its needs say all
     Filter,     // what its packets are judged and translated by
@@ -25,8 +25,8 @@ enum class Phase : std::uint8_t {
 // others say in `precedes`.
 void add_phase_needs(State& desired);
 
-// The same for observed resources, whose needs say in which order they go: no link to the host is ever
-// without its filter.
+// Adds to observed resources the dependencies that order their removal: a link to the host is never without
+// its filter.
 void add_removal_needs(State& observed);
 
 }  // namespace partd

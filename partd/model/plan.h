@@ -36,7 +36,7 @@ struct Change {
     bool kept = false;     // what is wanted is not for all to read: its name is told, and no value
     std::size_t ends = 0;  // processes of those that lived when it was planned; 0 where nobody looked
 
-    // Whether that field is among those that differ.
+    // True if that field is among those that differ.
     [[nodiscard]] bool changes(std::string_view field) const;
 };
 

@@ -20,7 +20,7 @@ namespace partd {
 
 struct Kind;
 
-// What a resource is called: its kind and a name that is unique in the kind.
+// The name of a resource: its kind and a name that is unique within the kind.
 struct Key {
     const Kind* kind = nullptr;
     std::string name = {};
@@ -60,15 +60,15 @@ public:
     explicit operator bool() const { return data_ != nullptr; }
     // A copy that has this value in that field; the same when the field cannot take it.
     [[nodiscard]] Spec with(const Field& field, const Value& value) const;
-    // Whether both are of one type and equal in all of it, also where no field tells; false for a type that
-    // cannot be compared.
+    // True if both have the same type and equal members, those that no field shows included; false for a type
+    // that cannot be compared.
     [[nodiscard]] bool operator==(const Spec& other) const {
         return table_ == other.table_ &&
                (data_ == other.data_ || does_->equal(data_.get(), other.data_.get()));
     }
 
 private:
-    // What can be done with a value whose type is not known any more.
+    // The operations on a value whose static type is erased.
     struct Does {
         std::shared_ptr<void> (*copy)(const void*);
         bool (*equal)(const void*, const void*);
@@ -134,8 +134,8 @@ public:
     [[nodiscard]] const std::deque<Resource>& all() const { return resources_; }
     std::deque<Resource>& all() { return resources_; }
 
-    // Of a wanted state: files (or directories of them) that are wrong or cannot be read, and of which nobody
-    // knows what they said when they were last good. What they declare is not among the resources.
+    // In a wanted state: files or directories that are wrong or unreadable and have no last good version. The
+    // objects that they declare are not among the resources.
     std::set<std::string> left_out = {};
 
 private:

@@ -9,10 +9,10 @@
 
 namespace partd {
 
-// What of a host is looked at: everything, or what belongs to some partitions and slices. Kinds that share a
-// channel live in one object of the kernel's, which tells of a change and not whose it is: they are looked at
-// together, whoever owns them; or, where it is known whose they are, just what the owners have there; or not
-// at all.
+// The part of a host that is observed: all of it, or the resources of some partitions and slices. Kinds with
+// the same channel live in one kernel object, whose change events do not name the owner. They are observed
+// together for all owners (`channels`), or, where the owners are known, for these alone (`in_channels`), or
+// not at all.
 struct Scope {
     bool all = true;
     std::set<std::string> owners = {};  // "" stands for what several share
@@ -22,7 +22,7 @@ struct Scope {
     static Scope nothing() { return {.all = false}; }
 
     [[nodiscard]] bool empty() const { return !all && owners.empty() && channels.empty(); }
-    // Whether anything of that kind is looked at.
+    // True if any resource of that kind is observed.
     [[nodiscard]] bool covers(const Kind& kind) const {
         return all || channels.contains(kind.channel) ||
                (!owners.empty() && (kind.channel.empty() || in_channels.contains(kind.channel)));
