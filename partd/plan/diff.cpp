@@ -88,7 +88,7 @@ public:
     }
 
 private:
-    // What one wanted resource comes to: nothing, a creation, a change, a replacement or a conflict.
+    // Plans one wanted resource: nothing, a creation, a change, a replacement or a conflict.
     void judge(const Resource& wanted) {
         const Resource* found = observed_.find(wanted.key);
         if (const Key* blocker = blocker_of(wanted)) {
@@ -158,8 +158,8 @@ private:
                                  .fields = std::move(fields)});
     }
 
-    // What is ours and nobody wants, but for partitions that stay when their file goes and what those stand
-    // on.
+    // Finds our resources that are not wanted any more. Partitions with `kept` stay when their file goes, and
+    // so does everything that they depend on.
     void find_removals() {
         std::set<std::string> kept;
         for (const Resource& found : observed_.all()) {
@@ -219,8 +219,8 @@ private:
                 }
             }
         }
-        // What goes along with a container goes when that does: whoever has to go before it, has to go before
-        // the container.
+        // An implied removal happens together with its container's: changes that must precede it must precede
+        // the removal of the outermost container.
         for (const auto& [key, index] : taken_) {
             if (!plan_.changes[index].implied) {
                 continue;
@@ -293,8 +293,8 @@ private:
         }
     }
 
-    // What is made anew goes when all that its successor needs is there, as far as that can be had before:
-    // where a need fails the old one stays.
+    // The old object of a replacement is removed only after everything that its successor depends on exists,
+    // where the order allows it: if a dependency fails, the old object stays.
     void prepare_before_ending() {
         for (const auto& [key, removal] : taken_) {
             const auto made = made_.find(key);
@@ -310,7 +310,7 @@ private:
         }
     }
 
-    // Whether one change waits for the other, directly or not.
+    // True if one change comes after the other, directly or through others.
     bool comes_after(std::size_t change, std::size_t other) const {
         std::unordered_set<std::size_t> seen;
         std::vector<std::size_t> open = {change};

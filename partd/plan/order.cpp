@@ -23,7 +23,7 @@ Plan picked(Plan plan, const std::vector<std::size_t>& order) {
         for (std::size_t& other : change.after) {
             other = position[other];
         }
-        // Whoever comes later cannot come before: an edge of a circle, or one that was left out.
+        // An edge to a later change is part of a cycle or leads to a change that was left out.
         const std::size_t own = changes.size();
         std::erase_if(change.after, [&](std::size_t other) { return other >= own; });
         std::ranges::sort(change.after);
@@ -142,7 +142,7 @@ Plan restrict_to(Plan plan, const std::string& owner, const Keys& needed) {
             continue;
         }
         kept[index] = true;
-        // What would have gone along with another's namespace goes by itself.
+        // The other owner's container stays, so what is in it has to be removed explicitly.
         change.implied = change.implied && std::ranges::none_of(change.after, takes_from_others);
         open.insert(open.end(), change.after.begin(), change.after.end());
     }

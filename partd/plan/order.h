@@ -9,13 +9,13 @@
 
 namespace partd::plan {
 
-// The same plan with its changes in an order that puts each behind those it comes after, and its wave: one
-// more than theirs, or the same when both reach the kernel as one transaction.
+// Returns the plan with each change behind all that it comes after. A change's wave is one more than the
+// highest wave of these, or equal to it when both reach the kernel in one transaction.
 Plan in_waves(Plan plan);
 
 using Keys = std::unordered_set<Key, KeyHash>;
 
-// What the resources of that partition or slice need, and what that needs in turn, whoever owns it.
+// The dependencies of the resources of that partition or slice, direct and indirect, of any owner.
 Keys needs_of(const State& desired, const std::string& owner);
 
 // Only the changes of one partition or slice and of what it needs that nobody owns, and those that they come

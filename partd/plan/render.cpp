@@ -37,7 +37,7 @@ std::string processes_text(std::size_t count) {
     return fmt::format("{} {}", count, count == 1 ? "process" : "processes");
 }
 
-// What it means for those who use the object.
+// The cost for users of the object: " (ends 3 processes)", or "" when no process ends.
 std::string cost_text(const Change& change) {
     return change.ends == 0 ? "" : fmt::format(" (ends {})", processes_text(change.ends));
 }

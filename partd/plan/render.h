@@ -12,7 +12,7 @@ namespace partd::plan {
 std::string render(const Plan& plan, bool color);
 // One of those lines without colors and without its end.
 std::string render_line(const Change& change);
-// The same as data: {"changes": […], "conflicts": […], "blocked": […]}.
+// The plan as data: {"changes": […], "conflicts": […], "blocked": […]}.
 Value to_value(const Plan& plan);
 // "3 to create, 1 to change, 2 to remove"; "nothing to do".
 std::string summary(const Plan& plan);
