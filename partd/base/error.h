@@ -10,7 +10,7 @@
 
 namespace partd {
 
-// What went wrong, from the inside out: "create link web/eth0: File exists (extack)".
+// An error with its context, outermost first: "create link web/eth0: File exists (extack)".
 struct Error {
     int code = 0;              // errno(3) as the kernel gave it; 0 when partd itself refused
     std::string message = {};  // for people, in the order outermost to innermost
@@ -19,12 +19,12 @@ struct Error {
 
     // Descriptors or memory were short: it says nothing about what was asked for.
     [[nodiscard]] bool is_shortage() const;
-    // The same error with what was being done put in front.
+    // This error with the failed operation put in front of its message.
     [[nodiscard]] Error wrap(std::string_view context) && {
         message = std::string(context) + ": " + message;
         return std::move(*this);
     }
-    // The same error with the place that is at fault, unless it has one.
+    // This error with the source position at fault, unless it already has one.
     [[nodiscard]] Error placed(const Source& where) && {
         at = at ? at : where;
         return std::move(*this);

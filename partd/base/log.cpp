@@ -21,7 +21,7 @@ namespace partd {
 
 namespace {
 
-// Those of the entry that is being logged: spdlog's messages carry none.
+// Fields of the entry that is being logged: spdlog's messages carry none.
 const LogFields* current_fields = nullptr;
 
 bool verbose_asked = false;

@@ -9,12 +9,12 @@
 
 namespace partd {
 
-// What a program tells about its work (spdlog): to the journal where that is what stderr leads to, else to
-// stderr. Only the programs' own rooms log: what others find out, they return.
+// Starts logging (spdlog): to the journal if stderr is connected to it, else to stderr. Only the programs'
+// own rooms log; library code returns its findings.
 void start_log(std::string_view program, bool verbose);
 enum class LogLeast : std::uint8_t { Error, Info, Detail };
 void set_log_level(LogLeast least);
-// What was done.
+// Changes that were made.
 void log_info(std::string_view text);
 void log_error(std::string_view text);
 // Seen with --verbose only.

@@ -18,7 +18,7 @@ struct Source {
     explicit operator bool() const { return file != nullptr; }
     // "web.toml:3:1", as compilers print it; "" for nowhere.
     [[nodiscard]] std::string text() const;
-    // The same before a message: "web.toml:3:1: "; "" for nowhere.
+    // The position as a prefix of a message: "web.toml:3:1: "; "" for nowhere.
     [[nodiscard]] std::string prefix() const;
     // "web.toml:3".
     [[nodiscard]] std::string place() const;

@@ -25,7 +25,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text, int base = 10);
 // Safe for a terminal: control characters and invalid UTF-8 become \xNN.
 std::string printable(std::string_view text);
 
-// What a D-Bus string can hold: NUL and bytes that are not UTF-8 become \xNN.
+// Valid as a D-Bus string: NUL and bytes that are not UTF-8 become \xNN.
 std::string valid_utf8(std::string_view text);
 
 // The candidate that a typing mistake away from word may have been meant; "" when none is near.

@@ -9,7 +9,7 @@
 
 namespace partd::config {
 
-// What the files say, and everything that is wrong with them. With problems, the state is not to be applied.
+// The compiled files and all problems found in them. A state with problems must not be applied.
 struct Compiled {
     Declared declared;
     State desired;

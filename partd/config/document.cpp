@@ -47,7 +47,7 @@ public:
     }
 
 private:
-    // Whether this very object is declared here, and not only something below it.
+    // True if this object itself is declared here, not only an object below it.
     static bool declares(const Value& value, const Grammar& grammar) {
         if (grammar.declarations.empty()) {
             return false;
