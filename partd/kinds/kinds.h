@@ -45,8 +45,8 @@ struct Observation {
     [[nodiscard]] std::set<std::string> names_of(const Kind& kind) const;
     // The control groups that bear our mark, listed once; an error when they cannot all be listed.
     [[nodiscard]] Result<std::span<const kernel::MarkedGroup>> groups();
-    // What the kernel tells of addresses and routes, asked once. All of a partition's; of the host's, those
-    // of one interface or, for 0, of all, and of its routes the kernel's own alone.
+    // The kernel's addresses and routes, listed once: of a partition all; of the host those of one interface,
+    // or of all for index 0, with only the routes that the kernel made.
     struct Told {
         std::vector<kernel::StoredReply> addresses;
         std::vector<kernel::StoredReply> routes;
@@ -88,7 +88,7 @@ struct Observation {
 struct ApplyContext {
     kernel::Host& host;
     kernel::Batch& batch;
-    // What was learnt about an object while it was made, for the ledger's identity.
+    // Identities of objects that were made, learnt from the kernel meanwhile, for the ledger.
     std::vector<std::pair<Key, std::string>> learnt = {};
     std::vector<kernel::Forwarded> forwards = {};  // that end: their connections are looked for together
     // That begin, and that end: the flows that they concern are looked for together.
@@ -123,7 +123,7 @@ struct LiveKind {
 // Every kind, in the order in which they look.
 std::span<const LiveKind* const> live_kinds();
 const LiveKind& live_kind(const Kind& kind);
-// The same, without the live host.
+// The pure part of every kind.
 Kinds pure_kinds();
 
 }  // namespace partd

@@ -12,7 +12,7 @@ namespace partd {
 // iproute2's rt_protos.
 inline constexpr std::uint8_t kProtocolMark = 112;
 
-// What the field "mark" says of an address, route or rule with that protocol.
+// Value of the field "mark" of an address, route or rule with that protocol.
 inline constexpr std::string_view kMarked = "partd";
 std::string protocol_text(std::uint8_t protocol);
 
@@ -33,7 +33,7 @@ struct LinkMark {
     [[nodiscard]] std::string text() const;
 };
 std::optional<LinkMark> parse_link_mark(std::string_view alias);
-// What follows the mark.
+// The part of an alias after the mark and a blank; "" when there is none.
 std::string_view alias_behind_mark(std::string_view alias);
 
 }  // namespace partd

@@ -197,7 +197,7 @@ Result<> may_end(ApplyContext& context, const Partition& partition, std::set<pid
               .refused = true});
 }
 
-// Those that are residents still.
+// Returns a function that selects the processes that are still residents.
 kernel::Meant residents_of(kernel::Host& host, const Partition& partition) {
     const auto netns = host.netns(partition.name);
     const ino_t inode = netns ? (*netns)->inode() : 0;
@@ -271,7 +271,7 @@ struct Residents {
     ino_t inode = 0;  // of the namespace
 };
 
-// Those of the partition's cgroup that live in that namespace of it.
+// The processes of the partition's cgroup that live in its namespace of that type.
 Result<Residents> find_residents(ApplyContext& context, const std::string& name, NamespaceKind type) {
     const auto where = open_namespace(context.host, name, type);
     if (!where && where.error().is_shortage()) {

@@ -36,7 +36,7 @@ struct TextFormat<HostName> {
         kPattern = "^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$";
 };
 
-// What happens to a partition that no file declares any more.
+// The policy for a partition that no file declares any more.
 enum class OnRemove : std::uint8_t { Stop, Refuse, Keep };
 template <>
 struct EnumWords<OnRemove> {
@@ -72,13 +72,13 @@ struct Partition {
 
 extern const LiveKind kPartition;
 
-// What is done with those who live in a partition's group, when that goes; nullopt for a group that is no
+// The policy for the processes in a partition's group on its removal; nullopt if the group is not a
 // partition's.
 std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::string& group);
 
 // The partition of that name; nullptr when none is declared.
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name);
-// Whether the partition is declared and has a network namespace of its own.
+// True if the partition is declared and has a network namespace of its own.
 bool has_netns(const Declared& declared, std::string_view name);
 
 // Ends those that live in that namespace of a partition's, if it is there, which is to be replaced, as its

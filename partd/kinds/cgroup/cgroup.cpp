@@ -60,7 +60,7 @@ bool is_slice(const DeclaredObject& object) {
     return object.declaration->path == "slice.*";
 }
 
-// Whether going up from this one comes back to it.
+// True if following `parent` from this group leads back to a group already visited.
 bool goes_in_circles(const Declared& declared, const std::string& name) {
     std::set<std::string> seen;
     std::optional<std::string> at = name;

@@ -84,7 +84,7 @@ extern const LiveKind kDelegation;
 
 // The extended attribute of a group that holds what was asked for as that limit.
 std::string limit_mark(std::string_view key);
-// Whether a limit is the switch that stops all in the group.
+// True if a limit is the switch that freezes all processes of the group.
 bool is_freeze(const Key& limit);
 // The group of a partition or slice: "partd.slice/partd-batch.slice/partd-batch-crunch.slice".
 std::string group_of(const Declared& declared, std::string_view name);

@@ -113,8 +113,8 @@ struct Codec<MemoryLimit> {
     }
 
 private:
-    // What the kernel rounds to; the same on all machines, so that a plan does
-    // not depend on where it is made.
+    // The unit to which the kernel rounds. A constant, so that a plan does not depend on the machine that
+    // makes it.
     static constexpr std::uint64_t kPage = 4096;
 };
 

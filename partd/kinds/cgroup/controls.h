@@ -16,7 +16,7 @@ namespace partd {
 struct CgroupFile {
     std::string name;
     std::string value;
-    // What a kernel with another scheduler has in its place.
+    // The file and value on a kernel with another I/O scheduler.
     std::string other_name = {};
     std::string other_value = {};
 };
@@ -26,7 +26,7 @@ struct CgroupFile {
 struct Control {
     Field field;
     std::string_view initial = {};  // of a new group
-    // What the kernel keeps of a value, and shows when it is asked; nullptr: all of it.
+    // Returns the value as the kernel stores and shows it; nullptr: unchanged.
     std::string (*kept)(std::string_view key, const std::string& value) = nullptr;
     // The files of cgroup v1 that say it; nullptr: v1 has nothing like it.
     std::vector<CgroupFile> (*v1)(std::string_view key, const std::string& value) = nullptr;
@@ -40,10 +40,10 @@ struct Control {
 std::span<const Control> controls();
 const Control* find_control(std::string_view key);
 
-// What the kernel keeps of a value of that key.
+// The value of that key as the kernel stores it.
 std::string kept_limit(std::string_view key, const std::string& value);
-// What gives a group's slice this value, or with the initial one takes the limit away. nullopt for what
-// systemd has no property for. Not for cpu.weight and cpu.idle, which share one.
+// Properties that give a group's slice this value; the initial value removes the limit. nullopt if systemd
+// has no property for the key. Not for cpu.weight and cpu.idle, which share a property.
 std::optional<kernel::UnitProperties> unit_properties(std::string_view key, const std::string& value);
 
 }  // namespace partd

@@ -79,7 +79,7 @@ struct DeviceLine {
     std::string unlimited;  // what ends it
 };
 
-// Those of the devices that the value does not name.
+// The lines of devices that the value does not name.
 std::vector<DeviceLine> other_devices(const kernel::Cgroups& cgroups, const std::string& group,
                                       const CgroupFiles& wanted) {
     std::vector<DeviceLine> others;
@@ -99,8 +99,8 @@ std::vector<DeviceLine> other_devices(const kernel::Cgroups& cgroups, const std:
     return others;
 }
 
-// What the kernel has for a key, in the v2 form; the wanted value itself when that is what it would have
-// written.
+// The kernel's value of a key in cgroup v2 form; the wanted value itself if all files hold what writing it
+// would give.
 Result<std::string> read_value(const kernel::Cgroups& cgroups, const Limit& wanted) {
     const CgroupFiles files = files_of(wanted.key, wanted.value, cgroups);
     std::vector<std::string> differing;
@@ -185,8 +185,8 @@ Result<> keep_oom_group(const kernel::Cgroups& cgroups, const std::string& group
                : kernel::write_kernel_file(cgroups.directory("memory", group) + "/memory.oom.group", wanted);
 }
 
-// Whether systemd has a property for it, which is then set. It tells nobody whether the kernel took the
-// value: `reset` or not, that has to be seen.
+// False if systemd has no property for the limit. Else sets it and, unless `reset`, reads the kernel's value
+// back: systemd does not report whether the kernel took it.
 Result<bool> write_property(const kernel::Cgroups& cgroups, const Limit& limit, bool reset) {
     auto* systemd = cgroups.systemd();
     const auto properties = systemd == nullptr ? std::nullopt : properties_for(cgroups, limit, reset);

@@ -175,7 +175,7 @@ private:
         return !target || *has == *target ? Result<>() : hierarchy_.write(directory, *target);
     }
 
-    // Those below first get room, and then lose what they are not to have: the inmost first.
+    // Groups below are first widened and then, innermost first, narrowed to their targets.
     void settle_below(const std::string& group, const std::optional<std::string>& above) const {
         for (const std::string& each : hierarchy_.inner(group)) {
             const auto target = target_of(each, above);

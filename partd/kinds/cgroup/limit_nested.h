@@ -13,7 +13,7 @@ namespace partd {
 // Limits that cgroup v1 holds against the groups above and below: processors, memory nodes and quotas. A
 // group has at most what the one above has, and at least what those below it have, or the kernel refuses.
 
-// Whether this host holds that key against others.
+// True if this host's kernel checks that key against the groups above and below.
 bool is_nested(std::string_view key, const kernel::Cgroups& cgroups);
 
 // Gives the group that value, whatever the groups of ours above and below have at the moment: they are

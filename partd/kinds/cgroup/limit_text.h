@@ -6,7 +6,7 @@
 
 namespace partd {
 
-// What the kernel keeps of values, and shows when it is asked, for kControls.
+// Functions for kControls that return values as the kernel stores and shows them.
 
 // Of the memory controller: "max" for what is as good as no limit.
 std::string kept_bytes(std::string_view key, const std::string& value);

@@ -18,7 +18,7 @@ struct CgroupFiles {
 };
 
 CgroupFiles files_of(std::string_view key, const std::string& value, const kernel::Cgroups& cgroups);
-// Whether a file that holds `found` needs no writing to hold `wanted`.
+// True if a file with content `found` already has the value `wanted`.
 bool same_cgroup_value(std::string_view found, std::string_view wanted);
 
 // The files that hold limits of devices, and what ends one: "MAJOR:MINOR VALUE".

@@ -42,7 +42,7 @@ void complete(const Declared&, State& desired, Diagnostics&) {
     }
 }
 
-// Those that stand; all of them on a kernel without IPsec, which can have none.
+// The policies in the kernel. A kernel without IPsec cannot have any: returns all, so that none is missing.
 Result<Told> policies(kernel::Host& host) {
     auto socket = host.xfrm();
     if (!socket && (socket.error().code == EPROTONOSUPPORT || socket.error().code == EAFNOSUPPORT)) {

@@ -107,8 +107,8 @@ Result<bool> is_on(const Family& family) {
     return value && trim(*value) != "0";
 }
 
-// Whether the host forwards, or is about to, because of partd alone. A guard that stands says so, too: the
-// ledger may have been lost.
+// True if the host forwards, or is about to, because of partd alone. An existing guard proves that too, in
+// case the ledger was lost.
 bool is_duty(Observation& observation, const Family& family, bool guarded, bool on) {
     const Key key = host_sysctl_key(family.path);
     const LedgerEntry* made = observation.ledger.find({key.kind->name, key.name});

@@ -58,7 +58,7 @@ void add_source_rules(std::vector<Rule>& rules) {
     rules.push_back(
         {kSources, "loopback stays local", loopback_is(load_destination(false, 0)) + verdict(NF_DROP)});
     rules.push_back({kSources, "nobody is 127.0.0.1", loopback_is(load_source(false, 0)) + verdict(NF_DROP)});
-    // Whoever has no address yet asks whether somebody else has it (RFC 4862, 5.4).
+    // Duplicate address detection has the unspecified source address (RFC 4862, 5.4).
     rules.push_back({kSources, "an address that is tried",
                      source_is_unspecified() + protocol_is(IPPROTO_ICMPV6) + verdict(NF_ACCEPT)});
     rules.push_back({kSources, "not its own address",

@@ -75,8 +75,8 @@ Steps source_steps(const PrefixSet& set) {
     }
 }
 
-// A forward's own port may be among those. What a partition sends is dropped when its answer would come to
-// the address and port of a forward that the other side may use: the sender tries again with another.
+// A partition's connection must not take the translated port of a forward: its answer would come to the
+// forward's address and port. Its first packet is dropped, so the sender retries from another port.
 Steps shadow_steps(const PrefixSet& set) {
     const unsigned ip = width(set.v6);
     const unsigned port = set.role == SetRole::ForwardTo ? 2 * ip : ip;

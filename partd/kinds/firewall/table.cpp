@@ -168,8 +168,8 @@ Result<std::set<std::string>> sets_to_keep(kernel::nft::Nftables& nftables,
     return sets;
 }
 
-// All rules are made anew in one transaction: their order matters, and no counter stands in them. What
-// somebody else put among them goes: in this table it would undo what the files declare.
+// Replaces all rules in one transaction: their order matters, and they hold no counters. Foreign rules in
+// this table are removed too: they would undo what the files declare.
 Result<> update(ApplyContext& context, std::size_t number, const NatTable& wanted) {
     auto nftables = context.host.nftables();
     PARTD_TRY(nftables);

@@ -10,12 +10,12 @@ namespace partd {
 // One of these. It stays on when nobody needs it any more: others may have come to rely on it.
 bool stays_on(const Sysctl& sysctl);
 
-// Whether the ledger knows that the parameter was 0 before partd, and so that partd turned it on. nullopt
-// where it says nothing about that.
+// True if the ledger says that the parameter was 0 before partd, so partd turned it on. nullopt without a
+// record.
 std::optional<bool> was_off(const LedgerEntry* entry);
 
-// The same parameter as it was found, with the links that do not go along with it. Where somebody else had
-// turned IPv6 forwarding on (`by_others`), uplinks are as that one wants them.
+// Returns `found` with the names of the links that do not follow the switch. If somebody else turned IPv6
+// forwarding on (`by_others`), uplinks are left as they are and not listed.
 Result<Sysctl> with_links(kernel::Host& host, Sysctl found, bool by_others);
 
 // Has uplinks go on learning, from before the switch is turned on or since they have come, and partd's own

@@ -73,7 +73,7 @@ bool may_lead_outside(const kernel::Link& link) {
 Result<std::vector<std::string>> deaf_uplinks(kernel::Host& host, bool forwarding) {
     auto self = host.netns("");
     PARTD_TRY(self);
-    // What the host remembers may be a part of them.
+    // The host's cached links may be incomplete: list them anew.
     auto links = kernel::list_links((*self)->route());
     PARTD_TRY(links);
     std::vector<std::string> deaf;

@@ -25,7 +25,7 @@ std::vector<Interface> all_interfaces(const Declared& declared);
 std::vector<Interface> all_interfaces(const Declared& declared, const std::string& partition);
 // Every interface by its namespace.
 std::map<std::string, std::vector<Interface>> interfaces_by_netns(const Declared& declared);
-// Those that are on the host; of one partition's declarations.
+// Interfaces in the host's namespace; of all declarations, or of one partition's.
 std::vector<Interface> host_ends(const Declared& declared);
 std::vector<Interface> host_ends(const Declared& declared, const std::string& partition);
 

@@ -48,7 +48,7 @@ void require_netns(const Declared& declared, const DeclaredObject& object, std::
     }
 }
 
-// What the kernel would refuse (eth_validate_addr(), addrconf_add_dev()).
+// Reports addresses and MTUs that the kernel would refuse (eth_validate_addr(), addrconf_add_dev()).
 void check_end(const DeclaredObject& link, Side side, Diagnostics& problems) {
     constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5
     const LinkType& type = *type_of(link.spec);

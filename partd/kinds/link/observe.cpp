@@ -97,8 +97,8 @@ std::string identity_of(Observation& observation, const FoundEnd& end) {
 
 using Found = std::map<std::pair<std::string, std::string>, FoundLink>;  // by partition and link
 
-// Whether an end without a mark is the one that we made: the ledger knows it, or it was about to be made and
-// is just as wanted.
+// True if an end without a mark is the one that we made: the ledger has its identity, or the ledger has none
+// yet and the end's namespace and name are the wanted ones.
 bool is_expected(Observation& observation, const Key& key, const FoundEnd& end, Side side) {
     const LedgerEntry* entry = observation.ledger.find({kLink.kind.name, key.name});
     if (entry != nullptr && !entry->identity.empty()) {

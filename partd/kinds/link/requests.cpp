@@ -152,7 +152,7 @@ void distrust(ApplyContext& context, const LinkEnd& end, int index, const Add& a
     }
 }
 
-// What follows the creation, in the end's own namespace.
+// Configures the end after its creation, in its own namespace.
 Result<> configure_end(ApplyContext& context, const LinkType& type, const Place& place, std::size_t number) {
     const LinkEnd& end = *place.end;
     const auto add = [&](Message message) {
@@ -281,7 +281,7 @@ Result<> rename_or_step_aside(ApplyContext& context, kernel::NetlinkSocket& sock
     return done;
 }
 
-// What a request says of the interface, and of its type.
+// Sends changed attributes: the interface's in one request, its type's in another.
 void change_attributes(ApplyContext& context, kernel::NetlinkSocket& socket, int index, const Change& change,
                        Side side, std::size_t number) {
     Message plain(RTM_SETLINK, 0);

@@ -5,8 +5,8 @@
 
 namespace partd {
 
-// What was found in a link's place: interfaces in partitions that have its names, and that partd did not
-// make. They make way for it.
+// Interfaces in partitions that have the names of a link's ends and that partd did not make. They are removed
+// to make room for the link.
 struct Strangers {
     std::vector<LinkEnd> ends = {};
     std::string what = {};  // "a dummy of somebody else"

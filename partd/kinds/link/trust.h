@@ -9,9 +9,9 @@ namespace partd {
 
 // Says of each end of a declared link what it takes from the other one.
 //
-// Whoever has one end of a link is not to change the routes of whoever has the other: the host's ends, and
-// those of links between partitions, take no advertisement, no redirect and no source route. An end of which
-// the files declare such a switch themselves is left to them.
+// The owner of one end must not change the routes of the other end's owner: ends on the host and of links
+// between partitions accept no router advertisements, redirects or source routes. An end whose files set such
+// a sysctl themselves is left alone.
 //
 // Addresses of IPv6 need no probing where both ends are partd's: nobody else is on the link who could have
 // one of them. A generated link-local address would be probed for up to two seconds, in which a router finds

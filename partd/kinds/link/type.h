@@ -55,7 +55,7 @@ struct Attribute {
 struct LinkOps {
     // Its ends with the namespaces, names and marks that they get; nullptr: one, in the partition.
     std::vector<LinkEnd> (*ends)(const Declared& declared, const DeclaredObject& link) = nullptr;
-    // What its type alone makes wrong.
+    // Reports mistakes that only this type can have.
     void (*check)(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) = nullptr;
     std::uint16_t peer_info =
         0;                   // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
@@ -123,7 +123,7 @@ constexpr Attribute number(std::string_view name, std::string_view description, 
                 }};
 }
 
-// The same inside IFLA_INFO_DATA.
+// A number inside IFLA_INFO_DATA.
 template <std::uint16_t Type, class Wire, auto... Path>
 constexpr Attribute type_number(std::string_view name, std::string_view description,
                                 FieldOptions options = {}) {
@@ -166,7 +166,8 @@ constexpr Field kind_field() {
                 }};
 }
 
-// What each type has of the end in the partition. `kind` is the first: by it two types differ.
+// Attributes of the end in the partition, common to all types. `kind` comes first: it is what tells two types
+// apart.
 template <class T>
 constexpr std::array<Attribute, 13> self_attributes() {
     return {

@@ -17,7 +17,7 @@ namespace partd {
 
 namespace {
 
-// What of a partition's namespaces this resource stands for, and what its mount namespace shows.
+// The namespaces of a partition that a resource stands for, and the root that its mount namespace shows.
 struct Part {
     std::vector<NamespaceKind> types = {};
     std::optional<std::string> root = {};
@@ -87,7 +87,7 @@ Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const
         return fail(fmt::format("partition {} is not there: partctl apply makes it when a file declares it",
                                 partition));
     }
-    // What no file declares any more keeps what it was made with.
+    // A partition that no file declares any more keeps the isolation that it was made with.
     const Resource* made = observed.find({&kPartition.kind, partition});
     const std::string isolation = made == nullptr ? "" : made->spec.as<Partition>().isolation;
     for (const std::string_view word : words(isolation)) {

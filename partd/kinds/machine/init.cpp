@@ -91,7 +91,7 @@ std::string command_text(const InitCommand& init) {
     return init.command.empty() ? kHolder : shortened(to_json(tabled_json(InitCommand::table, &init)), kMost);
 }
 
-// What an earlier partd noted, with the directory as it is written now.
+// Returns the note of an earlier partd with its working directory in today's spelling.
 std::string renewed_command(const std::string& noted) {
     const auto value = noted.starts_with('{') ? from_json(noted) : std::nullopt;
     const Value* directory = value ? value->find("working_directory") : nullptr;
@@ -190,7 +190,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
 }
 
-// Those that are wanted, those that partd made, and without a ledger those that a note tells of.
+// Partitions whose PID 1 is wanted or was made by partd; without a ledger also all that have a note of one.
 std::set<std::string> names_to_look_at(const Observation& observation) {
     auto names = observation.names_of(kInit.kind);
     if (observation.ledger.lost) {

@@ -29,7 +29,7 @@ struct Init {
 
     std::string how = {};  // of one that ended: in words, where the kernel tells
 
-    // What carrying it out needs besides.
+    // Needed to start it, besides the fields.
     InitCommand started = {};
     WantedRoot wanted_root = {};
     std::vector<NamespaceKind> joined =

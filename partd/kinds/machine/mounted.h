@@ -14,7 +14,7 @@ namespace partd {
 // The namespaces that a partition's file systems show: sysfs its network, mqueue its queues, cgroup2 its
 // groups.
 std::vector<NamespaceKind> shown_types(const Membership& membership);
-// What has to be there before they are mounted.
+// Adds the dependencies of these mounts: namespaces, a kept layer, DNS files.
 void add_shown_needs(const Declared& declared, const Membership& membership, Resource& resource);
 
 // Everything that mounting them takes, open.

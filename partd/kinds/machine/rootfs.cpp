@@ -168,8 +168,8 @@ std::map<std::string, Key> groups_of_partitions(const Observation& observation) 
     return groups;
 }
 
-// Those that are wanted and those that a partition on this host writes to. All others are nobody's business
-// but their user's.
+// Observes the layers that are wanted or that a partition on this host writes to. All others belong to the
+// user.
 Result<> observe(Observation& observation) {
     constexpr std::chrono::milliseconds kPatience{50};  // for the sizes of all of them
     const auto deadline = std::chrono::steady_clock::now() + kPatience;

@@ -69,7 +69,7 @@ extern const LiveKind kLayer;
 std::string size_text(const kernel::LayerSize& size);
 Key layer_key(const std::string& partition);
 
-// What a partition's mount namespace is to show.
+// The wanted content of a partition's mount namespace.
 struct WantedRoot {
     std::string text = {};  // all of it, to compare
     std::optional<Rootfs> rootfs = {};
@@ -80,9 +80,9 @@ struct WantedRoot {
     bool operator==(const WantedRoot&) const = default;
 };
 WantedRoot wanted_root(const Declared& declared, const std::string& partition);
-// What a note of an earlier partd says, as it would be written now: spelled the same way, and complete.
+// Returns the note of an earlier partd in today's spelling, with parts that it lacks taken from `wanted`.
 std::string renewed_root(const std::string& noted, const WantedRoot* wanted);
-// Whether such a text stands for the host's own tree.
+// True if such a text stands for the host's own tree.
 bool shows_host_tree(std::string_view text);
 void check_rootfs(const Declared& declared, Diagnostics& problems);
 kernel::RootPlan root_plan(kernel::Host& host, const std::string& partition, const WantedRoot& wanted);

@@ -80,7 +80,7 @@ private:
         return all;
     }
 
-    // Whether a mount that is not there yet, or another partition's root, may bring the program along.
+    // True if a mount that does not exist yet, or another partition's root, may contain the program.
     static bool is_covered(const Init& init) {
         const std::string& name = init.started.command[0];
         if (name.contains('/') && !name.starts_with('/')) {

@@ -7,8 +7,8 @@
 
 namespace partd {
 
-// What of the declared root directories, mounts and programs is not on this host now, or is in the way, as
-// far as one can look without changing anything.
+// Reports declared root directories, mounts and programs that are missing on this host, or obstructed, as far
+// as can be seen without changing anything.
 void inspect_roots(const kernel::Paths& paths, const State& desired, Diagnostics& problems);
 
 }  // namespace partd

@@ -54,8 +54,8 @@ struct Stage {
 Result<kernel::UserMaps> maps_of(kernel::Host& host, const std::string& partition,
                                  const kernel::Namespace& user);
 Result<> note_maps(kernel::Host& host, const std::string& partition, const kernel::UserMaps& maps);
-// What a partition's namespaces were made with, as far as the kernel does not tell: kept on its control
-// group, which lives as long as they have processes. "" when nothing is noted.
+// Notes of parameters with which a partition's namespaces were made and that the kernel does not show. They
+// are kept on its control group, which lives as long as they have processes. "" without a note.
 std::string note_of(kernel::Host& host, const std::string& partition, const std::string& key);
 Result<> set_note(kernel::Host& host, const std::string& partition, const std::string& key,
                   std::string_view text);

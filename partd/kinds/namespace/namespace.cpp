@@ -44,7 +44,7 @@ constexpr Declaration kLanguage[] = {declaration<User>("partition.*.user"),
 
 using std::chrono::milliseconds;
 
-// What a namespace of this type is made from.
+// Adds the parameters with which a namespace of this type is made.
 void add_own(const Declared& declared, const Membership& membership, Resource& resource,
              PinnedNamespace& wanted) {
     const std::string& name = wanted.partition;
@@ -144,7 +144,7 @@ std::string summary(const Spec& spec) {
     return ns.from.empty() ? ns.hostname.value_or(HostName()) : fmt::format("of {}", ns.from);
 }
 
-// What one user namespace names no other is given by itself.
+// Ids named in one user namespace are excluded from the automatic ranges of all others.
 bool has_ids(const Resource& ns) {
     return ns.spec.as<PinnedNamespace>().type == NamespaceKind::User;
 }

@@ -32,7 +32,7 @@ struct PinnedNamespace {
     bool operator==(const PinnedNamespace&) const = default;
     static const Table table;
 
-    // What carrying it out needs besides.
+    // Needed to make it, besides the fields.
     WantedMaps maps = {};
     WantedRoot wanted_root = {};
     std::vector<NamespaceKind> shown = {};  // that a mount namespace's file systems show
@@ -48,7 +48,7 @@ Result<> rehearse_namespace(Stage& stage, const Change& creation);
 // none does.
 Result<std::optional<kernel::Namespace>> find_lost(kernel::Host& host, const std::string& partition,
                                                    NamespaceKind type, const std::string& identity);
-// The same without an identity, which went with the ledger: one that is not the host's.
+// As find_lost(), but for a lost ledger and so without an identity: any such namespace other than the host's.
 Result<std::optional<kernel::Namespace>> find_unknown(kernel::Host& host, const std::string& partition,
                                                       NamespaceKind type);
 

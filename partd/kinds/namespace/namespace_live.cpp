@@ -33,8 +33,8 @@ std::optional<std::pair<std::string, NamespaceKind>> parse_name(const std::strin
     return std::nullopt;
 }
 
-// Those that are wanted and those that partd made; without a ledger all that are pinned, but what belongs to
-// a PID 1.
+// Namespaces that are wanted or that partd made; without a ledger all that are pinned, except the pid and mnt
+// namespaces of a PID 1.
 std::set<std::string> names_to_look_at(const Observation& observation) {
     auto names = observation.names_of(kNamespace.kind);
     if (observation.ledger.lost) {
@@ -56,8 +56,8 @@ std::optional<HostName> host_name(const T& text) {
     return HostName(text.c_str());
 }
 
-// What never changes once the namespace is made is noted then: to read it takes a process inside, for every
-// look.
+// Reads the content of a namespace. Parts that never change are noted when it is made: reading them takes a
+// process inside, for every observation.
 Result<> read_content(Observation& observation, const Namespace& ns, PinnedNamespace& found) {
     if (found.type == NamespaceKind::User) {
         auto maps = maps_of(observation.host, found.partition, ns);
@@ -110,7 +110,8 @@ Result<std::string> observed_from(Observation& observation, const PinnedNamespac
     return theirs && theirs->identity() == ns.identity() ? from : "nobody any more";
 }
 
-// Whoever shares it goes before it does: the processes of both are asked.
+// Adds the dependencies on the owner of a shared namespace: the sharer is removed first, since removal asks
+// for the processes of both.
 void add_giver(const std::string& from, NamespaceKind type, Resource& resource) {
     if (type == NamespaceKind::Net) {
         resource.depends_on.push_back(netns_key(from));

@@ -15,13 +15,13 @@ struct Elements {
     bool operator==(const Elements&) const = default;
 };
 
-// What a host's end of a link puts into the table, and what nobody declared.
+// Elements of the table that follow from a link's end on the host; no file declares them.
 struct Entry {
     Elements elements;
     bool operator==(const Entry&) const = default;
     static const Table table;
 };
-// What a declaration puts there, each with one field that has its word in the language.
+// Elements of the table that one declaration gives, shown as one field with its word in the language.
 struct ForwardEntry {
     Elements elements;
     bool operator==(const ForwardEntry&) const = default;

@@ -76,20 +76,20 @@ private:
     std::size_t components_ = 0;
 };
 
-// Whether key and data are as long as the set of that name wants them; somebody else may have made one of
-// another type.
+// True if key and data have the lengths that the set of that name needs; a set that somebody else made may
+// have another type.
 bool fits(const kernel::nft::Element& element);
 
 // An element as a reader of nft(8) would expect it: "10.1.1.0 . tcp . 8080 : 10.1.1.1 . 80".
 std::string element_text(const kernel::nft::Element& element);
 
-// The same for a reader who does not know the sets: "tcp/8080-8089 → 10.1.1.1:80-89", "pv-web → outside".
+// Elements for a reader who does not know the sets: "tcp/8080-8089 → 10.1.1.1:80-89", "pv-web → outside".
 std::string elements_text(const std::set<kernel::nft::Element>& elements);
 
 // Where the elements of one forward lead: "10.1.1.1:80-89"; all of elements_text() where they say more.
 std::string targets_text(const std::set<kernel::nft::Element>& elements);
 
-// What a forward's element does; nullopt for elements of other sets.
+// The forward that an element stands for; nullopt for elements of other sets.
 struct ForwardElement {
     Protocol protocol = Protocol::Tcp;
     std::uint16_t port = 0;
@@ -100,8 +100,8 @@ std::optional<ForwardElement> forward_of(const kernel::nft::Element& element);
 // The interface that an element's key begins with; "" for elements of other sets.
 std::string interface_of(const kernel::nft::Element& element);
 
-// What these elements do to flows, by each of `added` among them; the others of `all` tell by which
-// interfaces a source is kept.
+// The translations of flows by the elements `added`. The Back elements in `all` give the interfaces by which
+// a source is not translated.
 std::set<kernel::Translation> translations_of(const std::set<kernel::nft::Element>& added,
                                               const std::set<kernel::nft::Element>& all);
 

@@ -47,7 +47,7 @@ struct Forward {
 
 extern const LiveKind kNat;
 
-// Whether the partition's packets get another source address on the host.
+// True if the partition's packets get another source address on the host.
 bool translates_sources(const Declared& declared, std::string_view partition);
 bool has_forwards(const Declared& declared, std::string_view partition);
 

@@ -128,13 +128,13 @@ std::string known_as(const Observation& observation, const Key& key, const std::
     return known;
 }
 
-// What every namespace's lo has from the kernel: it is never marked, so that it stays when it is not declared
-// any more.
+// True for the addresses that the kernel gives to every namespace's lo. They are never marked, so that they
+// stay when they are no longer declared.
 bool is_loopbacks(const std::string& interface, const Address& address) {
     return interface == "lo" && (address == loopback4() || address == loopback6());
 }
 
-// Whether the kernel made it itself (IFAPROT_KERNEL_LO, _RA and _LL in if_addr.h).
+// True if the kernel made the address itself (IFAPROT_KERNEL_LO, _RA and _LL in if_addr.h).
 bool is_kernels(std::uint8_t protocol, const std::string& interface, const Address& address) {
     return (protocol >= 1 && protocol <= 3) || is_loopbacks(interface, address);
 }
@@ -205,7 +205,7 @@ Result<> take_all(Observation& observation, const std::string& name, int interfa
     return {};
 }
 
-// Those of lo that the kernel made are its namespace's matter, which puts them back.
+// Missing loopback addresses of the kernel count as present: the kind of namespaces puts them back.
 void leave_to_namespace(Observation& observation) {
     observation.for_wanted(kAddress.kind, [&](const Resource& wanted) {
         const auto& spec = wanted.spec.as<InterfaceAddress>();

@@ -97,7 +97,7 @@ void clear_place(const OwnRoute& route, const std::vector<kernel::StoredReply>& 
     }
 }
 
-// What the kernel has there now: the look may be a while ago.
+// The kernel's present routes: the observation may be out of date.
 struct Now {
     kernel::NetlinkSocket* socket;
     std::vector<kernel::StoredReply> routes;

@@ -70,7 +70,7 @@ struct Route {
     std::optional<std::int64_t> mtu = {};
     RouteType type = RouteType::Unicast;
     std::vector<NextHop> nexthop = {};
-    // All ways as one text, in order: "via 10.1.1.1 dev eth0". What is compared.
+    // All next hops as one text, in order: "via 10.1.1.1 dev eth0". The diff compares it.
     std::string path = {};
     std::string mark = std::string(kMarked);
     // That the kernel has it under. One that the kernel makes itself of an address is left to it, and put

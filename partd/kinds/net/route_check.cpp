@@ -144,7 +144,8 @@ private:
         return true;
     }
 
-    // Whether it is just as the kernel makes it of an address of its interface (kernel/netlink/own_routes.h).
+    // True if the route equals one that the kernel makes of an address of its interface
+    // (kernel/netlink/own_routes.h).
     bool follows_from_address(const Route& route, const std::vector<NextHop>& ways, bool v6) const {
         if (ways.size() != 1 || ways[0].via || route.mtu || route.table_id->id != RT_TABLE_MAIN) {
             return false;

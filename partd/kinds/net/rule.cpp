@@ -116,8 +116,8 @@ std::optional<IfName> read_name(const kernel::Attributes& attributes, std::uint1
     return name.empty() ? std::nullopt : std::optional(IfName(name.c_str()));
 }
 
-// Whether it has nothing that partd never writes: another action, a negation, a selector of its own. Such a
-// rule is another one, whatever else it has in common with one of the files.
+// True if the rule has nothing that partd never writes: another action, a negation, a selector of its own.
+// Any other rule is foreign, even if it agrees with a declared one in everything else.
 bool is_plain(const kernel::Reply& reply) {
     const auto head = reply.head<fib_rule_hdr>();
     const auto attributes = reply.attributes<fib_rule_hdr>();
@@ -253,9 +253,9 @@ Message make_request(const Rule& rule, bool removal, bool exclusive = true) {
     return message;
 }
 
-// Whether the kernel may take `other` for `rule`: it takes a selector that a request leaves out for any, and
-// the first rule that fits, as it deletes (rule_find() in net/core/fib_rules.c) and, as far as prefixes go,
-// as it looks for an equal one (rule_exists()).
+// True if the kernel may take `other` for `rule`. It takes a selector that a request leaves out for any, and
+// the first rule that matches, both to delete (rule_find() in net/core/fib_rules.c) and, for prefixes, to
+// find an equal one (rule_exists()).
 bool would_hit(const Rule& rule, const Rule& other) {
     const auto fits = [](const auto& asked, const auto& has) { return !asked || asked == has; };
     return rule.priority == other.priority && rule.table_id == other.table_id &&
@@ -263,7 +263,7 @@ bool would_hit(const Rule& rule, const Rule& other) {
            fits(rule.oif, other.oif) && fits(rule.fwmark, other.fwmark);
 }
 
-// Those that the kernel would take for the rule, in its order, up to the rule itself.
+// The rules that the kernel would take for this one, in its order, up to and including the rule itself.
 Result<std::vector<Rule>> taken_for(kernel::Netns& netns, const Rule& rule) {
     auto found = list_rules(netns, rule.netns, rule.v6 ? AF_INET6 : AF_INET);
     PARTD_TRY(found);

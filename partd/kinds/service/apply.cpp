@@ -170,8 +170,8 @@ Result<> remove_files(const kernel::Host& host, const Service& found) {
     return {};
 }
 
-// A joined unit waits while its partition is made anew, or until it is in another: it is never on the host in
-// between. Whoever makes the next one starts it.
+// Stops a joined unit and notes that it has to be started again, while its partition is replaced or until it
+// joins another: it never runs on the host in between. The creation of the successor starts it.
 Result<> set_aside(ApplyContext& context, Systemd& systemd, const Service& found, const Service& next) {
     const auto unit = systemd.look(found.unit);
     PARTD_TRY(unit);

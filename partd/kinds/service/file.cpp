@@ -52,7 +52,7 @@ std::string hold(const UnitPlace& place) {
     std::string text = mark_line(place);
     text += "# Without its partition the unit does not start; remove the declaration, not this file.\n";
     text += "[Unit]\nAfter=partd.service\n";
-    // A start that fails is seen and can be mended; one that a condition skips looks like success.
+    // A start that fails is seen and can be fixed; one that a condition skips looks like success.
     text += place.netns.empty() ? fmt::format("AssertPathExists=/sys/fs/cgroup/{}\n", place.group)
                                 : fmt::format("\n[Service]\nNetworkNamespacePath={}\n", place.netns);
     return text;

@@ -10,7 +10,7 @@ namespace partd {
 
 // Files of units that partd writes (systemd.unit(5), systemd.syntax(7)).
 
-// What a service runs in, and whose it is.
+// The place in which a service runs, and its origin.
 struct UnitPlace {
     std::string service;           // "web/nginx"
     std::string file;              // that declares it
@@ -19,7 +19,7 @@ struct UnitPlace {
     std::vector<std::string> etc;  // paths that stand in for those of the same name in /etc
 };
 
-// What a unit of partd's runs.
+// The command of a unit that partd writes.
 struct UnitCommand {
     std::string description;
     std::vector<std::string> command;

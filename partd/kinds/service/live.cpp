@@ -21,7 +21,7 @@ namespace {
 
 using kernel::Systemd;
 
-// Whether the unit's processes are where they belong, or it has none.
+// True if the unit has no processes, or all are in their group and namespace.
 bool is_inside(kernel::Host& host, const Service& service, const Systemd::Unit& unit) {
     const bool in_group = unit.group.empty() || unit.group.starts_with(service.group + "/");
     if (service.netns.empty() || unit.main_pid == 0) {
@@ -33,13 +33,13 @@ bool is_inside(kernel::Host& host, const Service& service, const Systemd::Unit& 
     return in_group && (!netns || !its || its->inode() == (*netns)->inode());
 }
 
-// What has ended for good by the rules of its own is in place as well.
+// True if a unit that has ended is as wanted, because its restart policy lets it end.
 bool may_be_ended(const Service& service, const Systemd::Unit& unit) {
     return service.restart == RestartPolicy::No ||
            (service.restart == RestartPolicy::OnFailure && unit.active_state == "inactive");
 }
 
-// Whether systemd runs the unit by its files as they are.
+// True if systemd has loaded the unit's files in their present state.
 bool is_read_whole(const kernel::Host& host, const Service& service, const Systemd::Unit& unit) {
     if (!service.joins) {
         return !unit.needs_reload;
@@ -124,7 +124,7 @@ Resource resource_of(const Service& service) {
     return found;
 }
 
-// Whether nobody knows now what the file says that declared it.
+// True if the file that declared the service is unreadable or wrong and has no last good version.
 bool is_left_out(const Observation& observation, const Service& service) {
     const std::string file = declared_in(service.content.empty() ? service.hold : service.content);
     return observation.desired.left_out.contains(file) ||
@@ -166,7 +166,7 @@ void observe_one(Observation& observation, Service service) {
     }
 }
 
-// What has the place of a file that is wanted, and is not ours.
+// Reports a foreign file in the place of a wanted one.
 void observe_holder(Observation& observation, const Resource& wanted) {
     const Service& service = wanted.spec.as<Service>();
     if (observation.observed.find(wanted.key) != nullptr) {

@@ -25,7 +25,7 @@ std::string hold_of_image(const kernel::Host& host, const Service& service);
 std::string stopped_path(const kernel::Host& host, const std::string& unit);
 
 bool is_active(const kernel::Systemd::Unit& unit);
-// Whether systemd knows of that drop-in what is true: that it is there, or not.
+// True if systemd's knowledge of that drop-in is up to date: it exists and is loaded, or neither.
 bool is_read(const kernel::Systemd::Unit& unit, const std::string& path);
 
 // kInPlace when the unit runs where it belongs, as far as it runs; else what is the matter.

@@ -54,7 +54,7 @@ struct Service {
 
     std::string hold = {};  // text of the file that holds it; "" when there is none
 
-    // What it takes to tell the state.
+    // Needed to tell the state:
     std::string group = {};  // below which it runs
     std::string netns = {};  // whose network namespace it is in; "" for the host's
     RestartPolicy restart = RestartPolicy::OnFailure;

@@ -59,8 +59,8 @@ Result<std::string> read_value(kernel::Host& host, const Sysctl& sysctl) {
     return read_in(**netns, sysctl.path);
 }
 
-// What a partition's parameter has where nobody has set anything: that of a new network namespace, and of a
-// new interface in it what "default" has there. nullopt for one that is not there or cannot be read.
+// The value of a partition's parameter that nobody has set: that of a new network namespace; for a new
+// interface, that of its "default". nullopt if the parameter does not exist or cannot be read.
 std::optional<std::string> untouched(const Sysctl& sysctl) {
     using Clock = std::chrono::steady_clock;
     struct Read {
@@ -133,7 +133,8 @@ private:
         return entry_ == nullptr ? std::nullopt : SysctlRecord::parse(entry_->identity);
     }
 
-    // What was there before partd, by what is there now and partd did not write.
+    // Returns the value from before partd, given a present `value` that partd did not write to this
+    // parameter.
     [[nodiscard]] std::string before(const std::string& value) const {
         if (sysctl_.netns.empty()) {
             return value;
@@ -182,7 +183,8 @@ private:
     Result<> add_wanted(const std::string& value) {
         const std::string& wanted = wanted_->spec.as<Sysctl>().value;
         const SysctlRecord record = record_of(wanted, value);
-        // What the kernel made of a text whose meaning partd does not know is that text.
+        // The kernel made `value` of exactly this text, whose meaning partd does not know: they count as
+        // equal.
         const bool made = record.written && record.wanted == wanted && record.made == value &&
                           !is_comparable(wanted, value);
         Resource found = resource(same_sysctl(wanted, value) || made ? wanted : value, record);
@@ -226,7 +228,7 @@ private:
         if (!sysctl_.netns.empty()) {
             found.depends_on = found.contained_in = {netns_key(sysctl_.netns)};
         }
-        // Those that it changes get theirs back after it.
+        // The interfaces' parameters that restoring this one overwrites are restored after it.
         const auto declared = declared_interfaces();
         for (const std::string& interface : declared) {
             found.depends_on.push_back(
@@ -280,7 +282,7 @@ private:
     const LedgerEntry* entry_ = look_.ledger.find({kSysctl.kind.name, key_.name});
 };
 
-// What a parameter had that came into being with the plan that sets it; in its namespace.
+// Returns the value that a parameter had before the plan that also made its interface; runs in its namespace.
 std::string before_creation(const Sysctl& sysctl, const std::string& value) {
     const auto own = parse_interface(sysctl.path);
     if (sysctl.netns.empty() || !own) {

@@ -33,8 +33,8 @@ std::optional<Range> parse_range(std::string_view text) {
     return first && last && *first <= *last ? std::optional(Range{*first, *last}) : std::nullopt;
 }
 
-// What of a range a map maps, as one range; nullopt where it becomes none or several. `from` and `to` are the
-// sides of a line.
+// Returns the mapped part of `range` as one range; nullopt if it becomes none or several. `from` and `to` are
+// the sides of a line.
 template <class From, class To>
 std::optional<Range> mapped(kernel::IdMap map, const Range& range, From from, To to) {
     std::ranges::sort(map, {}, from);

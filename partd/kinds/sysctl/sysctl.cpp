@@ -175,8 +175,7 @@ void want(const SysctlEntry& entry, const std::string& partition, Interfaces& in
     desired.add(std::move(resource));
 }
 
-// Who has users of its own can ping as any of them, as systemd-nspawn(1) has
-// it.
+// A partition with a user namespace of its own can ping as any of its groups, as systemd-nspawn(1) has it.
 void expand_defaults(const Declared& declared, Interfaces& interfaces, State& desired) {
     for (const DeclaredObject* object : declared.all<Partition>()) {
         const std::string& name = object->owner;
@@ -204,9 +203,8 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     expand_defaults(declared, by_netns, desired);
 }
 
-// What a new interface begins with has to stand before it, and what one
-// parameter does to others before theirs: the last word is that of the most
-// special one.
+// Orders parameters from general to special, so that the most special one is written last: "default" is
+// copied to new interfaces, and "all" overwrites those of existing ones.
 void order_parameters(State& desired, Resource& resource) {
     const auto& sysctl = resource.spec.as<Sysctl>();
     const auto own = InterfaceSysctl::parse(sysctl.path);

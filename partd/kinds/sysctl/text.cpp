@@ -148,7 +148,7 @@ bool is_comparable(std::string_view wanted, std::string_view found) {
 
 namespace {
 
-// Of what the ledger's lines and this record's own fields use.
+// True for characters that the ledger's lines or this record's own fields use.
 bool is_special(char c) {
     return static_cast<unsigned char>(c) < ' ' || c == ';' || c == '%' || c == '\x7f';
 }

@@ -12,18 +12,16 @@ namespace partd {
 // Words with one blank between them: the kernel separates by tabs, people do by blanks.
 std::string one_line(std::string_view text);
 
-// Whether the kernel, when it shows `found`, has what `wanted` says. It reads numbers in base 8, 10 and 16
-// and shows them in base 10 (proc_get_long() in kernel/sysctl.c), joins ports to ranges
-// (proc_do_large_bitmap()), shows IPv6 addresses and keys in full; fewer numbers than a parameter has set its
-// first ones.
+// True if the kernel's text `found` means `wanted`. The kernel reads numbers in base 8, 10 and 16 and shows
+// them in base 10 (proc_get_long() in kernel/sysctl.c), joins ports to ranges (proc_do_large_bitmap()), shows
+// IPv6 addresses and keys in full; fewer numbers than a parameter has set its first ones.
 bool same_sysctl(std::string_view wanted, std::string_view found);
 // A number without sign, in any of these bases.
 std::optional<std::uint64_t> sysctl_number(std::string_view word);
-// Whether both are numbers, or both lists of ports, so that a difference is one of the value and not of its
-// form.
+// True if both are numbers, or both lists of ports, so that they differ in value and not only in form.
 bool is_comparable(std::string_view wanted, std::string_view found);
 
-// What the ledger knows of one parameter, as text in the entry's identity.
+// The ledger's record of one parameter, as text in the entry's identity.
 struct SysctlRecord {
     std::optional<std::string> before;  // nullopt: it had no value that could be read
     std::string wanted;                 // that was written or, until `written`, is about to be
@@ -43,7 +41,7 @@ struct InterfaceSysctl {
     std::string name;  // "rp_filter"
 
     static std::optional<InterfaceSysctl> parse(std::string_view path);
-    // The same parameter of another interface.
+    // The path of this parameter for another interface.
     [[nodiscard]] std::string of(std::string_view other) const {
         return directory + std::string(other) + "/" + name;
     }

@@ -67,7 +67,7 @@ bool named_before(const DeclaredObject& one, const DeclaredObject& other) {
     return strverscmp(one.name.c_str(), other.name.c_str()) < 0;
 }
 
-// Whether another link of the partition, with its other end in the same namespace, has the default name.
+// True if another link of the partition whose other end is in the same namespace has the default name.
 bool has_default_name_elsewhere(const Declared& declared, const DeclaredObject& object,
                                 std::string_view default_name) {
     const auto& place = object.spec.as<Veth>().peer_partition;
