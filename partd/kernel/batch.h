@@ -16,8 +16,8 @@ namespace partd::kernel {
 
 class Host;
 
-// The requests of one wave of changes, sent together: per network namespace one stream of netlink messages,
-// and one nftables transaction. What is not netlink is done at once by who adds it, and only counted here.
+// The requests of one wave of changes, sent together: one stream of netlink messages per network namespace,
+// and one nftables transaction. Other requests are carried out at once by the caller and only counted here.
 class Batch {
 public:
     explicit Batch(Host& host) : host_(host), nft_("partd") {}

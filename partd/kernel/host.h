@@ -36,7 +36,7 @@ struct Paths {
     [[nodiscard]] std::string paused() const { return state() + "/paused"; }
     [[nodiscard]] std::string bus() const { return state() + "/bus"; }
     [[nodiscard]] std::string pins() const { return state() + "/ns"; }
-    // What outlives a reboot.
+    // Directories that outlive a reboot.
     [[nodiscard]] std::string library() const { return root + "/var/lib/partd"; }
     [[nodiscard]] std::string history() const { return library() + "/history"; }
     [[nodiscard]] std::string way_back() const { return history() + "/way-back"; }
@@ -70,11 +70,11 @@ public:
     [[nodiscard]] const Cgroups& cgroups() const { return cgroups_; }
     // The cgroup that carries that owner's mark; "" when none does, or when they cannot be listed.
     std::string group_of(std::string_view owner);
-    // Whether they could be since doubt_all().
+    // Success if the groups could be listed at each attempt since doubt_all().
     [[nodiscard]] const Result<>& groups_listed() const { return groups_listed_; }
     // Remembers one that was just made.
     void note_group(const std::string& owner, const std::string& group) { groups_[owner] = group; }
-    // What stands at that name below /run/netns.
+    // The state of that name below /run/netns.
     NetnsDirectory::Entry netns_entry(const std::string& name);
     // The named namespace, or the host's own for "". An error when it cannot be opened.
     Result<Netns*> netns(const std::string& name);
@@ -125,16 +125,16 @@ public:
     // How long one apply may wait for processes that are to end; nullopt: as long as they have.
     void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
     [[nodiscard]] std::optional<std::chrono::milliseconds> patience() const { return patience_; }
-    // What is left of the time that these processes have to end, counted from the first call.
+    // The rest of the time that these processes have to end, counted from the first call.
     std::chrono::milliseconds time_to_leave(const std::string& whose, std::chrono::milliseconds patience);
     void forget_leaving(const std::string& whose) { leaving_.erase(whose); }
 
-    // What was listed may have changed.
+    // Drops cached lists: they may be out of date.
     void forget_lists();
     // Names may stand for other namespaces now: what is open is used again only where its name still stands
     // for it.
     void invalidate();
-    // The same, and nothing stays open.
+    // As invalidate(), and closes all namespaces.
     void forget_all();
 
 private:

@@ -3,7 +3,7 @@
 
 namespace partd::kernel {
 
-// Whether the process may change namespaces, links and mounts: CAP_SYS_ADMIN and CAP_NET_ADMIN are effective
+// True if the process may change namespaces, links and mounts: CAP_SYS_ADMIN and CAP_NET_ADMIN are effective
 // (capabilities(7)).
 bool may_manage();
 

@@ -15,12 +15,12 @@
 
 namespace partd::kernel {
 
-// What partctl doctor asks about the host, and partd works without.
+// Facts about the host that partctl doctor needs and the rest of partd does not.
 
 // The programs that run in the caller's network namespace, by their names, which the kernel cuts after 15
 // bytes (proc_pid_comm(5)); one process of each.
 std::map<std::string, pid_t> running_programs();
-// Whether both processes see the same mounts; nullopt when one of them is gone.
+// True if both processes see the same mounts; nullopt if one of them is gone.
 std::optional<bool> same_mounts(pid_t one, pid_t other);
 // This process.
 pid_t own_process();
@@ -56,7 +56,7 @@ struct RoutedNetwork {
 };
 std::vector<RoutedNetwork> routed_networks(std::size_t most = std::size_t{64} << 20);
 
-// What systemd as PID 1 says its version is ("252.39-1~deb12u2"); "" when it is not, or does not answer.
+// The version of systemd if it is PID 1 ("252.39-1~deb12u2"); "" if it is not or does not answer.
 std::string systemd_version();
 
 }  // namespace partd::kernel

@@ -59,7 +59,8 @@ Result<> make_marked(const std::string& path, const std::string& owner) {
     return {};
 }
 
-// The same in a v1 hierarchy, where a group can be renamed: it never stands there without its mark.
+// Makes a marked group in a v1 hierarchy, where rename(2) works: it never exists under its name without its
+// mark.
 Result<> make_marked_v1(const std::string& path, const std::string& owner) {
     const std::string draft = path + kDraft;
     if (mkdir(draft.c_str(), 0755) != 0 && errno != EEXIST) {

@@ -19,7 +19,7 @@ namespace partd::kernel {
 // The groups above one, below the root, outermost first, and itself.
 std::vector<std::string> path_down(const std::string& group);
 
-// What a group uses; nullopt where the controller does not account it.
+// The resource usage of a group; nullopt if the controller does not account it.
 struct CgroupUse {
     std::optional<std::uint64_t> memory = {};  // bytes
     std::optional<double> cpu_seconds = {};
@@ -70,12 +70,13 @@ public:
     // whoever made them, as those of one that was delegated in any case. Absent is success; EBUSY, naming
     // what is in the way, while somebody lives in it.
     Result<> remove(const std::string& group, bool inner) const;
-    // The same for one that was killed in the making: where processes live, and without a mark.
+    // Removes the group of a creation that was interrupted: it has no mark, and only the hierarchy of
+    // processes has it.
     Result<> remove_unmarked(const std::string& group) const;
 
     // The mark's owner; "" when it has none.
     [[nodiscard]] std::string owner(const std::string& group) const;
-    // Whether a group without a mark is a slice of ours that somebody had systemd make anew.
+    // True if a group without a mark is our slice, made anew by a restart of its unit.
     [[nodiscard]] bool made_anew(const std::string& group) const;
     // A group of ours; nullopt without a mark.
     [[nodiscard]] std::optional<MarkedGroup> look(const std::string& group) const;
@@ -83,20 +84,21 @@ public:
     [[nodiscard]] Result<std::vector<MarkedGroup>> marked() const;
     // Processes in the group and those below it.
     [[nodiscard]] Result<std::set<pid_t>> processes(const std::string& group) const;
-    // The same in every hierarchy: in one of v1 there may be others than where they live.
+    // Processes in the group and those below it in any hierarchy: in one of v1 there may be others than in
+    // the first.
     [[nodiscard]] Result<std::set<pid_t>> processes_anywhere(const std::string& group) const;
     // Of processes, those that are there still.
     [[nodiscard]] Meant members(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own
     // below it where systemd is the writer; an error where that would stop it.
     Result<> join(const std::string& group, const Scope& scope) const;
-    // The same for a moment, to make what remembers the group as it is, a cgroup namespace.
+    // Joins temporarily, so that a cgroup namespace created meanwhile has this group as its root.
     Result<> touch(const std::string& group) const;
     // Kills all that lives in the group and below: cgroup.kill where there is one. False where there is none.
     bool kill(const std::string& group) const;
     // Stops all that lives in the group and below, or lets it go on (cgroup.freeze, or the freezer of v1).
     Result<> freeze(const std::string& group, bool frozen) const;
-    // Whether it is, by itself or by a group above it.
+    // True if the group is frozen, by itself or by a group above it.
     [[nodiscard]] bool frozen(const std::string& group) const;
     // Bytes of memory in use; nullopt when the group's memory is not accounted.
     [[nodiscard]] std::optional<std::uint64_t> memory(const std::string& group) const;

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-// Who lives in a control group, and what they use.
+// Membership and resource usage of control groups.
 namespace partd::kernel {
 
 namespace {
@@ -49,9 +49,8 @@ Result<> move_here(const std::vector<std::string>& directories) {
     return {};
 }
 
-// The same, also where those whom the group was delegated to have controllers in the groups below: then it
-// has no processes itself ("no internal processes", cgroups(7)), and one beside theirs takes those that
-// enter.
+// Moves the calling process into the group. If the delegatee enabled controllers for groups below, the group
+// may not hold processes ("no internal processes", cgroups(7)): the caller enters a sibling leaf, partd-exec.
 Result<> enter_group(std::vector<std::string> directories) {
     auto moved = move_here(directories);
     if (moved || moved.error().code != EBUSY) {

@@ -286,7 +286,7 @@ private:
     bool closed_ = false;
 };
 
-// What cannot be looked at may be in the way.
+// A group that cannot be looked at may be an obstacle; nullopt if the error says that it is gone.
 std::optional<Obstacle> unseen(const Error& error) {
     return means_none(error.code) ? std::nullopt : std::optional(Obstacle{"", error.message});
 }

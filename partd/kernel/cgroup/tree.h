@@ -23,15 +23,15 @@ struct InnerGroup {
     std::string path;
 };
 
-// Calls `each` for all groups below the directory, those above first, until it returns false. What is gone
-// meanwhile is left out, and what is mounted there; a group that cannot be looked at for another reason, like
-// a shortage of descriptors or memory, is an error.
+// Calls `each` for all groups below the directory, parents first, until it returns false. Groups that vanish
+// meanwhile and mount points are skipped; a group that cannot be looked at for another reason, like a
+// shortage of descriptors or memory, is an error.
 Result<> for_groups_below(const std::string& directory, const std::function<bool(const InnerGroup&)>& each);
 
 // The processes in the group itself; none when it is gone or has only threads.
 Result<std::set<pid_t>> processes_in(int directory);
 
-// What keeps a group from being removed.
+// The reason why a group cannot be removed.
 struct Obstacle {
     std::string path;  // below the directory; "" is itself
     std::string what;  // "process 12 (sleep) lives there", "something is mounted there"

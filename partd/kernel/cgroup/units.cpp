@@ -16,10 +16,10 @@ namespace {
 
 constexpr char kDescription[] = "partd: ";
 
-// What a partition has by default between SIGTERM and SIGKILL (stop_timeout), here when the host goes down.
+// A partition's default time between SIGTERM and SIGKILL (stop_timeout), used when the host shuts down.
 constexpr std::uint64_t kStopMicroseconds = 10'000'000;
 
-// Whether the calling process lives below the group. Its line in v2 is "0::/PATH".
+// True if the calling process is below the group. Its line in v2 is "0::/PATH".
 bool is_below(const std::string& group) {
     const std::string text = read_file("/proc/self/cgroup").value_or("");
     for (const std::string_view line : split(text, '\n')) {

@@ -25,8 +25,8 @@ std::string scope_of(const std::string& group, const std::string& name);
 
 // Starts the slice; it stands without a mark yet.
 Result<> start_slice(Systemd& systemd, const std::string& group, const std::string& owner);
-// Whether systemd says that partd made this slice: after `systemctl restart` the group is a new one, without
-// the mark.
+// True if systemd's description says that partd made this slice: after `systemctl restart` the group is a new
+// one, without the mark.
 bool is_own_slice(Systemd& systemd, const std::string& group);
 // Moves the calling process, and who is born of it, into a scope of its own below the group. A process that
 // is below the group already stays where it is.

@@ -23,7 +23,7 @@ struct Bounds {
 
 class BoundedWork {
 public:
-    // `work` runs in a fork, where nothing is open but the streams. What it returns is the answer.
+    // Runs `work` in a fork, with no descriptors open but the streams. Its return value is the answer.
     static Result<BoundedWork> start(const Bounds& bounds, const std::function<std::string()>& work);
     BoundedWork(BoundedWork&& other) noexcept;
     BoundedWork& operator=(BoundedWork&&) = delete;

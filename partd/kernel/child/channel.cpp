@@ -16,7 +16,7 @@ namespace partd::kernel {
 
 namespace {
 
-// What stands before the text of a message: its first bytes are the name of the file that is at fault.
+// Header of a message. The text after it begins with the name of the file at fault.
 struct Head {
     int code = 0;
     std::uint32_t line = 0;

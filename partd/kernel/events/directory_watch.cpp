@@ -70,8 +70,8 @@ void DirectoryWatch::watch_again(const std::set<std::string>& followed) {
     }
 }
 
-// Of what the kernel itself writes into a control group it tells only while the file is in memory
-// (kernfs_notify): a watch on the file keeps it there.
+// The kernel reports its own writes to a control group's file only while the inode is in memory
+// (kernfs_notify()): a watch on the file keeps it there.
 void DirectoryWatch::keep_told(const std::string& followed) {
     const int number = inotify_add_watch(fd_.get(), (followed + "/cgroup.events").c_str(), IN_MODIFY);
     if (number >= 0) {

@@ -119,7 +119,8 @@ std::string sender_of(const Datagram& datagram) {
     return name ? fmt::format("{} (process {})", trim(*name), port) : std::string();
 }
 
-// The same from the end of a transaction, which tells the process's name even when it is gone.
+// The sender of a transaction, from its last message, which has the process's name even if the process is
+// gone.
 std::string sender_of(const Reply& generation) {
     const auto attributes = generation.attributes<nfgenmsg>();
     const auto pid = attributes.number<std::uint32_t>(NFTA_GEN_PROC_PID);
@@ -172,9 +173,9 @@ Result<HostWatch> HostWatch::open(std::vector<std::string> places, Marks marks) 
     return watch;
 }
 
-// What the kernel adds and removes by itself (IFA_PROTO 1 to 3, RTPROT_KERNEL) follows from something else
-// that is told as well: a link-local address that was probed, say, a second after each link came up.
-// `asked_for`: a program did it, be it to a route of the kernel's.
+// False for changes that the kernel makes by itself (IFA_PROTO 1 to 3, RTPROT_KERNEL): they follow from
+// another event, like the probed link-local address that comes a second after its link. `asked_for`: a
+// program made the change, even to a route of the kernel.
 bool HostWatch::is_news(const Reply& reply, bool asked_for) const {
     constexpr std::uint16_t kIfaProto = 11;     // Linux 5.18
     constexpr std::uint8_t kKernelAddress = 3;  // IFAPROT_KERNEL_LL

@@ -33,14 +33,14 @@ public:
     [[nodiscard]] int nftables() const { return nftables_.get(); }
     [[nodiscard]] int mounts() const { return mounts_.get(); }
     void mounts_changed() { look_at_mounts_ = true; }
-    // Takes what waits. What was lost (ENOBUFS) is kEverything; what was done to nftables by the socket with
-    // that port is no news.
+    // Takes all pending events. Lost ones (ENOBUFS) become kEverything; nftables changes by the socket with
+    // `own_port` are left out.
     Topics drain(std::uint32_t own_port);
     // As drain(), but at most so many messages about links, addresses and routes.
     Topics drain_some(std::uint32_t own_port, std::size_t most);
     // Drops what waits of these unread.
     void skip();
-    // Who caused that one of them, as far as the kernel tells: "nft (process 1234)"; "" when it does not.
+    // The process that caused a topic's event, if the kernel tells: "nft (process 1234)"; else "".
     [[nodiscard]] std::string culprit(const std::string& topic) const;
 
 private:

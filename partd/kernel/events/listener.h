@@ -21,7 +21,7 @@ Result<int> accept_connection(int listener);
 Fd spare_descriptor();
 // Takes the next connection and closes it, in the place of the spare one. False when none waits.
 bool turn_away(int listener, Fd& spare);
-// Who connected (SO_PEERCRED); root's id is 0, nobody's the highest when that cannot be told.
+// The user id of the peer (SO_PEERCRED); the highest value, which nobody has, if it cannot be read.
 uid_t peer_of(int connection);
 
 // Holds the lock until the descriptor is closed; EWOULDBLOCK when another process has it.

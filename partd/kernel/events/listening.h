@@ -22,14 +22,15 @@ struct ListeningSocket {
     ino_t inode = 0;
 };
 
-// Those of the caller's network namespace (sock_diag(7)): four dumps, whatever their number.
+// The listening sockets of the caller's network namespace (sock_diag(7)), by four dumps whatever their
+// number.
 Result<std::vector<ListeningSocket>> listening_sockets();
 
 struct SocketHolder {
     pid_t pid = 0;
     std::string name;  // as the kernel cuts it (proc_pid_comm(5))
 };
-// Who has these sockets open; one process of each. Looks at the descriptors of every process.
+// One process for each of these sockets that has it open. Looks at the descriptors of every process.
 std::map<ino_t, SocketHolder> holders_of(const std::set<ino_t>& sockets);
 
 }  // namespace partd::kernel

@@ -7,7 +7,7 @@
 
 namespace partd::kernel {
 
-// What an event is about, as a name that a resource can ask for.
+// Subjects of an event, as names that a resource can subscribe to.
 using Topics = std::set<std::string>;
 
 // An interface of the host's, by its name or alternative name.

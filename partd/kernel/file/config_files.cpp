@@ -32,7 +32,7 @@ bool is_mask(int directory, const std::string& name) {
     return size > 0 && std::string_view(target.data(), static_cast<std::size_t>(size)) == "/dev/null";
 }
 
-// What speaks against a file or directory by whose it is; "" when it is root's alone.
+// The objection to a file's or directory's owner and mode; "" if only root can write it.
 std::string ownership_problem(const struct stat& st) {
     if (st.st_uid != 0) {
         return fmt::format("belongs to user {}, not to root: chown root it", st.st_uid);
@@ -59,8 +59,8 @@ std::string file_problem(const struct stat& st, std::size_t most) {
     return ownership_problem(st);
 }
 
-// A lease for reading is refused while anybody has the file open to write (fcntl(2), F_SETLEASE). Whoever
-// opens it while the lease stands would have it taken back by a signal that ends us.
+// True if anybody has the file open for writing: a read lease is refused then (fcntl(2), F_SETLEASE). SIGIO
+// is ignored meanwhile: it would kill us if somebody opened the file and so broke the lease.
 bool is_being_written(int fd) {
     struct sigaction ignore{};
     struct sigaction former{};
@@ -82,7 +82,8 @@ std::array<std::int64_t, 7> stamp_of(const struct stat& st) {
             st.st_ctim.tv_nsec};
 }
 
-// Whether a change from now on shows in the stamp: the kernel's clock of files ticks every few milliseconds.
+// True if any change from now on shows in the stamp: the kernel's clock for files ticks every few
+// milliseconds.
 bool has_settled(const struct stat& st) {
     struct timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
@@ -201,7 +202,7 @@ private:
     std::map<std::string, std::optional<TextFile>> files_;
 };
 
-// Whether one letter more, less or other, or two that changed places, make `word` of `other`.
+// True if inserting, deleting or replacing one letter, or swapping two neighbours, turns `other` into `word`.
 bool is_one_slip_away(std::string_view word, std::string_view other) {
     const std::size_t shorter = std::min(word.size(), other.size());
     if (std::max(word.size(), other.size()) > shorter + 1) {

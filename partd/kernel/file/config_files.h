@@ -15,7 +15,7 @@
 
 namespace partd::kernel {
 
-// What the configuration directories hold.
+// The content of the configuration directories.
 struct ConfigFiles {
     std::vector<TextFile> files;  // by name; those that are well
     std::set<std::string> bad;    // paths of those that are refused
@@ -26,8 +26,8 @@ struct ConfigFiles {
     Diagnostics problems;
 };
 
-// Whether a file that is not read has a name close to `*.toml`: "web.tmol", "web.conf", "web.toml.bak".
-// Hidden files and what editors leave (`#web.toml#`, `web.toml~`) are not meant.
+// True if a file that is not read has a name close to `*.toml`: "web.tmol", "web.conf", "web.toml.bak". False
+// for hidden files and editors' leftovers (`#web.toml#`, `web.toml~`).
 bool is_near_config_name(std::string_view name);
 
 // Files as they were read, by path, with what told that they had come to rest: one that is still the same is

@@ -18,15 +18,15 @@ Result<Fd> open_below(int directory, const std::string& name, int flags, unsigne
 // The whole file, at most `most` bytes; more is EFBIG.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
 Result<std::string> read_fd(int fd, std::size_t most);
-// The same of a file of partd's own; "" when there is none. EPERM for one that others than root could have
-// written: its text decides about the host. Follows no link and waits for nothing (FIFOs).
+// Reads a file of partd's own; "" if it does not exist. EPERM if users other than root could have written it:
+// its text decides about the host. Follows no symbolic link and does not block (FIFOs).
 Result<std::string> read_if_there(const std::string& path);
 // One write(2) to an existing file of procfs, sysfs or cgroupfs.
 Result<> write_kernel_file(const std::string& path, std::string_view text);
 // Replaces the file as a whole: a reader sees the old text or the new one, of several writers the last one's.
 // A draft beside it that a killed writer left is used again.
 Result<> write_atomically(const std::string& path, std::string_view text, unsigned mode = 0644);
-// The same, and it survives a loss of power once this has returned.
+// As write_atomically(), and the new text survives a power loss once this has returned.
 Result<> write_durably(const std::string& path, std::string_view text, unsigned mode = 0644);
 // Adds to the end of an existing file with one write(2).
 Result<> append_file(const std::string& path, std::string_view text);
@@ -36,9 +36,9 @@ std::string file_stamp(const std::string& path);
 Result<> make_directories(const std::string& path, unsigned mode = 0755);
 // The names in a directory, sorted, without "." and ".."; ENOENT is an error.
 Result<std::vector<std::string>> list_directory(const std::string& path);
-// The same; none when there is no such directory.
+// As list_directory(), but empty if there is no such directory.
 Result<std::vector<std::string>> list_if_there(const std::string& path);
-// Whether there are directories in it: each has a link to the one above (path_resolution(7), "..").
+// True if the directory has subdirectories: each has a link to its parent (path_resolution(7), "..").
 bool has_directories(const std::string& path);
 bool exists(const std::string& path);
 // Absent is success.

@@ -10,8 +10,8 @@
 
 namespace partd::kernel {
 
-// Locks between processes (flock(2)). Whoever has a file open can lock it, and be stopped while it does: no
-// lock is waited for without a bound.
+// Locks between processes (flock(2)). Any process that can open the file can lock it and then be stopped:
+// every wait for a lock is bounded.
 
 // Tries until the time is over, once at least. EWOULDBLOCK when somebody else has it all that time.
 Result<> lock_within(int fd, std::chrono::milliseconds patience);

@@ -24,7 +24,7 @@ void remove_among_others(const std::string& path);
 std::string who_else_writes_in(const std::string& directory);
 // An empty file at that name, whether it was there or not.
 Result<> make_file(const std::string& path);
-// Whether somebody has the file locked by flock(2), as proc_locks(5) tells; it is not locked for that.
+// True if somebody has the file locked by flock(2), as proc_locks(5) shows; takes no lock itself.
 bool is_locked(const std::string& path);
 
 }  // namespace partd::kernel

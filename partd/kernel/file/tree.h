@@ -20,10 +20,10 @@ Result<Fd> open_directory_inside(int directory, const std::string& name);
 using DirectoryStream = std::unique_ptr<DIR, int (*)(DIR*)>;
 DirectoryStream open_stream(int directory);
 
-// Deletes all that is in a directory, at most until then; returns whether it is empty. What is deeper is
-// moved up as it is found, so that neither depth nor number is limited; what was moved is found again after
-// an interruption. Follows no link and crosses no mount: what cannot go is left, and the first of it is the
-// error.
+// Deletes the content of a directory until the deadline; returns true if it is empty. Deeper directories are
+// moved up as they are found, so that neither depth nor number is limited; after an interruption they are
+// found again. Follows no symbolic link and crosses no mount: entries that cannot be deleted stay, and the
+// first one's error is returned.
 Result<bool> remove_contents(int directory, std::chrono::steady_clock::time_point deadline);
 
 }  // namespace partd::kernel

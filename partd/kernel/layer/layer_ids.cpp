@@ -26,7 +26,7 @@ std::string map_text(const IdMap& map) {
     return partd::join(ranges, ",");
 }
 
-// Whether a stored range is mapped now as it was then.
+// True if a stored range is mapped as it was then.
 bool range_fits(std::string_view stored, const IdMap& map) {
     const auto parts = split(stored, ':');
     if (parts.size() != 3) {

@@ -14,11 +14,11 @@ namespace partd::kernel {
 // How the owners of a layer's files are stored: as numbers inside ("inside"; a mount maps them), or as the
 // host's, and then as which ("0:100000:65536/0:100000:65536", users and groups).
 std::string layer_ids(bool mapped_by_mount, const UserMaps& maps);
-// Whether files that were stored in one way are the partition's own when they are seen in another one.
+// True if files stored with one id mapping still belong to the partition's own users under another one.
 bool ids_fit(std::string_view stored, bool mapped_by_mount, const UserMaps& maps);
 
-// Whether an upper directory has the note of how its owners are stored. An error when those who wrote its
-// files have other numbers now.
+// True if an upper directory has the note of how its owners are stored. Error if the note does not fit the
+// present id maps.
 Result<bool> has_layer_ids(int upper, bool mapped_by_mount, const UserMaps& maps);
 
 // Readies the two directories of a layer to be mounted. An upper one that was never mounted gets owner and

@@ -29,7 +29,7 @@ bool make_directory(const std::string& path, unsigned mode) {
     return mkdir(path.c_str(), mode) == 0 || errno == EEXIST;
 }
 
-// What speaks against a directory being a layer; "" when nothing does.
+// The reason why a directory cannot be a layer; "" if it can.
 std::string objection(const std::string& path, const struct stat& st) {
     if (S_ISLNK(st.st_mode)) {
         return path +

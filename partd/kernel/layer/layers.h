@@ -42,7 +42,7 @@ public:
         std::string why = {};  // it is foreign
     };
     [[nodiscard]] Result<Entry> look(const std::string& name) const;
-    // Whether making that one was begun and never finished; it is no layer yet.
+    // True if its making was begun and never finished; it is not a layer yet.
     [[nodiscard]] bool begun(const std::string& name) const;
     // Makes the layer, or what is missing of it.
     [[nodiscard]] Result<> make(const std::string& name) const;

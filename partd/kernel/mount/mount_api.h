@@ -40,15 +40,15 @@ Result<> map_ids(int tree, int user);
 
 // Opens an absolute path from the root, following no symbolic link (openat2(2)); O_PATH.
 Result<Fd> open_plain(const std::string& path);
-// Opens what is at the path below the root, following no link and leaving it nowhere. What is missing is
-// made: directories, and a directory or an empty file at its end; `made` is told the path of each.
+// Opens a path below the root, following no symbolic link and never leaving the root. Missing parts are made:
+// directories, and at the end a directory or an empty file; `made` is called with the path of each.
 Result<Fd> open_target(int root, const std::string& path, bool directory,
                        const std::function<void(std::string_view)>& made = {});
-// The same for a place that a file names: links lead where they lead for who has it as its root (chroot(2)),
-// and never out of it.
+// As open_target(), for a place that a file names: symbolic links are followed as if `root` were the
+// process's root (chroot(2)), and never lead out of it.
 Result<Fd> open_target_by_links(int root, const std::string& path, bool directory,
                                 const std::function<void(std::string_view)>& made = {});
-// What is at that path, by links, making nothing: ENOENT where a part of it is missing.
+// Opens an existing path, following symbolic links below the root; ENOENT where a part of it is missing.
 Result<Fd> find_target(int root, const std::string& path);
 
 }  // namespace partd::kernel

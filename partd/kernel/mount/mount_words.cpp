@@ -14,7 +14,7 @@ namespace partd::kernel {
 
 namespace {
 
-// What a word is about: two different ones about one subject contradict each other.
+// The subject of a word: two different words about one subject contradict each other.
 enum class Subject : std::uint8_t { Writing, Devices, Setuid, Programs, Links, Directories, Times };
 
 struct Flag {
@@ -49,10 +49,10 @@ struct Way {
 constexpr std::array kWays = {Way{"slave", 0, true}, Way{"rslave", 0, true},
                               Way{"private", MS_PRIVATE, false}, Way{"rprivate", MS_PRIVATE, true}};
 
-// Those of the whole file system, which a new one takes by fsconfig(2).
+// Options of the whole file system, which a new one takes by fsconfig(2).
 constexpr std::array<std::string_view, 7> kOfFileSystem = {"sync",       "async", "dirsync", "lazytime",
                                                            "nolazytime", "mand",  "nomand"};
-// What only programs that read fstab(5) make something of.
+// Options that only programs which read fstab(5) understand.
 constexpr std::array<std::string_view, 16> kOfFstab = {
     "auto",  "noauto", "nofail",  "_netdev", "user", "nouser", "users",   "owner",
     "group", "rmove",  "remount", "move",    "loop", "silent", "comment", "loud"};

@@ -66,7 +66,7 @@ Result<std::vector<Mount>> read_mounts() {
 
 namespace {
 
-// What was read last, by which process: a child may be in another mount namespace.
+// The last list and the process that read it: a child may be in another mount namespace.
 struct LastRead {
     pid_t process = 0;
     Fd watched;

@@ -26,7 +26,7 @@ struct Mount {
 // Lines that are none are left out; octal escapes of the kernel (\040) are decoded.
 std::vector<Mount> parse_mountinfo(std::string_view text);
 Result<std::vector<Mount>> read_mounts();
-// The same, read again only when the kernel says that something changed since. The list is for the caller.
+// As read_mounts(), but cached until the kernel reports a change. The list is shared and read-only.
 Result<std::shared_ptr<const std::vector<Mount>>> current_mounts();
 
 }  // namespace partd::kernel

@@ -57,8 +57,8 @@ private:
     std::string identity_;
 };
 
-// What ioctl_ns(2) tells about a namespace: the inode of the user namespace that owns it, and of its parent
-// (pid and user namespaces). nullopt when that is out of sight; an error for want of descriptors or memory.
+// Ancestors of a namespace by ioctl_ns(2): the inode of the user namespace that owns it, and of its parent
+// (pid and user namespaces). nullopt if that is out of sight; an error if descriptors or memory are short.
 Result<std::optional<ino_t>> owner_of(int fd);
 Result<std::optional<ino_t>> parent_of(int fd);
 // The user that made a user namespace, or the one that owns a namespace of another type.
@@ -110,7 +110,7 @@ Result<> set_names(const Namespace& uts, const std::optional<std::string>& host,
 
 // Puts the calling process into the namespace; the processes it makes afterwards, of a pid namespace.
 Result<> join(const Namespace& target);
-// The same of a user namespace, as its root without other groups. Everything else is entered before.
+// Enters a user namespace as its root, without supplementary groups. Join all other namespaces before.
 Result<> join_as_root(const Namespace& user);
 
 }  // namespace partd::kernel

@@ -57,7 +57,7 @@ public:
 
     [[nodiscard]] Entry look(const std::string& name) const;
     [[nodiscard]] Result<Netns> open(const std::string& name) const;
-    // Whether the name stands for this very namespace.
+    // True if the name stands for this very namespace.
     [[nodiscard]] bool stands_for(const std::string& name, const Netns& netns) const;
     // Makes a namespace, owned by that user namespace if there is one, lets `prepare` work on it before
     // anybody can see it, and gives it the name.

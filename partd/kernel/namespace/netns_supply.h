@@ -17,7 +17,7 @@ class NetnsSupply {
 public:
     // For so many takings.
     explicit NetnsSupply(std::size_t count);
-    // What nobody took goes.
+    // Closes namespaces that nobody took.
     ~NetnsSupply();
     NetnsSupply(const NetnsSupply&) = delete;
     NetnsSupply& operator=(const NetnsSupply&) = delete;

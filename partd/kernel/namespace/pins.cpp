@@ -148,7 +148,7 @@ void PinDirectory::retire() {
     }
     const std::string made = get_xattr(path_, kMadeBy);
     const auto directory = open_directory(path_);
-    // What cannot be listed is not empty.
+    // A directory that cannot be listed does not count as empty.
     const auto is_empty = [&] {
         const auto listed = list_directory(path_);
         return listed && listed->empty();
@@ -212,7 +212,7 @@ bool is_left_over(const std::string& target, const struct stat& file) {
            (get_xattr(target, kMadeBy) == kPinFile || Clock::now().time_since_epoch() - changed > kMoment);
 }
 
-// Whether the file is left over, at the latest when it would have been mounted on.
+// Waits until a mount on the file is overdue; true if the file is left over.
 bool becomes_left_over(const std::string& target, struct stat& file) {
     constexpr std::chrono::milliseconds kPause{10};
     for (auto waited = kPause; waited <= kMoment + kPause; waited += kPause) {

@@ -14,8 +14,8 @@ namespace partd::kernel {
 // the namespaces while nobody lives in them. Names may have a directory: "web/uts".
 class PinDirectory {
 public:
-    // `shared`: with ip-netns(8), which makes the mount of it under a lock of the directory. What is partd's
-    // alone is under the lock of its runs.
+    // `shared`: ip-netns(8) uses the directory too, and makes its mount under a lock of the directory. A
+    // directory of partd's own is protected by the lock of partd's runs.
     explicit PinDirectory(std::string path, bool shared = false) : path_(std::move(path)), shared_(shared) {}
 
     enum class Entry : std::uint8_t {
@@ -28,7 +28,7 @@ public:
     [[nodiscard]] Entry look(const std::string& name, int flag) const;
     // The file of that name, whatever it is.
     [[nodiscard]] Result<Fd> open(const std::string& name) const;
-    // What is in the directory, or in one below it.
+    // The names in the directory, or in one below it.
     [[nodiscard]] std::vector<std::string> names(const std::string& below = {}) const;
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }

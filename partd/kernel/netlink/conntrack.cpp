@@ -209,7 +209,8 @@ struct Connection {
     Message end;
 };
 
-// Those of which `concerned(flow, entry)` says so. It sends no requests: they share the buffer for replies.
+// The connections for which `concerned(flow, entry)` is true. It must not send requests: they share the
+// buffer for replies.
 Result<std::vector<Connection>> find_connections(
     NetlinkSocket& socket, const std::function<bool(const Flow&, const Attributes&)>& concerned) {
     std::vector<Connection> found;

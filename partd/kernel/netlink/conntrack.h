@@ -18,7 +18,7 @@ struct Forwarded {
     Endpoint to;
 };
 
-// What gives the flows from some sources another source or destination (SNAT, DNAT).
+// A rule that gives flows from some sources another source or destination (SNAT, DNAT).
 struct Translation {
     Prefix source;
     // Of the destination: the protocol and the port before it; at that address, or at every local one.

@@ -45,7 +45,7 @@ Result<std::vector<Link>> list_links(NetlinkSocket& socket);
 // One of them, by its name, alternative name or index; nullopt when there is none.
 Result<std::optional<Link>> get_link(NetlinkSocket& socket, const std::string& name);
 Result<std::optional<Link>> get_link(NetlinkSocket& socket, int index);
-// What a message RTM_NEWLINK or RTM_DELLINK tells.
+// Decodes a message RTM_NEWLINK or RTM_DELLINK.
 Link parse_link(const Reply& reply);
 // The socket's namespace's id for another one, given to it when it has none (RTM_GETNSID, RTM_NEWNSID).
 std::optional<int> namespace_id(NetlinkSocket& socket, int netns);

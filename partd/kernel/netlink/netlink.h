@@ -132,7 +132,7 @@ public:
     // `restart`, when the kernel says that the dump was interrupted (NLM_F_DUMP_INTR).
     Result<> dump(Message request, const std::function<void()>& restart,
                   const std::function<void(const Reply&)>& each);
-    // The same, with all replies at the end; each keeps its own copy of the body.
+    // As dump(), but returns all replies at the end; each keeps its own copy of the body.
     Result<std::vector<StoredReply>> collect(Message request);
     // Sends one request without a dump and hands over the reply to `each`, if there is one. ENOENT and the
     // like are errors.
@@ -160,7 +160,7 @@ private:
     std::uint32_t sequence_ = 0;
 };
 
-// What an NLMSG_ERROR says: the errno and the kernel's own words (extack); nullopt for an acknowledgement.
+// Decodes an NLMSG_ERROR: the errno and the kernel's own words (extack); nullopt for an acknowledgement.
 std::optional<Error> parse_error(const Reply& reply);
 
 }  // namespace partd::kernel

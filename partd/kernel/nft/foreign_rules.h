@@ -87,7 +87,7 @@ struct ToTypes {
 };
 // A condition that cannot be judged.
 struct Unclear {};
-// What happens to the packet.
+// The effect of a rule on the packet.
 enum class Deed : std::uint8_t { Accept, Drop, Jump, Goto, Return, Translate };
 struct Ends {
     Deed deed = Deed::Accept;
@@ -119,7 +119,8 @@ struct ForeignChain {
     std::vector<ForeignRule> rules;
 };
 
-// Whether it sees every packet that the host forwards; gives connections from outside other destinations.
+// True if the chain sees every packet that the host forwards; if it may give connections from outside another
+// destination.
 bool filters_forwarded(const ForeignChain& chain);
 bool translates_destinations(const ForeignChain& chain);
 

@@ -142,7 +142,7 @@ struct Chain {
     std::int32_t priority = 0;
 };
 
-// What stands in a table now.
+// The present content of a table.
 struct TableView {
     std::string comment;
     bool dormant = false;
@@ -201,7 +201,7 @@ public:
 
     // nullopt when there is no such table. Remembers which one it was.
     Result<std::optional<TableView>> look(const std::string& name);
-    // Those whose comment `keep` wants; all where it is empty.
+    // The set's elements whose comment satisfies `keep`; all if `keep` is empty.
     using Keep = std::function<bool(const std::string& comment)>;
     Result<std::vector<StoredElement>> elements(const std::string& table, const std::string& name,
                                                 const Keep& keep = {});

@@ -13,7 +13,7 @@ namespace partd::kernel::nft {
 
 namespace {
 
-// What may become of the packets of a kind: any of these.
+// Possible fates of the packets of a kind, as a bit set.
 constexpr unsigned kAccept = 1;
 constexpr unsigned kDrop = 2;
 constexpr unsigned kUnclearAccept = 4;  // by a rule that cannot be judged

@@ -28,7 +28,7 @@ struct Packet {
     std::optional<std::pair<std::uint16_t, std::uint16_t>> to_ports = {};  // first and last
 };
 
-// What rules do to it.
+// The effect of rules on a kind of packet.
 struct Fate {
     bool drops = false;       // packets of the kind are dropped, but for those that a narrower rule lets pass
     bool unclear = false;     // a rule that cannot be judged might let them pass
@@ -37,7 +37,7 @@ struct Fate {
     std::string to = {};      // the destination that it gives; "" when not known
 };
 
-// What the chain of that table does to the packet, its policy included.
+// The effect of that table's chain on the packet, its policy included.
 Fate fate_of(const ForeignTable& table, const std::string& chain, const Packet& packet);
 
 }  // namespace partd::kernel::nft

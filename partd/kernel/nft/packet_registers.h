@@ -9,7 +9,7 @@
 
 namespace partd::kernel::nft {
 
-// Whether a condition holds: for some packets of the kind, or nobody can say.
+// Result of a condition: false, true, true for some packets of the kind, or undecidable.
 enum class Match : std::uint8_t { No, Yes, Some, Unclear };
 
 inline Match inverted(Match match) {
@@ -42,13 +42,13 @@ public:
     void mask(const Masked& masked);
     [[nodiscard]] Match compare(const Compared& compared);
     [[nodiscard]] Match between(const Between& between);
-    // Whether the key stands in the words from that one on.
+    // Compares the key with the words from that register on.
     [[nodiscard]] Match is(unsigned reg, Bytes key);
-    // Whether all of so many bytes are known.
+    // Yes if all of that many bytes are known.
     [[nodiscard]] Match known(unsigned reg, std::size_t size) const;
     [[nodiscard]] std::vector<std::uint8_t> bytes(unsigned reg, std::size_t size) const;
 
-    // Whether the destination port is among so many bytes.
+    // True if the destination port is among that many bytes.
     bool asks_port(unsigned reg, std::size_t size);
     // The packet's ports, when so many bytes there are the destination port.
     std::optional<PortPair> ports_at(unsigned reg, std::size_t size);

@@ -40,13 +40,13 @@ Result<std::multimap<ino_t, pid_t>> processes_by_namespace(std::span<const Names
 
 // The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
 std::optional<int> signal_number(std::string_view text);
-// Whether the process lives in the namespace with that inode.
+// True if the process lives in the namespace with that inode.
 bool lives_in(pid_t pid, NamespaceType type, ino_t inode);
 
-// Those of these processes that are still the ones that are meant. A number may have become another
-// process's: it is asked when all are held by pidfds, whose numbers nobody else gets.
+// Selects the processes that are still the ones meant. A pid may have been reused: the function is called
+// when all are held by pidfds, which keep their pids from being reused.
 using Meant = std::function<Result<std::set<pid_t>>(const std::set<pid_t>&)>;
-// Those that live in that namespace.
+// Selects the processes that live in that namespace.
 Meant inhabitants(NamespaceType type, ino_t inode);
 // Sends it to each that is still meant; returns how many got it.
 Result<std::size_t> signal_processes(const std::set<pid_t>& pids, const Meant& meant, int signal);

@@ -143,7 +143,7 @@ private:
         const std::string& path = plan_.rehearsal != nullptr ? plan_.rehearsal->layer : plan_.layer;
         auto layer = open_plain(path);
         PARTD_TRY(layer);
-        // What the root itself looks like comes from the upper one.
+        // Owner and mode of the root itself come from the upper directory.
         auto upper = open_below(layer->get(), "upper", O_RDONLY | O_DIRECTORY);
         PARTD_TRY(upper);
         auto work = open_below(layer->get(), "work", O_RDONLY | O_DIRECTORY);

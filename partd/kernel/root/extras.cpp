@@ -18,8 +18,8 @@ namespace partd::kernel {
 
 namespace {
 
-// Images often have a link there, to a place that only a running system fills. What is written to a layer
-// leaves the image as it is.
+// Replaces a symbolic link in /etc, which images often have for a file that only a running system fills. With
+// a layer this leaves the image as it is; without one it is an error.
 Result<Fd> in_place_of_link(const RootPlace& place, const std::string& name) {
     if (!place.plan().layered()) {
         return fail(

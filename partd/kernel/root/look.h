@@ -8,12 +8,12 @@
 
 namespace partd::kernel {
 
-// What can be said about a root before it is put together, without changing anything.
+// Checks of a root before it is assembled; they change nothing.
 
 // An absolute path of the host's: an error when nothing is there, or a symbolic link is on the way.
 Result<> look_at_path(const std::string& path);
-// A place for a mount in that root, links followed inside of it: an error when a file is on the way, or a
-// link leads where something is mounted anyway. What is missing would be made.
+// Checks a mount point in that root, following symbolic links inside of it: an error if a file is on the way,
+// or a link leads below another mount. Missing directories are fine: they would be made.
 Result<> look_at_target(const std::string& root, const std::string& path);
 // A program in a root, links followed inside of it; the first of these directories that has it counts, an
 // upper layer before what is below. An error when none has it, or when it is not executable.
@@ -26,8 +26,8 @@ struct Reach {
     bool nodev = false;
     bool of_root = false;  // it belongs to root
 };
-// Nobody where there is nothing, or a part of the path is a symbolic link. Who may enter the directory itself
-// does not count: whoever has it as a root can change that.
+// Nobody reaches a path that is missing or contains a symbolic link. The mode of the directory itself does
+// not count: a partition that has it as its root can change it.
 Reach reach_of(const std::string& path);
 
 }  // namespace partd::kernel

@@ -20,7 +20,7 @@ AsPartitionRoot::~AsPartitionRoot() {
 
 Result<Fd> RootPlace::open_by(Open& open, const std::string& path, bool directory) const {
     const AsPartitionRoot rights(view_.maps);
-    // What is written to a layer goes with it.
+    // Files in a layer are removed with the rehearsal's layer; others are noted one by one.
     if (plan_.rehearsal == nullptr || plan_.layered()) {
         return open(root_.get(), path, directory, {});
     }

@@ -43,7 +43,7 @@ public:
     [[nodiscard]] const RootView& view() const { return view_; }
     // The place at that path, made when it is missing.
     [[nodiscard]] Result<Fd> target(const std::string& path, bool directory = true) const;
-    // The same by links, for a path that a file names.
+    // As target(), but follows symbolic links, for a path that a file names.
     [[nodiscard]] Result<Fd> named_target(const std::string& path, bool directory) const;
     // Mounts a new instance of a file system there.
     [[nodiscard]] Result<> mount_at(const std::string& path, const std::string& type,

@@ -14,8 +14,8 @@ namespace partd::kernel {
 // Another descriptor of a namespace that has no name yet.
 Result<Namespace> open_again(const Namespace& ns);
 
-// Paths that one process notes and its parent reads, in memory that both share (mmap(2), MAP_SHARED). What
-// has no room is left out.
+// Paths that one process notes and its parent reads, in shared memory (mmap(2), MAP_SHARED). Paths that do
+// not fit are left out.
 class SharedPaths {
 public:
     static Result<SharedPaths> make();

@@ -20,7 +20,7 @@ struct ExtraMount {
     Source at = {};  // where a file says so, for an error
 };
 
-// What a partition sees as its file system.
+// The file system that a partition sees.
 struct RootPlan {
     std::string path = {};  // the directory that becomes its root; "": the host's tree
     bool read_only = false;

@@ -36,7 +36,7 @@ private:
         auto dev = new_mount("tmpfs", place_.tmpfs("0755"), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
         PARTD_TRY(dev);
         PARTD_TRY(make_nodes(dev->get()));
-        // What masks files is this node: nobody had a hand in it.
+        // Files are masked with this node, which nobody else can have changed.
         auto null = open_below(dev->get(), "null", O_PATH);
         PARTD_TRY(null);
         null_ = std::move(*null);

@@ -82,7 +82,7 @@ Result<> use_null(bool output_too) {
     return {};
 }
 
-// What PID 1 is started for: to stay; for a look whether it can be loaded; to hear what it says.
+// Why PID 1 is started: to stay; to check that it can be loaded; to read its output.
 enum class Purpose : std::uint8_t { Live, Rehearsal, Hearing };
 
 Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt, Purpose purpose) {

@@ -17,7 +17,7 @@
 
 namespace partd::kernel {
 
-// What PID 1 of a partition is to be.
+// The PID 1 of a partition that is to be started.
 struct BootPlan {
     std::string group = {};
     std::vector<const Namespace*> namespaces = {};  // to be in, but for user, pid and mnt

@@ -20,11 +20,11 @@ struct Entry {
     bool own_root = false;  // the host's paths mean nothing there
 
     [[nodiscard]] const Namespace* find(NamespaceType type) const;
-    // Whether somebody inside must not get hold of what is the caller's: terminal, environment.
+    // True if processes inside must not get hold of the caller's terminal and environment.
     [[nodiscard]] bool isolated() const;
 };
 
-// What a program finds when it starts.
+// The environment in which a program starts.
 struct ExecEnvironment {
     std::optional<std::map<std::string, std::string>> environment = {};  // nullopt: this process'
     std::string directory = {};                                          // "": where this process is

@@ -59,7 +59,7 @@ Account root_account() {
     return account;
 }
 
-// What the caller may hand over without handing over itself.
+// The variables that the caller may pass on without exposing itself.
 std::map<std::string, std::string> environment_for(const Account& account) {
     auto environment = clean_environment();
     environment["HOME"] = account.home;
@@ -106,8 +106,8 @@ Error be_program(const Entry& entry, const SessionPlan& plan) {
     return become(command, surroundings);
 }
 
-// What the caller left open is a way out of the partition (CVE-2024-21626): it goes before anything of the
-// partition's is looked at.
+// Closes the caller's other descriptors, each a way out of the partition (CVE-2024-21626), before anything of
+// the partition is looked at.
 void close_others(const Entry& entry, const Channel& told) {
     std::set<unsigned> kept = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, static_cast<unsigned>(told.fd())};
     for (const Namespace& each : entry.namespaces) {
@@ -302,8 +302,8 @@ private:
     _exit(kBySignal + signal);
 }
 
-// Until the child has become its program, which closes the channel; returns its terminal, if it has one. What
-// is inside may take as long as it likes: a signal ends the waiting.
+// Waits until the child runs its program, which closes the channel; returns its terminal, if it has one. The
+// time inside the partition is not bounded: a signal ends the wait.
 Result<Fd> await_start(Channel& channel, int signals, pid_t child) {
     Fd master;
     while (true) {

@@ -11,7 +11,7 @@
 
 namespace partd::kernel {
 
-// What to run in a partition, for whom.
+// A command to run in a partition.
 struct SessionPlan {
     std::vector<std::string> command;                     // empty: the shell of its root (passwd(5))
     std::map<std::string, std::string> environment = {};  // besides what it gets anyway

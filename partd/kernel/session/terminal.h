@@ -18,7 +18,7 @@ struct Terminal {
 
 // One of the devpts that this process sees at /dev/pts.
 Result<Terminal> open_terminal();
-// The same for a descriptor that somebody less trusted made: an error when it is no master of a
+// Checks a descriptor that a less trusted process opened: an error if it is not the master of a
 // pseudoterminal.
 Result<> check_master(int fd);
 // Makes it this process' controlling terminal, and its standard input, output and error where those are
@@ -26,7 +26,7 @@ Result<> check_master(int fd);
 Result<> use_terminal(const Fd& slave);
 
 bool is_terminal(int fd);
-// Whether this process is in the foreground of that terminal, or has no shell that could put it elsewhere.
+// True if this process is in the foreground of that terminal, or has no shell that could put it elsewhere.
 bool in_foreground(int fd);
 
 // The caller's terminal without echo, line editing and signals, as long as this lives.

@@ -9,7 +9,7 @@
 
 namespace partd::kernel {
 
-// What those files share that speak with systemd (org.freedesktop.systemd1(5)).
+// Shared by the files that speak with systemd (org.freedesktop.systemd1(5)).
 
 inline constexpr char kSystemdService[] = "org.freedesktop.systemd1";
 inline constexpr char kUnitInterface[] = "org.freedesktop.systemd1.Unit";

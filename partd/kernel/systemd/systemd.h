@@ -32,7 +32,7 @@ public:
     Systemd(const Systemd&) = delete;
     Systemd& operator=(const Systemd&) = delete;
 
-    // Whether systemd is PID 1 (sd_booted(3)) and has its private socket.
+    // True if systemd is PID 1 (sd_booted(3)) and has its private socket.
     [[nodiscard]] bool runs() const;
 
     // Makes a unit that no file has, and waits until it is started. For a scope without a property "PIDs" use
@@ -59,7 +59,7 @@ public:
     // Until the next boot.
     Result<> set_properties(const std::string& unit, const UnitProperties& properties);
 
-    // What systemd knows of a unit, loading it if need be; an unknown one has the load state "not-found".
+    // systemd's view of a unit, which is loaded if need be; an unknown one has the load state "not-found".
     struct Unit {
         std::string load_state;    // "loaded", "not-found", "masked"
         std::string active_state;  // "active", "inactive", "failed", …
@@ -76,7 +76,7 @@ public:
     // The socket units that listen for a service in a network namespace of their own choice, "web.socket
     // (Stream 0.0.0.0:80)": those that are active or enabled, but for sockets in the file system.
     std::vector<std::string> listeners_of(const std::string& unit);
-    // Whether systemd starts `first` before `second`, by an order that others may stand between.
+    // True if systemd starts `first` before `second`, directly or by way of other units.
     bool is_ordered_before(const std::string& first, const std::string& second);
 
     // Its SystemState (org.freedesktop.systemd1(5)): "starting", "running", "stopping", …; "" when it does

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-// What systemd knows of units.
+// Units as systemd shows them.
 namespace partd::kernel {
 
 namespace {
@@ -34,7 +34,7 @@ void read_property(sd_bus* bus, const std::string& unit, const char* interface, 
     }
 }
 
-// Whether one of these commands ended with that status when it last ran.
+// True if one of these commands ended with that status when it last ran.
 bool ended_with(sd_bus* bus, const std::string& unit, const char* commands, std::int32_t wanted) {
     bool found = false;
     read_property(bus, unit, kServiceInterface, commands, "a(sasbttttuii)", [&](sd_bus_message* message) {
