@@ -12,27 +12,27 @@
 
 namespace partd {
 
-// A desired state by owner, so that a part of it is taken without walking the whole.
+// A desired state by owner, to take a part of it without walking the whole.
 class DesiredIndex {
 public:
     DesiredIndex() = default;
     explicit DesiredIndex(const State& desired);
 
-    // One that `desired` has now, or has not for much longer.
+    // add: `resource` is in `desired`; remove: it is about to be erased from it.
     void add(const Resource& resource, const State& desired);
     void remove(const Resource& resource);
 
-    // What that owner wants, but for kinds with a channel.
+    // The resources of that owner, except those of kinds with a channel.
     [[nodiscard]] const std::vector<Key>& of(const std::string& owner) const;
-    // What kinds with that channel want: all of it, or one owner's.
+    // The resources of kinds with that channel: all of them, or one owner's.
     [[nodiscard]] std::vector<Key> of_channel(std::string_view channel) const;
     [[nodiscard]] const std::vector<Key>& of_channel(std::string_view channel,
                                                      const std::string& owner) const;
-    // All of them; "" is among them where several share something.
+    // All owners, "" included if there are shared resources.
     [[nodiscard]] auto owners() const { return std::views::keys(by_owner_); }
-    // The scope with everyone whose objects stand on those of it.
+    // The scope with all owners whose resources depend on those in it.
     [[nodiscard]] Scope closed(Scope scope) const;
-    // The resources of the scope and what they need, as a state of its own.
+    // The resources of the scope and their dependencies, as a state of its own.
     [[nodiscard]] State part(const State& desired, const Scope& scope) const;
 
 private:
@@ -45,10 +45,10 @@ private:
     std::map<std::string, std::set<std::string>> dependents_;
 };
 
-// Whether the second wants nothing but what the first wanted; what it leaves open may have been anything.
+// True if a host that satisfies `before` satisfies `after`; fields that `after` leaves unset are ignored.
 bool same(const Resource& before, const Resource& after);
 
-// Whose objects the two want differently; everything when what several share is not wanted any more.
+// The scope of differences between the two; everything if a shared resource is not wanted any more.
 Scope changed_scope(const State& before, const State& after);
 
 }  // namespace partd

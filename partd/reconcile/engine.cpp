@@ -61,7 +61,7 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
         std::ranges::any_of(desired_.files, is_missed)) {
         return std::nullopt;
     }
-    // What gives way to these files does so only when they turn out to be right.
+    // Vanished files give way to these only if the edit is taken: `keep` works on a copy.
     Leaving leaving = options.leaving == nullptr ? Leaving() : *options.leaving;
     (void)leaving.keep(found.files, kernel::since_boot());
     auto changed = take_edit(desired_, parts_, std::move(found.files));
@@ -109,7 +109,7 @@ Result<Scope> Engine::follow_files() {
     return loaded;
 }
 
-// What is written for later, and is no condition of what is done now.
+// Notes a failed write of a record for later; the changes themselves do not depend on it.
 void Engine::keep(const Result<>& written) {
     if (!written) {
         not_kept_.push_back(written.error().message);
@@ -232,7 +232,7 @@ Result<Applied> Engine::finish(Outcome outcome, const EngineApply& request) {
     if (generation_ == 0 || files_ != recorded_ || (tells && outcome_text(applied.outcome) != outcome_)) {
         const auto number = record(applied.outcome, request.origin);
         keep(number ? Result<>() : std::unexpected(number.error()));
-        // What a silent file said may still be found in a history that is not mounted yet.
+        // The last good text of a silent file may be in a history that is not mounted yet: do not replace it.
         if (!number || !desired_.silent || last_good_is_known()) {
             keep(accept(paths(), desired_.files));
         }

@@ -31,17 +31,17 @@ struct Applied {
     std::uint64_t generation =
         0;             // that this became part of; 0 when nothing was done, or it could not be recorded
     Scope scope = {};  // that was looked at
-    // What could not be written down beside it, a sentence each: the host is as declared all the same.
+    // Records that could not be written, a sentence each; the host is as declared all the same.
     std::vector<std::string> not_kept = {};
 };
 
-// What came of going back.
+// Result of going back.
 struct WentBack {
     Applied applied;
     std::vector<std::string> differing;  // what is not as it stood before, a line each
 };
 
-// What an engine did since it was opened.
+// Totals since the engine was opened.
 struct Counters {
     std::uint64_t created = 0, updated = 0, removed = 0;
     std::uint64_t repaired = 0;  // of these: put back after something else had changed it
@@ -68,14 +68,14 @@ public:
 
     // Reads the files; returns what is wanted differently now.
     Result<Scope> load(DesiredOptions options);
-    // The same for somebody who goes on with it: files that vanished count until their removal has settled,
-    // and files that are held are not read.
+    // As load(), for a caller that goes on following the files: vanished files count until their removal has
+    // settled, and files that a writer has open are not read.
     Result<Scope> follow_files();
     // When a removal has settled, since the boot: then follow_files() again. nullopt when none is on its way.
     [[nodiscard]] std::optional<std::chrono::milliseconds> next_removal() const { return leaving_.due(); }
     // Has the next load() read all files, also those that seem to be the same.
     void forget_files() { memory_ = {}; }
-    // The same with files that were read already.
+    // As load(), with files that were read already.
     Scope adopt(Desired desired);
     Result<Inspection> look(const Desired& desired, const std::string& only = {}) {
         return reconciler_.look(desired.compiled.desired, only);
@@ -83,13 +83,13 @@ public:
     // Makes the host as loaded, and remembers what was applied: as last good, and as a generation when it is
     // another document than the last one.
     Result<Applied> apply(const EngineApply& request);
-    // The same with files that were read already: they take the place of those that are loaded, unless that
-    // is refused or cannot be done.
+    // As apply(), with files that were read already: they replace the loaded ones, unless the apply is
+    // refused or fails.
     Result<Applied> apply_instead(Desired desired, const EngineApply& request);
 
-    // What waits to be confirmed, if anything does.
+    // The apply that waits to be confirmed; nullopt if none does.
     [[nodiscard]] Result<std::optional<Confirmation>> waiting() const { return read_confirmation(paths()); }
-    // What is confirmed is not waited for again.
+    // Confirms the apply that waits: it is not undone any more.
     Result<> confirm();
     // The way back from the document in force, where it is known.
     [[nodiscard]] Result<std::optional<Confirmation>> way_back() const;
@@ -102,7 +102,7 @@ public:
     Result<WentBack> go_back(const Confirmation& way, EngineApply request);
     Result<WentBack> roll_back(std::uint64_t generation, const EngineApply& request);
 
-    // Whether that partition or slice is wanted, or partd made it; "" is known to everybody.
+    // True if that partition or slice is wanted, or partd made it; always for "".
     bool knows(const State& desired, const std::string& name);
 
     // Whose objects something else keeps changing back, as far as whoever runs this has seen.

@@ -53,7 +53,7 @@ public:
     }
 
 private:
-    // What this one comes after and did not happen, if anything.
+    // A change that must come first and failed or was skipped; nullptr if there is none.
     [[nodiscard]] const Change* obstacle(const Change& change) const {
         for (const std::size_t before : change.after) {
             if (fates_[before] == Fate::Failed || fates_[before] == Fate::Skipped) {

@@ -31,7 +31,7 @@ struct Execution {
     std::vector<Key> removed = {};       // by a request of their own
     std::vector<std::pair<Key, std::string>> learnt = {};  // identities of what was made
 
-    // Whether a change of that object neither failed nor was skipped.
+    // True if no change of that object failed, was skipped or was postponed.
     [[nodiscard]] bool did(const Key& key) const {
         const auto is_same = [&](const auto& each) { return each.change.key == key; };
         return std::ranges::none_of(failed, is_same) && std::ranges::none_of(skipped, is_same) &&
@@ -42,7 +42,7 @@ struct Execution {
 // The error with what was being done in front, and the place that is at fault.
 Execution::Failed failed_change(const Change& change, Error error);
 
-// Carries out a plan, wave by wave. What fails holds back only what comes after it.
+// Carries out a plan, wave by wave. A failed change holds back only those that come after it.
 Execution execute(kernel::Host& host, const Plan& plan);
 
 }  // namespace partd

@@ -15,7 +15,7 @@ namespace partd {
 
 namespace {
 
-// Those of the one that the other does not have with the same text.
+// The files of `one` that `other` does not have with the same text.
 std::vector<TextFile> only_in(const std::vector<TextFile>& one, const std::vector<TextFile>& other) {
     std::unordered_map<std::string_view, const TextFile*> by_path;
     for (const TextFile& file : other) {
@@ -33,8 +33,8 @@ bool is_wordy(char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
 }
 
-// Whether that name stands in the text, also as a part of another one ("web" in "pv-web"). It may be hidden
-// behind an escape, or be made of what a template's placeholders stand for.
+// True if the name may occur in the text, also as a part of another one ("web" in "pv-web"). An escape or a
+// template's placeholder may produce any name.
 bool mentions(std::string_view text, std::string_view name) {
     if (text.contains('\\') || text.contains("{name}") || text.contains("{index}")) {
         return true;
@@ -48,14 +48,14 @@ bool mentions(std::string_view text, std::string_view name) {
     return false;
 }
 
-// Whether both are just the same, also in what the live host is not compared by.
+// True if both are equal, also in members that are not compared with the live host.
 bool alike(const Resource* one, const Resource& other) {
     return one != nullptr && one->owner == other.owner && one->depends_on == other.depends_on &&
            one->contained_in == other.contained_in && one->exclusive_names == other.exclusive_names &&
            one->spec == other.spec;
 }
 
-// What some files give by themselves.
+// Some files, compiled by themselves.
 struct Alone {
     std::vector<TextFile> files;
     config::Compiled compiled;
@@ -67,7 +67,7 @@ struct Alone {
           owners(compiled.declared.owners()) {}
 
     [[nodiscard]] const State& wants() const { return compiled.desired; }
-    // What it shares with whoever else wants it.
+    // Resources that belong to none of its owners: others may want them too.
     [[nodiscard]] std::vector<const Resource*> shared() const {
         std::vector<const Resource*> found;
         for (const Resource& resource : wants().all()) {
@@ -105,7 +105,7 @@ public:
         owners_.insert(after_.owners.begin(), after_.owners.end());
     }
 
-    // Whether these files say everything about it.
+    // True if these files alone decide what the edit changes.
     bool is_apart() {
         return before_.compiled.problems.empty() && after_.compiled.problems.empty() &&
                !owners_.contains("") && are_strangers() && stands_alone(before_) && differs_apart() &&
@@ -159,7 +159,8 @@ private:
                std::ranges::none_of(files_, is_said_in);
     }
 
-    // Whether the whole has of their partitions just what these files alone give.
+    // True if compiling these files alone gives the resources that the full document has for their
+    // partitions.
     bool stands_alone(const Alone& some) const {
         return std::ranges::all_of(some.wants().all(), [&](const Resource& resource) {
             const Resource* known = whole().find(resource.key);
@@ -167,7 +168,7 @@ private:
         });
     }
 
-    // Whether what differs is of kinds that leave others alone; notes it.
+    // True if all differing resources are of independent kinds; notes them.
     bool differs_apart() {
         for (const Resource& now : after_.wants().all()) {
             const Resource* then = before_.wants().find(now.key);
@@ -196,7 +197,7 @@ private:
         changed_.add_own(*differing.key.kind, differing.owner);
     }
 
-    // Whether nobody else wants what they claim, or is to be thought of together with them.
+    // True if no other owner's resource has one of their exclusive names or interacts with them.
     bool meets_nobody() const {
         std::unordered_set<std::string_view> claims;
         bool may_meet = false;
@@ -220,8 +221,8 @@ private:
         });
     }
 
-    // Whether what they share is there as it is without them: another file shares just the same, and it was
-    // not theirs.
+    // True if the shared resources would be the same without these files, because another file declares them
+    // too.
     bool is_nothing_new(const Alone& some) const {
         const auto shared = some.shared();
         const auto is_of_others = [&](const Resource* resource) {

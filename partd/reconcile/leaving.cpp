@@ -24,7 +24,7 @@ void Leaving::expect(std::vector<TextFile> before, const std::vector<std::string
     patience_ = patience;
 }
 
-// Who is missing from now on, who is back, and who has been missing for long enough.
+// Updates the vanished files: newly missing, back, or missing for long enough.
 void Leaving::miss(const std::set<std::string>& names, Time now, bool unsure) {
     std::set<std::string> in_force;
     for (const TextFile& file : before_) {

@@ -18,8 +18,7 @@ class Leaving {
 public:
     using Time = std::chrono::milliseconds;
 
-    // What was in force up to now, from these directories; of what vanishes from it is kept what is gone for
-    // less than `patience`.
+    // Sets the files in force until now and their directories. A file that vanishes is kept for `patience`.
     void expect(std::vector<TextFile> before, const std::vector<std::string>& directories, Time patience);
     // Adds them to the files that are there, sorted by name, and takes out of them what another file declares
     // since. Returns their paths. While some file does not count as it stands (`unsure`), time ends none of

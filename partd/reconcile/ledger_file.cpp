@@ -141,7 +141,7 @@ Result<> LedgerFile::read() {
         ledger_ = std::move(decoded.ledger);
         check_ = std::move(decoded.check);
         size_ = decoded.size;
-        // What cannot be appended to is written as a whole.
+        // 0: nothing can be appended, so the next write replaces the whole file.
         first_size_ = noted && decoded.size == text->size() ? size_ : 0;
         stamp_ = stamp;
     }

@@ -34,12 +34,12 @@ struct DecodedLedger {
     std::size_t size = 0;  // of the text up to its last whole block
     std::string check = {};
 };
-// At least `size` bytes must be whole; else, or when it is of another boot, the ledger is `lost`. What
-// follows after the last whole block is of a writer that was killed, and never took effect.
+// Returns a `lost` ledger if fewer than `size` bytes are whole or the text is of another boot. Text after the
+// last whole block was left by a writer that was killed, and never took effect.
 DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size);
 
-// The same in a file in /run, which lives as long as the kernel's objects do. A few edits among thousands of
-// entries cost a few bytes. How long the file has to be stands beside it as an extended attribute.
+// The ledger in a file in /run, which lives as long as the kernel's objects do. A few edits among thousands
+// of entries cost a few bytes. The file's least length is an extended attribute of it.
 class LedgerFile {
 public:
     explicit LedgerFile(std::string path) : path_(std::move(path)) {}

@@ -53,14 +53,14 @@ std::vector<EntryName> looked_at(const Ledger& ledger, const Scope& scope, const
     return names;
 }
 
-// Whether it may well be there, in a namespace that could not be looked at: of its owner, or of the partition
-// in whose namespace it is, with which the names of such objects begin.
+// True if the object may exist in a namespace that could not be looked at: of its owner, or of the partition
+// with whose name the object's name begins.
 bool is_out_of_sight(const Inspection& view, EntryName name, const LedgerEntry& entry) {
     return view.unreadable.contains(entry.owner) ||
            view.unreadable.contains(std::string(name.second.substr(0, name.second.find_first_of("/ "))));
 }
 
-// What was not made is not expected to be found; what has the name is what it was before.
+// Creation failed: restores the previous entry; whatever has the name is still that object.
 void take_back(EntryName name, const FormerEntries& before, LedgerFile& file) {
     if (const auto old = before.find(name); old != before.end()) {
         file.set(name, old->second);
@@ -69,7 +69,7 @@ void take_back(EntryName name, const FormerEntries& before, LedgerFile& file) {
     }
 }
 
-// Of what failed the new one may stand, or still the one `before`, which has the name.
+// After a failed change either the new or the previous object may have this name: records both identities.
 void learn(EntryName name, const std::string& identity, const FormerEntries* before, LedgerFile& file) {
     const LedgerEntry* known = file.get().find(name);
     LedgerEntry entry = known == nullptr ? LedgerEntry() : *known;
@@ -153,7 +153,8 @@ void record_execution(const Plan& plan, const Execution& done, const FormerEntri
     // A replaced object was removed and made: its new entry is an intention again.
     record_intentions(plan, file);
     for (const auto& failed : done.failed) {
-        // Of what failed for another reason a part may stand, and is ours to finish or to remove.
+        // A creation that failed for another reason may have left a part behind, which is ours to finish or
+        // remove.
         const auto is_it = [&](const auto& learnt) { return learnt.first == failed.change.key; };
         if (failed.change.action == Action::Create && failed.error.code == EEXIST &&
             std::ranges::none_of(done.learnt, is_it)) {

@@ -7,7 +7,7 @@
 
 namespace partd {
 
-// What the ledger is told of looks and of what was done, and when it has to know.
+// Updates of the ledger by observations and executions, and the order in which it has to be written.
 
 // The namespace that is the host: the same names elsewhere are other objects.
 inline constexpr Ledger::NameView kHostEntry{"host", "netns"};
@@ -15,7 +15,7 @@ inline constexpr Ledger::NameView kHostEntry{"host", "netns"};
 // Its entry; an error where partd made its objects from another one.
 Result<LedgerEntry> check_host(kernel::Host& host, const Ledger& ledger);
 
-// What is known for certain after a look: our objects that are there, since when. Notes in the view what was
+// Records what an observation proves: which of our objects exist, and since when. Notes in `view` the objects
 // taken over.
 void record_look(Inspection& view, const State& desired, const Scope& scope, LedgerFile& file);
 
@@ -23,9 +23,9 @@ void record_look(Inspection& view, const State& desired, const Scope& scope, Led
 void record_intentions(const Plan& plan, LedgerFile& file);
 
 using FormerEntries = std::map<Ledger::NameView, LedgerEntry>;
-// Of what a plan changes, before it does; the names are those of the plan.
+// The entries of objects that a plan changes, taken before it does; the names point into the plan.
 FormerEntries former_entries(const Plan& plan, const Ledger& ledger);
-// What became of it.
+// Records the results of an execution.
 void record_execution(const Plan& plan, const Execution& done, const FormerEntries& before, LedgerFile& file);
 
 }  // namespace partd

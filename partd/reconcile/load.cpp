@@ -129,8 +129,8 @@ void add_problems(const Diagnostics& from, Desired& desired) {
     desired.problems.insert(desired.problems.end(), from.problems().begin(), from.problems().end());
 }
 
-// The same, and what is leaving gives way only to files that count as they stand: one that is wrong goes on
-// saying what it said before, and a declaration that was moved there would be nowhere. `unsure`: there are
+// As compile_leaving(), but a vanished file gives way only to files that count as they stand: a wrong one
+// falls back to its last good text, so a declaration that was moved there would be lost. `unsure`: there are
 // such files already.
 void compile_following(Leaving& leaving, const std::vector<TextFile>& accepted, bool unsure,
                        Desired& desired) {
@@ -169,7 +169,7 @@ void compile_following(Leaving& leaving, const std::vector<TextFile>& accepted, 
     }
 }
 
-// Whether a file that is there does not count as it stands.
+// Reads the directories; true if a file that exists does not count as it stands.
 bool read_files(const kernel::Paths& paths, const LastGood& good, const DesiredOptions& options,
                 Desired& desired) {
     const std::vector<TextFile>& accepted = good.files;
@@ -195,7 +195,7 @@ bool read_files(const kernel::Paths& paths, const LastGood& good, const DesiredO
     return !found.bad.empty() || !found.unread.empty();
 }
 
-// What was declared when that generation was applied.
+// The files in force when that generation was applied.
 Result<std::vector<TextFile>> files_of_generation(const kernel::Paths& paths, std::uint64_t number) {
     if (number == 0) {
         return std::vector<TextFile>();

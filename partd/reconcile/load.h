@@ -23,8 +23,7 @@ struct DesiredOptions {
     Leaving* leaving = nullptr;  // whose files still count; without it they say nothing at once
 };
 
-// What the files say. A file that is wrong, or whose directory is gone, goes on saying what it said when it
-// was last good.
+// The desired state. A file that is wrong, or whose directory is gone, counts with its last good text.
 struct Desired {
     config::Compiled compiled;
     std::vector<TextFile> files;            // those that it was made from
@@ -40,13 +39,13 @@ struct Desired {
 };
 
 Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& options);
-// The same of just these files.
+// As load_desired(), of just these files.
 Result<Desired> load_files(std::vector<TextFile> files);
 
 // Remembers the files as good: until the host boots they are what a broken one falls back to. When they
 // cannot be written down, neither are the ones before them remembered.
 Result<> accept(const kernel::Paths& paths, const std::vector<TextFile>& files);
-// What a broken file falls back to: the files that were accepted since the host was booted, else those of the
+// The files to which a broken one falls back: those accepted since the host was booted, else those of the
 // newest generation that can be read.
 struct LastGood {
     std::vector<TextFile> files = {};

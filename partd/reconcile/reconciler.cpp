@@ -23,7 +23,7 @@ namespace partd {
 
 namespace {
 
-// What was seen only because something that is looked at needs it is not judged.
+// Drops resources that were observed only because others in the scope depend on them.
 void keep_scope(const State& desired, const Scope& scope, State& observed) {
     State kept;
     for (Resource& found : observed.all()) {
@@ -84,8 +84,8 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
         leaving.size(), there.size(), options.delete_limit);
 }
 
-// Whoever has something in a channel and wants nothing there any more is looked at whole: whether it is kept
-// stands elsewhere.
+// Owners with ledger entries in a channel but no declaration there are observed completely: `on_remove` is
+// known from their partition resource.
 void add_unwanted(const Ledger& ledger, const DesiredIndex& parts, Scope& scope) {
     for (const Kind* kind : pure_kinds()) {
         if (!scope.channels.contains(kind->channel)) {
@@ -123,7 +123,7 @@ void merge(Execution& all, Execution round) {
     add(all.skipped, round.skipped);
 }
 
-// What is not needed any more is no failure: a later round did it.
+// Drops failures of changes that are no longer planned: a later round did them.
 void forget_what_was_done(Execution& all, const Plan& left) {
     const auto done = [&](const auto& entry) {
         return std::ranges::find(left.changes, entry.change.key, &Change::key) == left.changes.end();
@@ -299,7 +299,7 @@ private:
         return {};
     }
 
-    // What failed for good; with nothing done, what holds up the rest gets a moment to pass.
+    // Notes changes that failed for good. If nothing was done, waits a moment for passing obstacles.
     void give_up(const Execution& round) {
         bool passing = false;
         for (const auto& failed : round.failed) {

@@ -22,7 +22,7 @@ struct Inspection {
     Plan plan;
     bool hidden = false;                    // the network namespaces cannot be seen now
     std::set<std::string> unreadable = {};  // nor what is in those of these partitions
-    // Of what was found to be ours, what the ledger did not know before: a value that is about to be set.
+    // Resources of ours that had no ledger entry before this observation (a sysctl about to be set, say).
     std::set<Ledger::Name> taken = {};
 };
 
@@ -39,7 +39,7 @@ struct ApplyOptions {
         {};  // sees the first plan; an error ends the apply
 };
 
-// What an apply came to.
+// Result of an apply.
 struct Outcome {
     Plan plan;               // as it was at the beginning
     Execution execution;     // of all rounds together
@@ -62,7 +62,7 @@ public:
     // Looks, without changing anything. The plan is that of one partition or slice, or of all.
     Result<Inspection> look(const State& desired, const std::string& only = {});
     Result<Outcome> apply(const State& desired, const ApplyOptions& options);
-    // What partd made, as last written by whomever; as it was, where it cannot be read now.
+    // The ledger as last written by any process; if it cannot be read now, as it was.
     const Ledger& ledger() {
         (void)ledger_.read();
         return ledger_.get();

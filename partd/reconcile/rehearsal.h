@@ -10,8 +10,8 @@
 
 namespace partd {
 
-// What comes before a plan is carried out: what it would cost, whether what replaces something running can be
-// made at all, and what is left of it without the changes that cannot.
+// Checks of a plan before it is carried out: its cost, whether replacements of running objects can be made at
+// all, and the rest of the plan without the changes that cannot.
 
 // Notes with each removal which processes it ends; each with the first that does. A plan that ends nothing
 // costs nothing to ask.

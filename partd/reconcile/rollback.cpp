@@ -20,7 +20,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// An object with all its values. Those of a namespace that is made anew are equal, its identity is not.
+// The object with all its values. A namespace that was replaced has equal values and another identity.
 std::string line_of(const Resource& resource) {
     return resource.key.text() + " " + to_json(tabled_json(resource.spec.table(), resource.spec.data()));
 }

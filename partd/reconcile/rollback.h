@@ -36,7 +36,7 @@ struct Confirmation {
     std::vector<std::string> before = {};  // what of that was ours, an object a line, sorted
 };
 
-// What the plan of this view changes, and what stands before it does.
+// Builds the way back from this view: the values that its plan changes, and our objects before it does.
 Confirmation way_back(const Inspection& view, const Scope& scope, std::uint64_t generation,
                       std::chrono::milliseconds deadline);
 Result<> write_confirmation(const kernel::Paths& paths, const Confirmation& confirmation);
@@ -52,8 +52,8 @@ Result<> remove_confirmation(const kernel::Paths& paths);
 std::chrono::milliseconds time_left(const Confirmation& confirmation);
 // Asks for the former values where the desired state leaves them open.
 void want_former(const Confirmation& confirmation, State& desired);
-// What is not as it stood before, a line each; of another boot only what is declared can be compared, which
-// the apply has done.
+// Differences from the former state, a line each. For another boot only declared values can be compared,
+// which the apply has done.
 std::vector<std::string> differences(const Confirmation& confirmation, const State& observed);
 // The object of such a line, without its values.
 std::string object_of(const std::string& line);
@@ -67,7 +67,7 @@ std::uint64_t hash_of(const std::vector<TextFile>& files);
 // An error also when it could be written for this boot only.
 Result<> write_rolled_back(const kernel::Paths& paths, const RolledBack& rolled_back);
 Result<std::optional<RolledBack>> read_rolled_back(const kernel::Paths& paths);
-// The same: an error also when they count again for this boot only.
+// Fails also if they would count again for this boot only.
 Result<> forget_rolled_back(const kernel::Paths& paths);
 
 }  // namespace partd
