@@ -36,11 +36,11 @@ struct VerbContext {
     }
     // Prints JSON with the schema's version in front.
     void print_json(Value value);
-    // What there is to do: lines with a summary, or JSON.
+    // Prints the plan: lines with a summary, or JSON.
     void print_plan(const Plan& plan);
     // A line on stderr.
     void say(std::string_view text);
-    // The same, with the program's name in front.
+    // A line on stderr that begins with the program's name.
     void complain(std::string_view text);
     // FILE:LINE:COLUMN: error: TEXT, with its note, for each.
     void complain(const std::vector<Problem>& problems);
@@ -57,9 +57,9 @@ struct VerbContext {
     // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled
     // back.
     bool load(bool tolerant, bool as_written = false);
-    // What a loaded document has to say about itself; false when there is no going on.
+    // Reports the problems of a loaded document; false if the verb cannot go on.
     bool judge(const Desired& loaded, bool tolerant);
-    // Whether there is such a partition or slice; says so when not.
+    // True if there is such a partition or slice; else reports that there is none.
     bool knows_name(Engine& engine);
 };
 

@@ -34,7 +34,7 @@ std::map<std::string, Listed> declared_in(VerbContext& work, const Declared& dec
 
 }  // namespace
 
-// What the files declare; needs no rights and does not look at the host.
+// Lists the declared partitions and slices; needs no rights and does not look at the host.
 Answer list(const kernel::Paths& paths, const Request& request) {
     VerbContext work(paths, request);
     if (!work.load(true)) {

@@ -72,7 +72,7 @@ void add_name(Rows& rows, NamespaceKind type, Result<Fd> fd, const std::string& 
     add_relations(ns->fd(), row);
 }
 
-// Those that only a name holds, and whose they are.
+// Adds namespaces that are held only by a name, with their owners.
 void add_names(kernel::Host& host, const Inspection& view, Rows& rows) {
     const auto is_ours = [&](const std::string& name) {
         const auto found = std::ranges::find_if(view.observed.all(), [&](const Resource& resource) {

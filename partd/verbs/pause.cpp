@@ -34,7 +34,7 @@ Answer pause(Engine& engine, const Request& request) {
 
 namespace {
 
-// What the files say meanwhile is about to be made.
+// Prints the plan of the files' changes in the meantime, then releases the files.
 Answer resume_files(Engine& engine, VerbContext& work) {
     if (!files_held(engine.paths())) {
         work.complain("the files are not paused");
@@ -54,7 +54,7 @@ Answer resume_files(Engine& engine, VerbContext& work) {
 
 }  // namespace
 
-// What is different now comes first: it is about to be put back.
+// Prints the present differences first: they are about to be undone.
 Answer resume(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     if (request.hold && !request.name.empty()) {

@@ -59,8 +59,7 @@ Result<std::string> declared_where_missing(const Engine& engine, const std::stri
     return std::string();
 }
 
-// Why the layer has to stay; "" when nothing speaks against deleting it. What cannot be known speaks against
-// it.
+// The reason why the layer has to stay; "" if it may be deleted. An unknown state is a reason, too.
 Result<std::string> objection(Engine& engine, const std::string& name) {
     for (const bool as_written : {false, true}) {
         const auto desired = load_desired(engine.paths(), {.keep_going = true, .as_written = as_written});
@@ -178,7 +177,7 @@ Verdict judge(Engine& engine, VerbContext& work, const Layers& layers, const std
     if (!begun || work.request.check) {
         return Verdict::Refuse;
     }
-    // What was to be deleted before has nothing to do with the one that stays.
+    // An interrupted purge goes on; the objection concerns only the layer that stays.
     work.answer = {};
     return Verdict::GoOn;
 }

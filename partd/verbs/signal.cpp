@@ -54,7 +54,7 @@ Answer kill(Engine& engine, const Request& request) {
         return std::move(work.answer);
     }
     auto processes = engine.host().cgroups().processes(group);
-    // What holds the partition is no process of its user's.
+    // The process that holds the partition is not one of the user's.
     const auto holder = find_holder(engine.host(), request.name);
     if (!processes || !holder) {
         return work.failed(processes ? holder.error() : processes.error());

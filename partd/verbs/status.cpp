@@ -90,7 +90,7 @@ void print_resource(VerbContext& work, const Resource& wanted, const Inspection&
                plan::painted(wanted.source.place(), plan::Color::Grey, color));
 }
 
-// What keeps groups that nobody wants any more from going; of all owners for "".
+// Obstacles to the removal of groups that are not wanted any more; of all owners for "".
 std::vector<std::string> obstacles(const Inspection& view, const std::string& owner) {
     std::vector<std::string> all;
     for (const Resource& found : view.observed.all()) {

@@ -79,7 +79,7 @@ private:
         return summary;
     }
 
-    // Who has a control group and is not a partition.
+    // Adds a summary for each owner of a control group that is not a partition.
     void add_slices(const State& state) {
         for (const Resource& each : state.all()) {
             const bool group = each.key.kind == &kCgroup.kind && each.ownership == Ownership::Ours;
@@ -103,7 +103,7 @@ private:
         return with == shared.end() ? name : with->second;
     }
 
-    // What stands in a network namespace is counted for it, whoever declared it.
+    // Counts links and addresses by network namespace, whoever declared them.
     void count_in(const Resource& found) {
         if (found.ownership != Ownership::Ours) {
             return;
@@ -147,7 +147,7 @@ private:
         }
     }
 
-    // What is wanted of the partition, or the slice, first.
+    // The resource that stands for the partition, or for the slice.
     const Resource* wanted_of(const std::string& name) const {
         if (!summaries_.at(name).is_slice) {
             return desired_.find({&kPartition.kind, name});
@@ -185,7 +185,7 @@ private:
         return degraded ? "degraded" : frozen_.contains(name) ? "frozen" : "active";
     }
 
-    // What several share is nobody's: a switch of the host's, say.
+    // True if a shared resource on which it depends has to change: a sysctl of the host, say.
     [[nodiscard]] bool lacks_shared(const std::string& name) const {
         const auto shared = [](const Change& change) { return change.owner.empty(); };
         if (std::ranges::none_of(view_.plan.changes, shared)) {

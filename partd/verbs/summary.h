@@ -11,7 +11,7 @@
 
 namespace partd::verbs {
 
-// What one line of `status` says about a partition, or about a slice.
+// One line of `status`, about a partition or a slice.
 struct Summary {
     std::string name;
     bool is_slice = false;

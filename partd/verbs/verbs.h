@@ -27,7 +27,7 @@ enum Exit : int {
     kNotConverged = 8,
 };
 
-// What a caller asks for: plain data, that travels over the bus as well as it stays in one process.
+// A request for a verb: plain data, sent over the bus or used in one process.
 struct Request {
     std::string name = {};                 // a partition or slice
     std::vector<TextFile> files = {};      // check: just these
@@ -49,7 +49,7 @@ struct Request {
     bool reader = false;  // another than root asks: what is not for all to read is not for this one
 };
 
-// What there is to say: data for stdout, messages for stderr, and the exit code.
+// An answer: data for stdout, messages for stderr, and the exit code.
 struct Answer {
     std::string out = {};
     std::string err = {};
@@ -77,8 +77,8 @@ const Verb& verb(std::string_view name);
 
 // The verbs, one a file.
 Answer check(const kernel::Paths& paths, const Request& request);
-// The same for one who has the rights of the process anyway: it also tells what of the files is not on this
-// host. The daemon does not say that to others.
+// As check(), for a caller with the rights of this process: also reports declared paths and programs that are
+// missing on this host. The daemon does not tell that to others.
 Answer check_here(const kernel::Paths& paths, const Request& request);
 Answer diff(Engine& engine, const Request& request);
 Answer apply(Engine& engine, const Request& request);

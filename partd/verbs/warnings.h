@@ -19,7 +19,8 @@ struct Warning {
 // not work as meant or that this host contradicts, trees that others reach. The work complains of what it
 // cannot look at.
 std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::string_view partition);
-// The same way: firewalls of others that drop what the host forwards for it, once for each of their chains.
+// Adds warnings about other programs' firewalls that drop packets which the host forwards for the partition,
+// one for each of their chains.
 void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,
                   std::vector<Warning>& warnings);
 
