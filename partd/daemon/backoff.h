@@ -19,7 +19,7 @@ class Backoff {
 public:
     // It failed at that time; `scope` is what has to be looked at to try again.
     void failed(const std::string& object, Scope scope, Clock::time_point now);
-    // It was mended at that time. True when that happens so often that it is contested; `by_itself`: nothing
+    // It was repaired at that time. True if that happens so often that it is contested; `by_itself`: nothing
     // else changed it, it ends again and again.
     bool repaired(const std::string& name, Scope scope, Clock::time_point now, bool by_itself = false);
     // How often lately, and how long it is left alone now.
@@ -29,10 +29,10 @@ public:
     // Holds nothing any more; returns where what was waited for is.
     Scope forget();
 
-    // Those that are left alone now.
+    // The objects that are left alone now.
     [[nodiscard]] std::set<std::string> held(Clock::time_point now) const;
-    // What those that waited until now are looked at with; they wait no longer. `fights` becomes true when
-    // one of them had been changed by something else.
+    // Releases the objects whose delay is over and returns the scope to observe. Sets `fights` if one of them
+    // was repaired because something else had changed it.
     Scope due(Clock::time_point now, bool& fights);
     // When the next of them has its turn; max() when none waits.
     [[nodiscard]] Clock::time_point next() const;

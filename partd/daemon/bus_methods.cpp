@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-// What callers ask, and whether they may.
+// Methods of the bus and the checks of their callers' rights.
 namespace partd::daemon {
 
 namespace {
@@ -30,7 +30,7 @@ const char* action_of(verbs::Right right) {
     return "";
 }
 
-// The same words for everybody and everything: they tell nothing about what there is.
+// Refuses with one text for all callers and objects, which does not tell what exists.
 int refuse(sd_bus_message* message) {
     return sd_bus_reply_method_errorf(message, bus::kNotPermitted, "not permitted");
 }
@@ -129,7 +129,7 @@ const std::vector<sd_bus_vtable>& Server::vtable() {
     return kTable;
 }
 
-// What a client of a bus expects of the bus, on a connection that has none: enough for busctl(1).
+// Methods of the bus itself that a client expects, on a connection without one: enough for busctl(1).
 const sd_bus_vtable Server::kBusVtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Hello", "", "s", on_bus_method, SD_BUS_VTABLE_UNPRIVILEGED),

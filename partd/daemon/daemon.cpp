@@ -307,7 +307,7 @@ void Daemon::plan_next(Clock::time_point now) {
     tidy_->arm_once(tidy_after_);
 }
 
-// Whether an apply waits to be confirmed is asked again when it cannot be read.
+// Arms the timer of an apply that waits to be confirmed; if that cannot be read, tries again soon.
 void Daemon::await_confirmation() {
     const auto waiting = engine_->waiting();
     if (waiting && !*waiting) {

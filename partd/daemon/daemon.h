@@ -63,7 +63,7 @@ private:
     static constexpr std::chrono::milliseconds kLockPatienceOfCaller{1000};
     // Another run has the lock: again in a while.
     void locked_out(const Error& error, const Scope& scope);
-    // What happened up to now: those of the scope are about to be looked at, the others have their turn
+    // Takes the events up to now: those in the scope are about to be observed, the others have their turn
     // later.
     void hear(const Scope& looked_at) { take(host_.drain(engine_->host().nftables_port()), looked_at); }
     void take(kernel::Topics topics, const Scope& looked_at);
@@ -75,7 +75,7 @@ private:
     [[nodiscard]] std::string end_again_text(const Change& change, const std::string& how) const;
     void tell_failures(const Execution& execution, Clock::time_point now);
     void judge(const Outcome& outcome, const Scope& scope);
-    // What follows from a document that is in force now.
+    // Applies settings and watches of the document that is in force now.
     void settle_in(const Scope& scope);
     void plan_next(Clock::time_point now);
     void await_confirmation();

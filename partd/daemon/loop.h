@@ -32,7 +32,7 @@ public:
     class Timer {
     public:
         void arm(std::chrono::milliseconds after);
-        // The same, unless it is armed already.
+        // As arm(), unless it is armed already.
         void arm_once(std::chrono::milliseconds after);
         void disarm();
         [[nodiscard]] bool armed() const;

@@ -12,7 +12,7 @@
 
 namespace partd::daemon {
 
-// Time of a processor that this process has used. What waits for the kernel takes none.
+// CPU time that this process has used. Waiting for the kernel takes none.
 inline std::chrono::steady_clock::duration processor_time() {
     return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
         std::chrono::duration<double>(static_cast<double>(std::clock()) / CLOCKS_PER_SEC));

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-// What the daemon says about what it did: happenings, states of partitions, metrics.
+// The daemon's reports about its work: happenings, states of partitions, metrics.
 namespace partd::daemon {
 
 namespace {
@@ -101,7 +101,7 @@ void Daemon::tell_not_kept(const Applied& done) {
     }
 }
 
-// What a partial look did not see is as it was.
+// Updates the states of observed partitions; the others keep theirs.
 void Daemon::note_states(const Applied& done) {
     auto now = done.scope.all ? std::map<std::string, std::string>() : std::move(states_);
     std::set<std::string> seen = done.scope.owners;

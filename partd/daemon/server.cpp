@@ -221,8 +221,8 @@ int Server::match_disconnected(Client& client) {
                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, &client);
 }
 
-// What a client sends along with the end of its handshake, sd-bus has read but does not look at until more
-// comes: libdbus and GDBus send their first call so.
+// Wakes up at the end of a client's handshake: sd-bus has read data sent along with it, but does not look at
+// them until more comes. libdbus and GDBus send their first call so.
 int Server::match_connected(Client& client) {
     return sd_bus_match_signal(client.bus, nullptr, nullptr, "/org/freedesktop/DBus/Local",
                                "org.freedesktop.DBus.Local", "Connected", on_connected, &client);
@@ -267,7 +267,7 @@ void Server::drop(Client& client) {
     go_on_with(client.uid);
 }
 
-// What is dead is taken away when nobody works with it.
+// Frees dead clients; called when nothing works with them.
 void Server::sweep() {
     std::erase_if(clients_, [this](Client& client) {
         client.dead |= !client.system && sd_bus_is_open(client.bus) <= 0;

@@ -16,7 +16,7 @@
 
 namespace partd::daemon {
 
-// What the bus shows of the daemon, and who carries out what is asked over it.
+// The daemon as the bus shows it: its properties and the methods that it carries out.
 class Service {
 public:
     Service() = default;
@@ -50,7 +50,7 @@ public:
     void emit(const bus::Event& event);
     // Joins the system bus again if it went away and is wanted.
     void check_system_bus();
-    // Those of the properties that may have changed.
+    // Signals the properties that may have changed.
     void properties_changed();
 
 private:

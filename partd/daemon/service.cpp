@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-// What the daemon does and tells for its callers.
+// The daemon's methods and properties for its callers.
 namespace partd::daemon {
 
 verbs::Answer Daemon::call(const verbs::Verb& verb, const verbs::Request& request) {

@@ -19,7 +19,7 @@ struct Caution {
     Source other = {};  // the second place it has to do with, if there is one
     std::string note = {};
 
-    // "web/eth0 has MTU 9000, its other end 1500: larger packets are lost; MEND".
+    // "web/eth0 has MTU 9000, its other end 1500: larger packets are lost; FIX".
     [[nodiscard]] std::string message() const;
     // The message with file and line in front, and the second place: " (the other end:
     // /etc/partd/web.toml:6)".

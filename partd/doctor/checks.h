@@ -13,7 +13,7 @@ namespace partd::doctor {
 
 using Findings = std::vector<Finding>;
 
-// What the checks look at.
+// Input of the checks.
 struct CheckContext {
     kernel::Host& host;
     const Desired& desired;
@@ -51,7 +51,7 @@ std::span<const Check> program_checks();
 
 // The judgements that need no host.
 
-// What the declared needs of a newer kernel.
+// Declared features that need a newer kernel.
 struct KernelNeeds {
     bool any = false;          // partitions at all
     bool clocks = false;       // time namespaces
@@ -60,9 +60,9 @@ struct KernelNeeds {
 Findings judge_kernel(std::string_view release, const KernelNeeds& needs);
 // How full the table of tracked connections is.
 Findings judge_conntrack(std::uint64_t count, std::uint64_t most);
-// Whether the neighbours of so many links find room; `soft` and `hard` are gc_thresh2 and gc_thresh3.
+// Judges if the neighbours of that many links find room; `soft` and `hard` are gc_thresh2 and gc_thresh3.
 Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t hard);
-// Whether so many of that type may be made (user.max_TYPE_namespaces).
+// Judges if that many namespaces of the type may be made (user.max_TYPE_namespaces).
 Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint64_t most);
 
 }  // namespace partd::doctor

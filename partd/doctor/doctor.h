@@ -26,7 +26,7 @@ struct Finding {
     std::string what;
     std::string why;  // it matters, in a sentence; "" with Ok
     std::string fix;  // what to do; "" with Ok
-    // The commands that do it, for sh(1), as they stand; "" where the mend is none of commands.
+    // The commands that do it, for sh(1), as they stand; "" if the fix needs no commands.
     std::string run = {};
 };
 

@@ -175,7 +175,7 @@ Opening open_ufw(const Passages& passages) {
     return {.commands = join(commands, " && "), .lasts = "ufw keeps them over a reload and a boot"};
 }
 
-// Whether FORWARD has a rule that jumps there.
+// True if FORWARD has a rule that jumps there.
 bool leads_to(const ForeignTable& table, std::string_view chain) {
     const auto forward = table.chains.find("FORWARD");
     return forward != table.chains.end() &&
@@ -299,7 +299,7 @@ Passages with_neighbours(const Passages& passages, const Passages& all) {
     return some;
 }
 
-// What can be said in rules; `odd` gets the names of interfaces that cannot.
+// The passages that rules can express; `odd` gets the names of interfaces that they cannot.
 Passages plain(Passages passages, std::set<std::string>& odd) {
     const auto says = [&](const std::string& one, const std::string& other) {
         for (const std::string& name : {one, other}) {

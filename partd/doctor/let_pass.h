@@ -18,17 +18,18 @@ struct Opening {
     std::string commands;  // for sh(1), the same however often they are run; "" when there are none
     std::string lasts;     // how long that holds, and what else it does, in a sentence
 };
-// `passages`: what it drops. What the commands have let pass before, and is still among `all`, stays in.
+// `passages`: dropped by the chain. Passages that an earlier run of the commands opened stay open while they
+// are among `all`.
 Opening let_pass(const kernel::nft::ForeignTable& table, const std::string& chain, const Passages& passages,
                  const Passages& all, const CheckContext& patient);
-// The same for the filter table of iptables-legacy or ip6tables-legacy, whose rules are not read.
+// As let_pass(), for the filter table of iptables-legacy or ip6tables-legacy, whose rules are not read.
 Opening let_pass_legacy(bool v6, const Passages& passages);
 
 // firewalld's way: zones and policies of partd's own.
 Opening open_firewalld(const Passages& passages, const CheckContext& patient);
 
-// Whether a name can stand in the rules of every such program for this interface alone: "+" and "*" are wild
-// cards there.
+// True if the name stands for this interface alone in the rules of all such programs: "+" and "*" are
+// wildcards there.
 bool plain_name(std::string_view interface);
 
 }  // namespace partd::doctor

@@ -120,7 +120,7 @@ Findings forwarding(const CheckContext& patient) {
     if (patient.through_host.empty() || sysctl(kForwarding4).value_or("1") != "0") {
         return {};
     }
-    // What is wanted of the host, apply turns on.
+    // partctl apply turns forwarding on if it is among the wanted sysctls.
     const auto turns_on = [](const Resource& resource) {
         return resource.spec.is<Sysctl>() && resource.spec.as<Sysctl>().netns.empty() &&
                resource.spec.as<Sysctl>().path == kForwarding4;

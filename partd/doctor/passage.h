@@ -13,7 +13,7 @@ namespace partd::doctor {
 
 struct CheckContext;
 
-// What the host has to let pass for the declared partitions, by the names of its interfaces.
+// Packets that the host has to let pass for the declared partitions, by the names of its interfaces.
 
 // New connections of a partition to what is none.
 struct Outgoing {
@@ -50,9 +50,9 @@ struct Passages {
     std::vector<Incoming> incoming;
     std::vector<Crossing> crossings;
 
-    // Those that concern one of these partitions.
+    // The passages of these partitions.
     [[nodiscard]] Passages of(const std::set<std::string>& partitions) const;
-    // Those of IPv4, of IPv6.
+    // The passages of IPv6, or of IPv4.
     [[nodiscard]] Passages family(bool v6) const;
     [[nodiscard]] std::set<std::string> ends() const;
     // The ends by which somebody may open connections to the outside.

@@ -19,7 +19,7 @@ namespace {
 using kernel::ListeningSocket;
 using Sockets = std::multimap<std::pair<Protocol, std::uint16_t>, ListeningSocket>;
 
-// Whether both serve one address. A forward at every local address serves the loopback, too.
+// True if both serve one address. A forward at every local address serves the loopback, too.
 bool share_address(const Forward& forward, const ListeningSocket& socket) {
     const bool v6 = forward.to.ip.v6();
     const bool any = socket.ip.is_any() && (socket.ip.v6() == v6 || socket.both_families);

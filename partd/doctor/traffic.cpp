@@ -60,7 +60,7 @@ Findings neighbours(const CheckContext& patient) {
 
 constexpr std::int64_t kUsualMtu = 1500;
 
-// Those whose links are wider than the host's way out.
+// Finds partitions whose links have a larger MTU than the host's uplink.
 Findings narrow_uplinks(const CheckContext& patient) {
     Findings found;
     std::set<std::string> names;
