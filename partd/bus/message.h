@@ -22,7 +22,7 @@ bool brings_text(sd_bus_message* message);
 int append(sd_bus_message* message, const verbs::Answer& answer);
 Result<verbs::Answer> read_answer(sd_bus_message* message);
 
-// What the daemon tells of its work while it works.
+// An event of the daemon's work, sent while it works.
 struct Event {
     std::uint64_t time = 0;  // microseconds since 1970
     std::string what = {};  // "changed", "repaired", "failed", "contested", "refused", "files", "rolled-back"

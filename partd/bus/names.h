@@ -10,7 +10,7 @@ inline constexpr char kInterface[] = "org.partd1.Manager";
 // prints on stderr, its exit code, and the generation that a change became part of.
 inline constexpr char kAsked[] = "a{sv}";
 inline constexpr char kAnswered[] = "ssit";
-// What happened: microseconds since 1970, what, the partition, the object, a sentence.
+// Arguments of an event: microseconds since 1970, the event, the partition, the object, a sentence.
 inline constexpr char kEvent[] = "tssss";
 inline constexpr char kNotPermitted[] = "org.freedesktop.DBus.Error.AccessDenied";
 

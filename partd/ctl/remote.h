@@ -18,13 +18,13 @@ public:
     // it, nobody may.
     static std::unique_ptr<Remote> connect(const Options& options,
                                            std::optional<std::chrono::milliseconds> patience = {});
-    // Whether it runs, however busy it is.
+    // True if the daemon runs, however busy it is.
     static bool runs(const kernel::Paths& paths);
     ~Remote();
     Remote(const Remote&) = delete;
     Remote& operator=(const Remote&) = delete;
 
-    // What the daemon answers. An error when it went away, or refused to (EACCES).
+    // Returns the daemon's answer. An error if it went away, or refused to answer (EACCES).
     Result<Answer> ask(const Verb& verb, const Request& request);
     // From now on next_event() hears.
     Result<> subscribe();

@@ -34,7 +34,7 @@ std::optional<int> refuse_without_rights(std::string_view verb) {
 
 namespace {
 
-// Whoever answers: the daemon, or this process.
+// Calls a verb in the daemon, or in this process.
 class Caller {
 public:
     explicit Caller(const Options& options) : options_(options) {}
@@ -105,8 +105,8 @@ int tell(const Answer& answer) {
     return answer.code;
 }
 
-// Files are read here: the daemon has other directories and other rights than the caller. What is wrong with
-// one is a problem of it.
+// Reads the named files here: the daemon has other directories and other rights than the caller. A file that
+// cannot be read becomes a problem of the request.
 void read_files(const Options& options, Request& request) {
     for (const std::string& path : options.files) {
         auto file = kernel::read_named_file(path, config::kMaxFileSize);
@@ -119,7 +119,7 @@ void read_files(const Options& options, Request& request) {
     }
 }
 
-// Whether it is as declared, or as its file said when it was last good.
+// True if the host is as declared, or as its wrong file said when it was last good.
 bool stands(const Answer& answer, const std::string& name) {
     const auto all = answer.code == kDifferences && !name.empty() ? from_json(answer.out) : std::nullopt;
     const auto members = [&](const char* key) {
@@ -173,7 +173,7 @@ public:
 private:
     [[nodiscard]] std::string whose() const { return name_.empty() ? "the host" : name_; }
 
-    // Whether for too long there has been nobody who could bring it about. A daemon that is busy could.
+    // True if for too long no daemon has run that could make the host converge; a busy one could.
     bool is_hopeless(const Answer& answer) {
         if (!options_.give_up) {
             return false;
@@ -248,7 +248,7 @@ int watch(Caller& caller, const Options& options) {
 
 namespace {
 
-// Whoever may look at the disk does so here: it can take long, and partd has others to serve.
+// Callers with enough rights look at the disk here: it can take long, and would block the daemon for others.
 Options in_own_process(Options options) {
     options.own_process = options.own_process || kernel::may_manage();
     return options;

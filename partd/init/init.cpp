@@ -12,7 +12,7 @@
 
 namespace {
 
-// What ends a partition; everything else is only passed on.
+// True for the signals that end a partition; all are passed on to its processes.
 bool is_goodbye(int signal) {
     return signal == SIGTERM || signal == SIGINT || signal == SIGPWR;
 }
@@ -37,8 +37,8 @@ int main() {
     sigprocmask(SIG_BLOCK, &all, nullptr);
     bool leaving = false;
     while (!leaving || !is_alone()) {
-        // Who was put into the namespace from outside (setns(2)) is nobody's child here: its end makes no
-        // sound.
+        // A process that joined from outside (setns(2)) has no parent in here: its end sends no SIGCHLD, so
+        // poll.
         const int signal = leaving ? sigtimedwait(&all, nullptr, &kPause) : sigwaitinfo(&all, nullptr);
         reap();
         if (signal > 0 && signal != SIGCHLD) {
