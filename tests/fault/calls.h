@@ -35,7 +35,7 @@ struct Call {
     std::vector<NetlinkMessage> messages;
 };
 
-/// What the call is to a host; nothing for one that is of no interest.
+/// The call's effect on a host; nullopt if it is of no interest.
 std::optional<Call> classify(const Entry& entry);
 
 /// The messages in what is about to be sent that change something; empty when it is no netlink socket.
@@ -49,7 +49,7 @@ std::vector<int> refusals();
 /// Makes the message one that the kernel does not know, or gives it its own type back.
 void spoil(pid_t process, const NetlinkMessage& message);
 void restore(pid_t process, const NetlinkMessage& message);
-/// In what the call has received: answers to this message become `error`. Whether there was one.
+/// Replaces answers to this message by `error` in the data that the call received. True if there was one.
 bool rewrite_answer(const Entry& received, std::int64_t size, const NetlinkMessage& message, int error);
 
 /// Bytes of another process; shorter or empty where it has none.

@@ -123,7 +123,7 @@ test::Outcome Stage::apply() const {
 namespace {
 
 /// That a host's end has no link-local address of the kernel's making only saves time, and is asked for by a
-/// message of its own: the one thing that is not mended when just that is refused.
+/// message of its own: the one thing that is not repaired when just that is refused.
 bool is_generated(const std::string& line) {
     return line.find("LINKLOCAL") != std::string::npos || line.find("fe80::") != std::string::npos ||
            line.find("addr_gen_mode") != std::string::npos;
@@ -272,7 +272,7 @@ std::string Stage::leaves_nothing() {
     if (removed.code != 0) {
         return wrong("removing all fails", removed.text());
     }
-    // What was written to a layer stays until it is purged.
+    // A layer with files in it stays until it is purged.
     const auto layers = sandbox_->partctl_json({"status", "--layers"}).at("layers");
     for (const auto& layer : layers) {
         (void)sandbox_->partctl({"purge", layer.at("name"), "--yes"});

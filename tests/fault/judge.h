@@ -38,7 +38,7 @@ private:
     const test::Snapshot& reference(const Scenario& scenario);
     /// Applies the scenario's first files on a host without anything of partd's.
     void begin(const Scenario& scenario);
-    /// What is wrong with how the disturbed program ended.
+    /// Judges how the disturbed program ended; "" if nothing is wrong.
     std::string ending(const Traced& traced, const Injection& injection, const Scenario& scenario);
     std::string converges(const Scenario& scenario);
     std::string leaves_nothing();

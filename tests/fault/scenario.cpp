@@ -19,7 +19,8 @@ struct Example {
     std::vector<Edit> edits;
 };
 
-/// What no example has: switches, rules, kinds of routes, an own command, mounts, snat, shared roots.
+/// Features that no example has: switches, rules, kinds of routes, an own command, mounts, snat, shared
+/// roots.
 constexpr const char* kWhole = R"(
 [partition.whole]
 namespaces = ["net", "uts", "ipc", "pid", "mnt"]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What is done to a host: from these files to those.
+// Scenarios: the configuration files of a host before and after one apply.
 
 #include <map>
 #include <string>

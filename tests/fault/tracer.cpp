@@ -219,8 +219,7 @@ private:
         request(PTRACE_POKEUSR, pid, offset, static_cast<std::uintptr_t>(value));
     }
 
-    /// What earlier runs have left running are the partitions' first processes, children of who runs the
-    /// tracer.
+    /// Kills the partitions' first processes that earlier runs have left: children of the tracer's parent.
     void kill_inits() {
         const auto own = ::getpid();
         const std::string path =

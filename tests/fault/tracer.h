@@ -57,7 +57,7 @@ struct Traced {
 struct Command {
     std::vector<std::string> words;
     std::chrono::seconds patience{20};
-    /// What somebody else does meanwhile, in a process of its own; the program must end because of it.
+    /// Disturbs the program meanwhile, from a process of its own; the program must end because of it.
     std::function<void(pid_t program)> beside;
 };
 

@@ -190,7 +190,7 @@ std::string cgroups(test::Sandbox& sandbox) {
     return sorted(lines);
 }
 
-/// What is left running, with what the kernel says of each.
+/// Adds the processes left running, with the kernel's view of each.
 void add_processes(test::Snapshot& all) {
     static const std::regex kCgroup("partd-test-[0-9]+");
     std::istringstream stream(test::orphans());

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::Json;
 
-/// What the kernel numbers or draws anew each time.
+/// Removes values that the kernel numbers or draws anew each time.
 void mask(Json& value) {
     for (const char* drawn : {"ifindex", "link_index", "link_netnsid", "expires", "tentative", "operstate",
                               "handle", "valid_life_time", "preferred_life_time", "permaddr"}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the parts of a view share.
+// Declarations shared by the parts of a view.
 
 #include "../kernel/support/sandbox.h"
 

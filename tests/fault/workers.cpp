@@ -142,7 +142,7 @@ std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& call
             add(Act::KillMainBefore);
             add(Act::KillMainAfter);
         }
-        // What only takes something fails in one way: its caller sees no difference.
+        // A call that changes nothing gets one error only: its caller sees no difference between them.
         const std::size_t errors =
             call.changes ? call.errors.size() : std::min<std::size_t>(call.errors.size(), 1);
         for (std::size_t error = 0; error < errors; ++error) {

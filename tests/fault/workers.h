@@ -19,8 +19,8 @@ struct Result {
     Verdict verdict;
 };
 
-/// What disturbs these calls of that scenario: for each a kill before and after, each errno, each refusal;
-/// the death of its partitions' PID 1, where they have some at its beginning.
+/// The disturbances of these calls of that scenario: for each a kill before and after, each errno, each
+/// refusal; the death of its partitions' PID 1, where they have some at its beginning.
 std::vector<Point> points_of(std::size_t scenario, const std::vector<Seen>& calls, bool has_init);
 
 /// The calls of each scenario, undisturbed; throws when one fails.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the harnesses share: libFuzzer's entry, bytes taken off an input, and a way to say that something is
-// wrong.
+// Shared by the harnesses: libFuzzer's entry, bytes taken off an input, and a check that reports what does
+// not hold.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,7 @@ inline std::string_view as_text(std::span<const std::uint8_t> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// What has to hold for any input.
+/// Aborts unless a property holds; it has to for any input.
 inline void require(bool holds, const char* what) {
     if (!holds) {
         std::fprintf(stderr, "does not hold: %s\n", what);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names and values, as people write them. What is read is shown in a way that reads as the same.
+// Names and values, as people write them. A value that was read is shown as text that reads as an equal
+// value.
 
 #include "base/values.h"
 

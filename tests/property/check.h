@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Whether a host is as a document says, by what ip, nft and the kernel's files show. Nothing of partd's own
-// is asked.
+// Compares a host with a document, by ip, nft and the kernel's files. Nothing of partd's own is asked.
 
 #include "../kernel/support/sandbox.h"
 #include "host.h"
@@ -20,7 +19,8 @@ struct Doubt {
 /// A sentence for each thing that is otherwise than declared, or made by partd and not declared.
 std::vector<std::string> differences(const Host& wanted, Sandbox& sandbox, const Doubt& doubt);
 
-/// The same for the table inet partd alone. `host_ends`: the names that partd made up, by partition.
+/// As differences(), for the table inet partd alone. `made_up`: the host ends' names chosen by partd, by
+/// partition.
 std::vector<std::string> nftables_differences(const Host& wanted,
                                               const std::map<std::string, std::string>& made_up);
 

@@ -39,7 +39,7 @@ Split split(const std::string& address) {
     return all;
 }
 
-/// What ARCHITECTURE.md says about the sets, for one document.
+/// The elements of the sets for one document, as ARCHITECTURE.md describes them.
 class Expected {
 public:
     Expected(const Host& host, const std::map<std::string, std::string>& made_up)

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a deed may be done to.
+/// Target of a deed.
 struct Target {
     const Host& host;
     const Partition& partition;

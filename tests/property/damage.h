@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What hands and other programs do to a host between two applies.
+// Changes by hands and other programs to a host between two applies.
 
 #include "../kernel/support/sandbox.h"
 #include "genes.h"

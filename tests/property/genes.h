@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What RapidCheck draws and shrinks: streams of bytes. Any of them makes a valid host, a shorter one with
+// Streams of bytes, which RapidCheck draws and shrinks. Any of them makes a valid host, a shorter one with
 // smaller numbers a simpler host.
 
 #include "host.h"

@@ -169,7 +169,7 @@ private:
     Problems problems_;
 };
 
-/// Whether partd itself can clean up behind a failure: that is faster than a new world.
+/// True if partd itself can clean up after a failure, which is faster than a new world.
 bool is_clean_again(World& on) {
     try {
         on.sandbox().write_config("host.toml", "");

@@ -8,7 +8,7 @@
 
 namespace partd::test {
 
-/// What nft(8) loads for the others' table.
+/// A table of another program, in nft(8)'s language.
 inline constexpr const char* kForeignTable =
     "table inet filter {\n"
     "  set friends { type ipv4_addr; elements = { 192.0.2.7, 192.0.2.8 }; }\n"

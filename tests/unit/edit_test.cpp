@@ -68,7 +68,7 @@ Desired whole(const std::vector<TextFile>& files) {
     return std::move(*desired);
 }
 
-// Whether it was taken alone; then it has to be what the whole gives.
+// True if the edit was taken alone; then the result has to equal that of loading the full document.
 bool taken(const std::vector<TextFile>& before, const std::vector<TextFile>& after,
            Scope* changed = nullptr) {
     Desired desired = whole(before);
@@ -186,7 +186,7 @@ TEST_CASE("A file that others meet, or that brings or takes what is shared, is c
     CHECK(taken({first, second}, {first, second, user(3)}));
     CHECK_FALSE(taken({first, user(2)}, {first, user(2), user(3)}));
 
-    // What the whole would refuse.
+    // Edits that the full document would refuse.
     const auto refused = [&](const TextFile& file) {
         Desired desired = whole({first, second});
         DesiredIndex parts(desired.compiled.desired);

@@ -67,7 +67,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     }
 }
 
-// Whether it is ours, Look::add finds out: the mark (here the attribute's own name) and the ledger tell.
+// Observation::add decides if it is ours, by the mark (here the attribute's own name) and the ledger.
 Result<> observe(Observation& observation) {
     const auto& cgroups = observation.host.cgroups();
     const auto groups = observation.groups();
@@ -127,7 +127,7 @@ std::string read(const std::string& path) {
     return text.str();
 }
 
-// What stands between the lines of the markers; "" when they are not there.
+// The text between the lines of the markers; "" when they are missing.
 std::string listing(const std::string& text) {
     const std::string begin = "// [example]\n";
     const std::size_t first = text.find(begin);

@@ -43,7 +43,7 @@ std::string rest(const std::set<std::string>& tables) {
     return config::without_tables(kBoth, tables).value_or(TextFile{"", "none"}).text;
 }
 
-// What is in force when these files are there, that long after the first look.
+// The files in force when these exist, at times after the first observation.
 struct Watched {
     Leaving leaving;
     std::vector<TextFile> in_force;

@@ -27,7 +27,7 @@ TextFile read(const std::filesystem::path& path) {
     return {path.filename(), text.str()};
 }
 
-/// What a file declares, without what compile() makes of it.
+/// The declarations of a file, before compile() makes resources of them.
 Declared declared_in(const std::filesystem::path& path) {
     Diagnostics problems;
     const auto grammar = config::make_grammar(pure_kinds());

@@ -13,7 +13,7 @@ using namespace partd;
 
 namespace {
 
-/// What is said about a file; "" when it is TOML.
+/// The message about a file; "" if it is valid TOML.
 std::string said(const std::string& text) {
     Diagnostics problems;
     (void)config::parse_toml({"x.toml", text}, problems);

@@ -52,7 +52,7 @@ inline std::vector<std::string> lines_of(const DesiredIndex& parts) {
     return lines;
 }
 
-// What of the one is not just so in the other, also where no field tells.
+// Names of resources that are missing or differ in the other state, also in members that no field shows.
 inline std::vector<std::string> unlike(const State& one, const State& other) {
     std::vector<std::string> names;
     for (const Resource& resource : one.all()) {

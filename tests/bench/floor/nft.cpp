@@ -106,7 +106,7 @@ void add_set(Messages& m, const SetShape& shape, std::uint32_t id) {
     m.end();
 }
 
-// What one partition has in one set.
+// Adds one partition's element to one set.
 void add_element(Messages& m, const Partition& p, std::string_view set, bool commented) {
     m.open(NFTA_LIST_ELEM, true);
     m.open(NFTA_SET_ELEM_KEY, true).attribute(NFTA_DATA_VALUE, key_of(p, set)).close();

@@ -31,7 +31,7 @@ struct Cgroups {
 
 // Index of eth0 inside: the first after lo.
 inline constexpr int kInnerIndex = 2;
-// What marks addresses and routes as partd's.
+// The protocol number of partd's addresses and routes.
 inline constexpr std::uint8_t kProtocol = 112;
 
 void create(int first, int count, const Cgroups& cgroups);

@@ -66,7 +66,7 @@ private:
 
 // Ends the program: "PROGRAM: WHAT: the system's words".
 [[noreturn]] void fail(const char* what, int error);
-// The same unless the call did what it was to.
+// Calls fail() with errno unless `done`.
 void require(bool done, const char* what);
 
 }  // namespace bench

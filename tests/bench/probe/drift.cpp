@@ -43,7 +43,8 @@ void set_down(Socket& inside) {
     inside.send(m, "set eth0 down");
 }
 
-// What a link that was down lacks, as it comes back. The first event is that it went down, and tells where.
+// Parts of a link's repair, as their events arrive. The first event, the link going down, gives the
+// namespace.
 struct Repair {
     int nsid = -1;
     bool up = false;

@@ -95,7 +95,7 @@ int edit_until(Wanted wanted, const char* path, const char* draft) {
     return report(closed, wanted.done());
 }
 
-// Whether that name is taken out of the watched directory in time.
+// True if that name is removed from the watched directory in time.
 bool unlinked_in_time(int watch, std::string_view name) {
     const std::int64_t until = now() + kPatience;
     alignas(inotify_event) char buffer[4096];

@@ -51,7 +51,7 @@ void take_mounts_apart(const std::string& prefix) {
     }
 }
 
-// The same in a mount and user namespace below.
+// Runs `work` in a new mount and user namespace below this one.
 void below(const std::function<void()>& work) {
     std::fflush(stdout);
     const pid_t child = fork();

@@ -50,7 +50,7 @@ public:
     bool send(std::string_view bytes) const {
         return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
     }
-    /// What comes within a second; "" when nothing does, or it is closed.
+    /// Bytes that arrive within a second; "" if none do, or the connection is closed.
     [[nodiscard]] std::string receive() const {
         std::array<char, 65536> buffer{};
         const auto size = ::recv(fd_, buffer.data(), buffer.size(), 0);
@@ -61,7 +61,7 @@ public:
         return send(std::string_view("\0", 1)) && send(kHandshake) && receive().starts_with("OK ") &&
                send("BEGIN\r\n");
     }
-    /// Whether the daemon has ended it.
+    /// True if the daemon closes the connection within 2 s.
     [[nodiscard]] bool closed() const {
         char byte = 0;
         return eventually(

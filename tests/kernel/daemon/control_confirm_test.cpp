@@ -48,7 +48,7 @@ struct Confirming {
         all.insert(all.end(), more.begin(), more.end());
         return sandbox.partctl(all);
     }
-    /// What is not as before, for a message.
+    /// Differences from the snapshot before, for a message;
     /// partd's own records aside.
     [[nodiscard]] std::string differing() {
         Snapshot now = snapshot(sandbox);

@@ -141,7 +141,7 @@ TEST_CASE("files: partitions with NAT come and go among others", "[control][file
     CHECK(converged(sandbox));
     sandbox.remove_config("p4.toml");
     CHECK(eventually([] { return !is_in_table("h4") && !exists("p4"); }));
-    // The same host's end with its addresses under another name.
+    // Renames the partition: its host's end and addresses stay the same.
     auto renamed = translated(5);
     for (auto at = renamed.find("p5"); at != std::string::npos; at = renamed.find("p5")) {
         renamed.replace(at, 2, "q5");

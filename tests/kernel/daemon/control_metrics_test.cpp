@@ -36,7 +36,7 @@ public:
             problems_ += "no newline at the end\n";
         }
     }
-    /// What is wrong with it, a line each.
+    /// Format errors of the metrics, a line each.
     [[nodiscard]] const std::string& problems() const { return problems_; }
     /// "partd_partition_up{partition=\"web\"}"; -1 when there is none.
     [[nodiscard]] double value(const std::string& sample) const {

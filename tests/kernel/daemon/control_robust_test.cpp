@@ -193,7 +193,7 @@ TEST_CASE("robust: /run is full for a while", "[control][limits]") {
                  "remount /run");
     const auto filled = run({"dd", "if=/dev/zero", "of=/run/scratch/fill", "bs=4k", "count=1000"});
     REQUIRE(filled.code != 0);
-    // what can be mended without a file is mended, what cannot is told
+    // changes that need no file are repaired, the others are reported
     sandbox.write_config("p1.toml", numbered_partition(1));
     CHECK(daemon.said("No space left on device"));
     std::this_thread::sleep_for(500ms);

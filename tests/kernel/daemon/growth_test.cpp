@@ -73,7 +73,7 @@ void replace_file(const std::string& name, const std::string& text) {
     fs::rename("/etc/partd/." + name + ".new", "/etc/partd/" + name);
 }
 
-/// What partd has while it waits for events.
+/// Resources that partd has while it waits for events.
 struct Has {
     std::uint64_t heap = 0;  ///< bytes in use
     std::size_t descriptors = 0;

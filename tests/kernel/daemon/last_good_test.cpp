@@ -25,7 +25,7 @@ std::string web_with(int mtu) {
 
 constexpr const char* kWrong = "[partition.web.link.eth0]\naddress = [\"10.1.1.1/24\n";
 
-/// What a boot leaves of a host with the partition web: what is on disk.
+/// Reduces a host with the partition web to the state that a boot leaves: the files on disk.
 void boot() {
     ip({"netns", "del", "web"});
     CHECK(eventually([] { return !has_link("web0"); }));

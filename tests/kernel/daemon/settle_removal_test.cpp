@@ -227,7 +227,7 @@ TEST_CASE("settle: a declaration that was moved to a file that is wrong", "[cont
     CHECK(host.daemon.said("/etc/partd/web.toml is gone: what it declared stays"));
     INFO(host.daemon.log());
     CHECK(remains([&] { return host.lives() && exists("p1"); }, 2500ms));
-    // mended, it counts
+    // fixed, it counts
     host.sandbox.write_config("p1.toml", numbered_partition(1, "mtu = 1400\n") + kWeb);
     CHECK(eventually([] { return mtu_of("p1") == 1400; }));
     CHECK(remains([&] { return host.lives(); }, 1500ms));

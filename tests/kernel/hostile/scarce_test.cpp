@@ -39,7 +39,7 @@ std::string numbered(int count) {
     return all;
 }
 
-/// What a program took: /usr/bin/time's own words would be another package, so it is asked of the kernel.
+/// Resource usage of a program, from the kernel: /usr/bin/time would be another package.
 struct Taken {
     double user = 0;       ///< seconds of processors in the program itself
     double system = 0;     ///< in the kernel for it

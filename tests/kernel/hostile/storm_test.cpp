@@ -155,7 +155,7 @@ done 2>/dev/null)";
     }
     CHECK(rounds >= 5);
     CHECK(eventually([] { return orphans().empty(); }));  // its last command
-    // What the mutator has left under names that are wanted is its own: it takes that away.
+    // Objects of the mutator under wanted names are foreign: remove them here.
     for (const char* name : {"odd", "web0"}) {
         if (has_link(name) && !link(name).contains("ifalias")) {
             (void)run({"ip", "link", "del", name});  // it may just be going with its namespace

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// What a program may never become.
+/// A partition whose root is the host's root.
 const Cell kRootIsRoot{.namespaces = R"(["pid", "mnt", "uts", "ipc", "net"])", .user = false};
 
 /// A copy of partctl and partd-init that may come to harm.

@@ -52,7 +52,7 @@ std::string state(const Sandbox& sandbox) {
     return entry.is_null() ? "none" : entry.at("state").get<std::string>();
 }
 
-/// What /proc/PID/stat has: parent, and session.
+/// The parent process, from /proc/PID/status; 0 when the process is gone.
 pid_t parent_of(pid_t process) {
     std::istringstream lines(read_file("/proc/" + std::to_string(process) + "/status"));
     for (std::string word; lines >> word;) {
@@ -348,7 +348,7 @@ TEST_CASE("init: a command that cannot be run is an error with its place, and le
     CHECK(eventually([] { return orphans().empty(); }, 1s));
     CHECK(sandbox.cgroups().processes(kGroup).empty());
     CHECK(state(sandbox) == "degraded");
-    // mended
+    // fixed
     declare_command(R"(["sleep", "1000"])");
     settle(sandbox);
     CHECK(init_of("i"));

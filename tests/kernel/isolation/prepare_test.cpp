@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prepare, then end: an edit that cannot be carried out ends nothing of what it would have replaced, says
-// which line is at fault, and does no harm once it is mended.
+// which line is at fault, and does no harm once it is fixed.
 
 #include "daemon_fixture.h"
 #include "host_view.h"
@@ -181,7 +181,7 @@ TEST_CASE("prepare: an edit that cannot be carried out ends nothing, and names i
         }
         machine.check_untouched(before, mistake.name != "no numbers for its users");
     }
-    // mended, it is carried out
+    // fixed, it is carried out
     machine.file.command = R"(command = ["sleep", "2000"])";
     machine.sandbox.write_config("p.toml", machine.file.text());
     settle(machine.sandbox);

@@ -64,7 +64,7 @@ std::string host_mounts() {
     return kept;
 }
 
-/// What the file system at that place is called: not by its device number, which soon is another one's.
+/// A name for the file system at that place. Its device number would not do: it is soon reused.
 std::string source_of(const std::string& where) {
     auto name = "disk-" + std::to_string(::getpid()) + where;
     std::ranges::replace(name, '/', '-');
@@ -553,7 +553,7 @@ TEST_CASE("rootfs: what is not there is said, with its place", "[rootfs]") {
         declare(sandbox, R"(mounts = [{ source = "/srv/data", target = "/etc/passwd" }])");
         check_fails(sandbox, {"/etc/passwd"});
     }
-    // mended, it stands
+    // fixed, it stands
     declare(sandbox);
     settle(sandbox);
     CHECK(said(sandbox, "cat /proc/1/comm") == "partd-init");

@@ -83,7 +83,7 @@ struct Ways {
         CHECK(out_of_reach(place.neighbour(), kVpn6, 80));
         CHECK(out_of_reach(place.neighbour(), kContainer, 80));
     }
-    /// What is published, and what begins on this host's side.
+    /// Published ports, and connections from this host's side, work.
     void of_containers_work() const {
         CHECK(seen_by(place.neighbour(), Outside::kHost4, 8081) == Outside::kPeer4);
         CHECK(seen_by(place.container.fd(), Outside::kPeer4, 9000) == kContainer);

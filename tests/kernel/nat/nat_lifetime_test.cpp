@@ -19,7 +19,7 @@ std::string partition(const std::string& name, int index, int listen, int to = 8
            std::to_string(listen) + "\"\nto = \"" + net + "2:" + std::to_string(to) + "\"\n";
 }
 
-/// What `nft monitor` saw during the body.
+/// The events that `nft monitor` prints during the body.
 std::string nft_events(const std::function<void()>& body) {
     Background monitor(Arguments{"nft", "monitor"});
     int mark = 0;

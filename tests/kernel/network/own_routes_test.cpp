@@ -58,7 +58,7 @@ std::string everything(int inside) {
     return all + shown;
 }
 
-/// What hands do: inside, or on the host.
+/// A change by hand: inside, or on the host.
 struct Blow {
     bool inside;
     Arguments command;

@@ -44,7 +44,7 @@ std::string sorted(const std::string& text) {
     return all;
 }
 
-/// What `ip` prints of both families, sorted.
+/// Output of `ip` for both families, sorted.
 std::string listed(int netns, const Arguments& what) {
     std::string text;
     for (const char* family : {"-4", "-6"}) {

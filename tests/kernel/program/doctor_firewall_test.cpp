@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Firewalls of other programs, as those make them: doctor names what they drop, its commands mend that as
+// Firewalls of other programs, as those make them: doctor names what they drop, its commands fix that as
 // they are printed, and what was closed stays closed.
 
 #include "doctor_host.h"
@@ -35,7 +35,7 @@ COMMIT
 )";
 }
 
-/// The same of version 28.
+/// Docker's rules for its bridge, without a published port, as version 28 makes them.
 constexpr const char* kDocker28 = R"(*filter
 :FORWARD DROP [0:0]
 :DOCKER - [0:0]
@@ -74,7 +74,7 @@ void a_second_partition(DoctorHost& host, const std::string& words) {
     CHECK(seen_soon(host.sandbox.netns("db"), Outside::kPeer4, 90).has_value());
 }
 
-/// What a mend has to do.
+/// Carries out the fix of a finding: afterwards the finding is gone, packets flow, and nothing else is open.
 void fix(DoctorHost& host, const std::string& words) {
     const std::string before = host.open();
     const Json found = finding(host.sandbox, words);
@@ -188,7 +188,7 @@ TEST_CASE("doctor: a policy drop of iptables, IPv4 and IPv6", "[doctor][firewall
     CHECK_FALSE(seen_by(host.sandbox.netns("web"), Outside::kPeer6, 90).has_value());
     fix(host, "table ip6 filter, chain FORWARD");
     CHECK(host.flows6());
-    // What somebody wrote himself counts as well.
+    // Rules that an administrator wrote count as well.
     iptables(
         "*filter\n:FORWARD DROP [0:0]\n-F FORWARD\n-A FORWARD -m conntrack --ctstate "
         "RELATED,ESTABLISHED,DNAT -j "

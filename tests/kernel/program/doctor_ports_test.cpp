@@ -16,7 +16,7 @@ std::string forward(const std::string& listen, const std::string& more = {}) {
            listen + "\"\n" + more + (more.find("to =") == std::string::npos ? "to = \"10.1.1.1:80\"\n" : "");
 }
 
-/// What status says of web's ports, all of it in one text.
+/// All warnings of status about web's ports, as one text.
 std::string warnings(const Sandbox& sandbox) {
     return status_of(sandbox, "web").at("warnings").dump();
 }

@@ -56,7 +56,7 @@ TEST_CASE("doctor: another firewall's forward chain", "[doctor][nat]") {
     CHECK(found.value("what", "").find("connections of web by pv-web and uplink") != std::string::npos);
     CHECK(found.value("why", "").find("web (/etc/partd/web.toml:1)") != std::string::npos);
     CHECK(sandbox.partctl({"doctor"}).code == 1);
-    // The mend as it is written mends it.
+    // The suggested fix, run as printed, removes the finding.
     carry_out(found);
     CHECK(exec_in(sandbox, "web", {"ip", "route", "add", "default", "via", "10.1.1.2"}).code == 0);
     CHECK(exec_in(sandbox, "web", {"ping", "-c1", "-W2", Outside::kPeer4}).code == 0);

@@ -29,9 +29,9 @@ void remove_all_examples(const Sandbox& sandbox) {
     }
 }
 
-/// rtnetlink counts its messages by fours: new, del, get, set. strace names them only for sockets of the
-/// namespace that it runs in itself, and prints the numbers of the others. What has no flags but those of a
-/// dump (0x300), of any protocol, asks.
+/// True if an strace line shows a changing message by its number: strace names types only for sockets of its
+/// own namespace. rtnetlink counts types by fours: new, del, get, set. A message without flags but those of a
+/// dump (0x300), of any protocol, only asks.
 bool changes_by_number(const std::string& line) {
     static const std::regex kNumber(
         R"(nlmsg_type=0x([0-9a-f]+) /\* NLMSG_(?!.{0,12} \*/, nlmsg_flags=NLM_F_REQUEST\|0x300,))");

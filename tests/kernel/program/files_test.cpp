@@ -66,7 +66,7 @@ TEST_CASE("files: --keep-going applies the valid ones, the broken one's stay as 
     CHECK(status_of(sandbox, "workshop").at("state") == "invalid");
     CHECK(status_of(sandbox, "blue").at("state") == "active");
 
-    // once mended, all goes on as before
+    // once fixed, all goes on as before
     sandbox.remove_config("workshop.toml");
     sandbox.example("workshop");
     sandbox.apply();

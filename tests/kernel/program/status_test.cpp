@@ -13,7 +13,7 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-/// What lsns and partctl say of a namespace: type, number of processes.
+/// Namespaces by inode as lsns and partctl show them: type, number of processes.
 using Namespaces = std::map<unsigned long, std::pair<std::string, int>>;
 
 Namespaces by_lsns() {

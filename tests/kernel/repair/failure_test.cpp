@@ -169,7 +169,7 @@ TEST_CASE("failure: what cannot be seen for want of descriptors is not taken for
             if (occurrences(calls, "(INJECTED)") == 0) {
                 break;
             }
-            // Those that ask for a namespace's type or number open nothing, and cannot fail so.
+            // Requests for a namespace's type or number open nothing, and cannot fail so.
             const std::string opens = call == "ioctl" ? "NS_GET_USERNS" : "";
             std::istringstream lines(calls);
             std::string line;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others do to a partition's namespaces is seen by `partctl diff` and mended by `partctl apply`.
+// Foreign changes to a partition's namespaces are seen by `partctl diff` and repaired by `partctl apply`.
 
 #include "host_view.h"
 #include "machine.h"
@@ -47,7 +47,7 @@ bool mentions(const std::string& text, const std::string& word) {
     return text.find(word) != std::string::npos;
 }
 
-/// What stands for the namespace of that type in a plan.
+/// The resource in a plan that stands for the namespace of that type.
 std::string resource_of(const std::string& type) {
     return type == "net" ? "netns h" : type == "pid" || type == "mnt" ? "init h" : "namespace h/" + type;
 }

@@ -93,7 +93,7 @@ TEST_CASE("uninstall: the manual's steps leave nothing in /run and /etc, and no 
         CHECK_FALSE(fs::exists(gone));
     }
     CHECK((!fs::exists("/run/netns") || fs::is_empty("/run/netns")));
-    // What the manual names.
+    // The manual names this directory as left behind.
     for (const auto& left : fs::directory_iterator("/var/lib")) {
         CHECK(left.path() == "/var/lib/partd");
     }

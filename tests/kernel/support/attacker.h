@@ -12,7 +12,7 @@
 
 namespace partd::test {
 
-/// What an attempt came to, by its name: "done", or the name of an errno.
+/// Results of attempts by their names: "done", or the name of an errno.
 using Attempts = std::map<std::string, std::string>;
 /// From the "ATTEMPT RESULT" lines of the attacker's program.
 Attempts attempts(const std::string& text);

@@ -31,7 +31,7 @@ public:
 
     /// All that it has written so far.
     [[nodiscard]] std::string log() const { return process_.written(); }
-    /// Whether these words come within the time.
+    /// True if the log has these words within the time.
     [[nodiscard]] bool said(const std::string& words, Milliseconds within = 5s) const;
     /// How often these words stand in the log.
     [[nodiscard]] std::size_t times(const std::string& words) const;
@@ -41,7 +41,7 @@ public:
     [[nodiscard]] pid_t pid() const { return process_.pid(); }
     /// As a crash ends it; returns when it is gone.
     void crash();
-    /// What it has in memory now, in MB; with a sanitizer a sixteenth, for that takes the rest.
+    /// Memory in use, in MB; with a sanitizer a sixteenth of it, since the sanitizer takes the rest.
     [[nodiscard]] double megabytes() const;
 
 private:
@@ -52,9 +52,9 @@ private:
 class Listener {
 public:
     Listener();
-    /// What it has heard so far; throws at a line that is no JSON.
+    /// Events so far; throws at a line that is not JSON.
     [[nodiscard]] std::vector<Json> heard() const;
-    /// Whether such an event comes whose object or message contains these words.
+    /// True if such an event, whose object or message contains these words, arrives in time.
     [[nodiscard]] bool hears(const std::string& event, const std::string& words,
                              Milliseconds within = 5s) const;
 
@@ -64,13 +64,13 @@ private:
 
 /// How often the words stand in the text.
 std::size_t occurrences(const std::string& text, const std::string& words);
-/// Whether the host becomes as declared within the time.
+/// True if the host becomes as declared within the time.
 bool converged(const Sandbox& sandbox, Milliseconds within = 5s);
-/// Whether the host becomes as what is in force says, also where files were rolled back.
+/// True if the host becomes as the documents in force say, also where files were rolled back.
 bool as_in_force(const Sandbox& sandbox, Milliseconds within = 5s);
-/// Whether partd answers `partctl status` within 2 s, itself and not partctl's own process.
+/// True if partd itself, not partctl's own process, answers `partctl status` within 2 s.
 bool answers(const Sandbox& sandbox);
-/// Whether a network namespace has that name.
+/// True if a network namespace has that name.
 bool exists(const std::string& netns);
 /// The largest packet of a partition's eth0.
 int mtu_of(const std::string& partition);

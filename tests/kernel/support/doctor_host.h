@@ -28,12 +28,12 @@ public:
 
     Sandbox sandbox;
 
-    /// What is declared works: out, and in by the forward.
+    /// True if declared traffic passes: out, and in by the forward.
     bool flows();
     /// Out by IPv6.
     bool flows6();
-    /// What is open to whom it must not be: the container's port from web and from the host's neighbour, the
-    /// host's own from web. One word each.
+    /// Ports open to peers for whom they must be closed: the container's from web and from the host's
+    /// neighbour, the host's own from web. One word each.
     std::string open();
     /// A partition `NAME` like web with the network 10.1.NUMBER.0/24, and what else is said in it.
     static std::string partition(const std::string& name, int number, const std::string& more = {});

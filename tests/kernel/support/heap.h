@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What heap.cpp, loaded into partd, tells by a file that both map.
+// Memory shared by partd with heap.cpp loaded into it and the test: a file that both map.
 
 #include <atomic>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What ip, nft and conntrack say, in the few questions that the tests ask.
+// Output of ip, nft and conntrack, for the few questions that the tests ask.
 
 #include "sandbox.h"
 #include "traffic.h"
@@ -51,7 +51,7 @@ bool remove_attribute(const std::string& path, const std::string& name);
 /// `ip …` that must succeed, in the named partition's namespace if one is given.
 void ip(const Arguments& arguments, int netns = kHere);
 
-/// Whether a member of plan["changes"], ["conflicts"], ["failed"] or ["skipped"] has that kind and name.
+/// True if a member of plan["changes"], ["conflicts"], ["failed"] or ["skipped"] has that kind and name.
 bool lists(const Json& plan, const std::string& part, const std::string& kind,
            const std::string& name_contains = {});
 /// "create netns workshop\n…", for messages.

@@ -33,7 +33,7 @@ std::vector<pid_t> all_processes() {
     return all;
 }
 
-/// What follows the key in /proc/PID/status; empty when the process is gone.
+/// The value of a key in /proc/PID/status; empty when the process is gone.
 std::string status_field(pid_t process, const std::string& key) {
     try {
         std::istringstream lines(read_file(proc(process, "status")));

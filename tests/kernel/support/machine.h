@@ -34,7 +34,7 @@ private:
 
 /// Inode of what is at the path, links followed; 0 when nothing is.
 unsigned long inode_at(const std::string& path);
-/// Whether a namespace is there.
+/// True if the path is a namespace.
 bool is_namespace(const std::string& path);
 /// Where a partition's namespace is pinned: /run/netns/web, /run/partd/ns/web/uts. A shared net is a pin too.
 std::string pin(const std::string& partition, const std::string& type);

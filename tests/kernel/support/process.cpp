@@ -83,7 +83,7 @@ void require_program(const std::string& name) {
     }
 }
 
-/// Those that this process has started itself and not yet waited for.
+/// Children that this process has started and not yet waited for.
 std::set<pid_t>& started() {
     static std::set<pid_t> all;
     return all;
@@ -108,7 +108,7 @@ pid_t fork_with_defaults() {
     return child;
 }
 
-/// What a child needs before anything else: it dies with the test, and starts in the right namespace.
+/// Prepares a child before anything else: it dies with the test, and starts in the right namespace.
 void settle_child(pid_t parent, int netns) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent || (netns >= 0 && ::setns(netns, CLONE_NEWNET) != 0)) {

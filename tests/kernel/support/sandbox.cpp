@@ -68,7 +68,7 @@ void mount_tmpfs(const char* where) {
     require_call(::mount("tmpfs", where, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0, where);
 }
 
-/// What is written below `where` goes to memory; the machine's disk stays as it is.
+/// Redirects writes below `where` to memory; the machine's disk stays as it is.
 void overlay(const std::string& where, const std::string& store) {
     fs::create_directories(store + "/upper");
     fs::create_directories(store + "/work");

@@ -105,7 +105,7 @@ void mount_private(const char* where, unsigned long flags, const char* options);
 /// Everything that partd could change on the host, as text by topic; equal texts mean an equal host.
 using Snapshot = std::map<std::string, std::string>;
 Snapshot snapshot(Sandbox& sandbox);
-/// What differs, for a message; empty when nothing does.
+/// The differences, for a message; empty when there are none.
 std::string difference(const Snapshot& before, const Snapshot& after);
 
 }  // namespace partd::test

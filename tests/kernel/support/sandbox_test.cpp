@@ -17,7 +17,7 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-/// What the machine shows outside of any sandbox.
+/// The state of the machine outside of any sandbox.
 std::string machine() {
     std::string all =
         read_file("/proc/self/mountinfo") + output({"ip", "-j", "link"}) + read_file("/proc/self/cgroup");
@@ -29,7 +29,7 @@ std::string machine() {
 }
 
 std::string own_cgroups(const std::string& mount_points) {
-    // Those of other tests come and go meanwhile, which find(1) only complains of.
+    // Groups of other tests come and go meanwhile; find(1) only complains of them.
     return run({"find", mount_points, "-name", "partd-test-" + std::to_string(::getpid())}).out;
 }
 

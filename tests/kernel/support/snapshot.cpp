@@ -48,8 +48,8 @@ std::multiset<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-/// The mount at /run/netns itself is not compared: `ip netns` makes it and leaves it as well, and taking it
-/// away could lose what somebody else binds below it at that moment. What is mounted in it is compared.
+/// The mount at /run/netns itself is not compared: `ip netns` makes and leaves it as well, and unmounting it
+/// could lose another program's bind mount below it. Mounts inside it are compared.
 std::string mounts() {
     std::string kept;
     for (const auto& line : lines_of(read_file("/proc/self/mountinfo"))) {

@@ -40,7 +40,7 @@ public:
 
     /// The client's address as the server sees it.
     [[nodiscard]] const std::string& seen_as() const { return seen_as_; }
-    /// Whether a byte still comes back.
+    /// True if a byte still comes back.
     [[nodiscard]] bool alive(Milliseconds timeout = 2s) const;
 
 private:
