@@ -42,7 +42,7 @@ public:
         return std::get_if<T>(&data_);
     }
     [[nodiscard]] bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
-    // The member of that key; nullptr when there is none or this is no object.
+    // The member of that key; nullptr when there is none or this is not an object.
     [[nodiscard]] const Value* find(std::string_view key) const;
     Value* find(std::string_view key);
     // The member at a path of keys with dots between: "memory.swap.max".

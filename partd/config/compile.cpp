@@ -53,7 +53,7 @@ Compiled compile(std::span<const TextFile> files, Kinds kinds) {
     const Value document = expand_templates(merged, result.problems);
     result.declared = read_objects(document, grammar, result.problems);
     if (!result.problems.empty()) {
-        return result;  // what follows from half-read objects would only be noise
+        return result;  // errors that follow from half-read objects would only be noise
     }
     for (const Kind* kind : kinds) {
         if (kind->expand != nullptr) {

@@ -336,7 +336,7 @@ int run(int count, char** arguments) {
                    stderr);
         return kUsage;
     }
-    // Files that partd makes are readable for all, whoever starts it.
+    // Files that partd makes are readable by all, whoever starts it.
     options.umask = kernel::set_file_mode_mask(022);
     start_log("partctl", options.verbose);
     options.at_terminal = isatty(STDIN_FILENO) != 0;

@@ -18,7 +18,7 @@ struct Options {
     std::string root;
     bool verbose = false;
     bool own_process = false;  // without the daemon, even where one runs
-    Request request;           // what goes to the verb as it is
+    Request request;           // passed to the verb as it is
 
     std::vector<std::string> files;                    // check
     std::string extra;                                 // apply -f

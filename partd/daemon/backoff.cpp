@@ -8,7 +8,7 @@ namespace partd::daemon {
 namespace {
 constexpr std::chrono::milliseconds kFirst{250};
 constexpr std::chrono::milliseconds kMost{60'000};
-// So many repairs within that time are no accident.
+// So many repairs within that time are not an accident.
 constexpr std::size_t kFight = 5;
 constexpr std::chrono::seconds kWindow{10};
 }  // namespace

@@ -78,7 +78,7 @@ Result<> Daemon::start() {
     PARTD_TRY(loop_->on_ready(host_.mounts(), EPOLLPRI, [this] {
         host_.mounts_changed();
         if (engine_->desired().silent) {
-            stale_files_ = true;  // what a wrong file said before may be on what was mounted
+            stale_files_ = true;  // a wrong file's last good text may be on the new mount
             settle_->arm_once(engine_->settings().settle);
         }
         this->host_changed();
@@ -152,7 +152,7 @@ void Daemon::converge() {
     }
     if (stale_files_ && !read_files()) {
         settle_->arm(std::max(engine_->settings().settle, kPause));
-        notify();  // whoever waits for the start does not wait for this
+        notify();  // readiness does not wait for this
     }
     if (!loaded_) {
         return;
@@ -164,7 +164,7 @@ void Daemon::converge() {
     carry_out(std::exchange(pending_, Scope::nothing()));
 }
 
-// Then what systemd stops is no drift, and would only be started to be stopped again.
+// At shutdown systemd stops units: repairing them would only have them stopped again.
 bool Daemon::host_goes_down() {
     auto* systemd = engine_->host().cgroups().systemd();
     const bool goes_down = systemd != nullptr && systemd->state() == "stopping";
@@ -187,7 +187,7 @@ bool Daemon::read_files() {
     used_much_ = true;
     const Desired& desired = engine_->desired();
     if (engine_->files() != before) {
-        drift_ = false;  // what is done now is what the files say anew
+        drift_ = false;  // the changes now follow from edited files
         refused_.clear();
         pending_.add(backoff_.forget());  // also where what changed in the files is nothing to it
     }

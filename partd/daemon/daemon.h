@@ -98,9 +98,9 @@ private:
     Loop::Timer* resync_ = nullptr;   // time to look at everything anyway
     Loop::Timer* confirm_ = nullptr;  // nobody confirmed
     Loop::Timer* removal_ = nullptr;  // files have been gone for long enough
-    Loop::Timer* calm_ = nullptr;     // those about whom much happens
+    Loop::Timer* calm_ = nullptr;     // busy objects have their turn
     Loop::Timer* listen_ = nullptr;   // the kernel's events have had their share of time
-    Loop::Timer* tidy_ = nullptr;     // what follows a change, when nobody waits
+    Loop::Timer* tidy_ = nullptr;     // housekeeping some time after a change
 
     Subscriptions concerns_;
     Backoff backoff_;
@@ -108,14 +108,14 @@ private:
     Share listening_;
     Clock::time_point storm_until_ = {};
     Scope noise_ = Scope::nothing();  // of the loud, who have to be looked at
-    Scope pending_ = {};              // who has to be looked at
+    Scope pending_ = {};              // to be observed next
     bool stale_files_ = true;         // they have to be read again
     bool applied_ = false;            // something was, since a caller asked
     bool loaded_ = false;             // they were read, once at least
     bool used_much_ = false;          // memory, for a look at everything or for files
-    bool drift_ = false;              // what is done next puts back what somebody else changed
-    std::string culprit_;             // who did, as far as the kernel tells
-    bool repairing_ = false;          // what is being done does
+    bool drift_ = false;              // the next apply repairs foreign changes
+    std::string culprit_;             // their author, if the kernel tells
+    bool repairing_ = false;          // the present apply does
     std::string figures_path_;        // of the file of metrics that was written last
     bool ready_ = false;
     bool blind_ = false;  // the last look failed
@@ -125,7 +125,7 @@ private:
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
     std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
     std::map<std::string, std::string> ended_;   // PID 1 that ended, until it is made again: how
-    std::vector<std::string> not_kept_;          // what could not be written, as last told
+    std::vector<std::string> not_kept_;          // records that could not be written, as last told
     Clock::time_point locked_out_ = {};          // since when another run has the lock; {}: none
     std::string holder_;                         // of the lock, as last told
     std::string refused_;                        // the last plan that was refused, so as not to repeat it

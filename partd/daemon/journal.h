@@ -17,7 +17,7 @@ struct Happening {
     std::string kind = {};
     std::string object = {};
     std::string change = {};   // as partctl diff prints it
-    std::string culprit = {};  // who had changed what is put back
+    std::string culprit = {};  // the author of a repaired change
     std::string message = {};
     bool bad = false;
 };

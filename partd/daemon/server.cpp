@@ -249,7 +249,7 @@ int Server::on_connected(sd_bus_message*, void* data, sd_bus_error*) {
 }
 
 int Server::on_rest(sd_event_source*, void* data) {
-    constexpr int kMost = 64;  // what a handshake is read with holds no more
+    constexpr int kMost = 64;  // the buffer that reads a handshake holds no more
     sd_bus* const bus = sd_bus_ref(static_cast<Client*>(data)->bus);
     int result = 1;
     for (int i = 0; i < kMost && result > 0; ++i) {

@@ -58,7 +58,7 @@ private:
     struct Client {
         sd_bus* bus = nullptr;
         uid_t uid = 0;                    // on the own socket
-        sd_event_source* rest = nullptr;  // what came along with the handshake
+        sd_event_source* rest = nullptr;  // data that came along with the handshake
         bool root = false;                // on the own socket: may do all
         bool system = false;
         bool greeted = false;  // it has asked for something: a client of a bus takes no message before that

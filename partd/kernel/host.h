@@ -164,7 +164,7 @@ private:
     std::vector<std::unique_ptr<Netns>> released_;
     std::map<std::string, std::vector<Link>> links_;
     std::optional<std::vector<Link>> view_;  // of the host's interfaces: those of view_only()
-    std::deque<Link> asked_;                 // those of the host that were asked for beyond the view
+    std::deque<Link> asked_;                 // links of the host asked for beyond the view
     int next_index_ = 0;                     // 0: none was drawn yet
     std::map<std::string, std::string, std::less<>> groups_;  // by owner, as last seen
     Result<> groups_listed_;

@@ -221,7 +221,7 @@ Result<> stop(ApplyContext& context, const Partition& partition, std::size_t num
         return {};
     }
     context.batch.count_write();
-    (void)context.host.cgroups().freeze(partition.group, false);  // who is frozen does not hear
+    (void)context.host.cgroups().freeze(partition.group, false);  // frozen processes take no signals
     kernel::Termination ending{.pids = std::move(*pids),
                                .meant = residents_of(context.host, partition),
                                .patience = partition.stop_timeout};

@@ -108,7 +108,7 @@ struct Sourced {
     bool operator==(const Sourced& o) const { return value == o.value; }
 };
 
-// The place where something was written, beside a value: two places are no difference.
+// The place where something was written, beside a value: places are not compared.
 struct Place {
     Source at = {};
     bool operator==(const Place&) const { return true; }

@@ -32,7 +32,7 @@ struct FieldOptions {
     std::int64_t min = std::numeric_limits<std::int64_t>::min();  // of integers
     std::int64_t max = std::numeric_limits<std::int64_t>::max();
     std::string_view unit = {};      // of integers: "bytes", …
-    std::string_view fallback = {};  // what holds when the key is absent, for the manual
+    std::string_view fallback = {};  // the value if the key is absent, for the manual
     // Of a field with secrets in it: what a difference is told as, made of its two texts.
     Sides (*told)(const std::string& from, const std::string& to) = nullptr;
 };

@@ -11,7 +11,7 @@ class State;
 // later one, in the pairs that phase.cpp lists.
 enum class Phase : std::uint8_t {
     None,       // its needs say all
-    Filter,     // what its packets are judged and translated by
+    Filter,     // the rules by which its packets are judged and translated
     HostLink,   // links that lead to the host: behind the filter
     Network,    // the rest of its network, and the files of names
     Limits,     // of its control group

@@ -33,7 +33,7 @@ struct Change {
     std::vector<std::size_t> after = {};   // changes that must have succeeded before, by index in the plan
     bool implied = false;                  // the kernel does it when the last change of `after` is done
     std::size_t wave = 0;  // changes of one wave do not depend on each other, but for one transaction's
-    bool kept = false;     // what is wanted is not for all to read: its name is told, and no value
+    bool kept = false;     // the wanted value is secret: only its name is shown
     std::size_t ends = 0;  // processes of those that lived when it was planned; 0 where nobody looked
 
     // True if that field is among those that differ.

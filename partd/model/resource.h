@@ -119,7 +119,7 @@ struct Resource {
     bool marked = false;  // the kernel holds our mark on it
     std::string holder = {};  // of a foreign one: what it is, for the message
     std::string identity =
-        {};  // what the kernel calls this very object (netns cookie, ifindex), for the ledger
+        {};  // the kernel's own name for this very object (netns cookie, ifindex), for the ledger
 };
 
 // The whole host, as wanted or as found. Resources stay in the order in which they came.

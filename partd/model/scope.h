@@ -17,7 +17,7 @@ struct Scope {
     bool all = true;
     std::set<std::string> owners = {};  // "" stands for what several share
     std::set<std::string_view> channels = {};
-    std::set<std::string_view> in_channels = {};  // what `owners` have in these
+    std::set<std::string_view> in_channels = {};  // in these only the resources of `owners`
 
     static Scope nothing() { return {.all = false}; }
 

@@ -336,7 +336,7 @@ private:
     KeyIndex taken_;  // removals
     Keys removed_;
     std::unordered_map<Key, Key, KeyHash>
-        blockers_;  // what cannot be done, and the conflict that is to blame
+        blockers_;  // resources that cannot be made, and the conflict to blame
 };
 
 }  // namespace

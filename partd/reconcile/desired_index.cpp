@@ -97,7 +97,7 @@ State DesiredIndex::part(const State& desired, const Scope& scope) const {
         take(of_channel(channel));
     }
     for (const std::string_view channel : scope.in_channels) {
-        take(of_channel(channel, ""));  // what they share stands for whether anybody wants it
+        take(of_channel(channel, ""));  // shared resources exist while anybody wants them
         for (const std::string& owner : scope.owners) {
             take(of_channel(channel, owner));
         }

@@ -15,7 +15,7 @@ namespace partd {
 // Files are looked at once; make a new one for each answer.
 class Discretion {
 public:
-    // True when the values that were declared there are kept. A value that was declared nowhere is no secret.
+    // True if the values declared there are kept secret. A value that was declared nowhere is not.
     [[nodiscard]] bool keeps(const Source& source);
     void keep(Plan& plan);
     // The change in a line (plan/render.h).

@@ -94,7 +94,7 @@ Result<Scope> Engine::follow_files() {
         before = good->of_this_boot ? std::move(good->files) : std::vector<TextFile>();
     }
     if (files_held(paths()) && (followed_ || !before.empty())) {
-        leaving_ = {};  // what vanished stays with all the rest, and its time begins when they are released
+        leaving_ = {};  // vanished files stay with the rest; their time begins at the release
         if (followed_) {
             return Scope::nothing();
         }
@@ -301,7 +301,7 @@ Result<WentBack> Engine::make_as(const Confirmation& way, const EngineApply& req
 }
 
 Result<WentBack> Engine::go_back(const Confirmation& way, EngineApply request) {
-    request.options.allow_delete = true;  // what was made since has to go: that was said when it was made
+    request.options.allow_delete = true;  // later objects have to go: the apply that made them said so
     return make_as(way, request);
 }
 

@@ -22,7 +22,7 @@ namespace partd {
 
 struct EngineApply {
     ApplyOptions options = {};
-    std::string origin = {};                                // who wants it: for the history
+    std::string origin = {};                                // the caller, for the history
     std::optional<std::chrono::milliseconds> confirm = {};  // goes back after so long, unless confirmed
 };
 
@@ -38,7 +38,7 @@ struct Applied {
 // Result of going back.
 struct WentBack {
     Applied applied;
-    std::vector<std::string> differing;  // what is not as it stood before, a line each
+    std::vector<std::string> differing;  // differences from the former state, a line each
 };
 
 // Totals since the engine was opened.

@@ -136,7 +136,7 @@ void compile_following(Leaving& leaving, const std::vector<TextFile>& accepted, 
                        Desired& desired) {
     const Leaving before = leaving;
     std::set<std::string> kept;
-    bool told = false;  // what is wrong: the rest only follows from it
+    bool told = false;  // the first problems; later ones only follow from them
     for (bool again = true; again;) {
         std::vector<TextFile> there = desired.files;
         leaving = before;

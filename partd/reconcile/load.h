@@ -15,9 +15,9 @@
 namespace partd {
 
 struct DesiredOptions {
-    std::optional<TextFile> extra = {};  // besides those of the directories
-    bool keep_going = false;             // what is wrong with one file does not hold back the others
-    bool as_written = false;             // also files that were rolled back
+    std::optional<TextFile> extra = {};            // besides those of the directories
+    bool keep_going = false;                       // a wrong file does not hold back the others
+    bool as_written = false;                       // also files that were rolled back
     std::optional<std::uint64_t> generation = {};  // that one instead of the files; 0: nothing at all
     kernel::ConfigMemory* memory = nullptr;        // of files that were read before
     Leaving* leaving = nullptr;  // whose files still count; without it they say nothing at once
@@ -26,14 +26,14 @@ struct DesiredOptions {
 // The desired state. A file that is wrong, or whose directory is gone, counts with its last good text.
 struct Desired {
     config::Compiled compiled;
-    std::vector<TextFile> files;            // those that it was made from
+    std::vector<TextFile> files;            // from which it was made
     std::uint64_t written = 0;              // a hash of the files as they stand in the directories
     bool rolled_back = false;               // they say nothing until they change
     std::vector<Problem> problems;          // everything that is wrong
     bool silent = false;                    // a file is wrong, and what it said when last good is not known
     std::set<std::string> stale;            // files that are taken as they were when last good
     std::set<std::string> left_out;         // wrong, and nobody knows them as good (State::left_out)
-    std::vector<std::string> notes;         // what a reader should know
+    std::vector<std::string> notes;         // remarks for the reader
     std::set<std::string> overlooked = {};  // files that are not read, whose names are close to "*.toml"
     [[nodiscard]] bool good() const { return problems.empty(); }
 };

@@ -32,9 +32,9 @@ struct ApplyOptions {
     std::int64_t delete_limit = 50;          // percent
     std::set<std::string> held = {};         // texts of keys that are left as they are for now
     std::set<std::string> paused = {};       // partitions and slices that are left as they are
-    Scope scope = {};                        // what is looked at
+    Scope scope = {};                        // to observe
     const DesiredIndex* parts = nullptr;     // of the desired state; needed for a scope of less than all
-    std::function<void()> before_look = {};  // what happened up to now is seen by the look that follows
+    std::function<void()> before_look = {};  // earlier events are covered by the observation that follows
     std::function<Result<>(const Inspection&)> before_change =
         {};  // sees the first plan; an error ends the apply
 };

@@ -32,8 +32,8 @@ struct Confirmation {
         Value value = {};
     };
     std::vector<Former> former = {};
-    Scope scope = {};                      // what was looked at
-    std::vector<std::string> before = {};  // what of that was ours, an object a line, sorted
+    Scope scope = {};                      // that was observed
+    std::vector<std::string> before = {};  // our objects in it, a line each, sorted
 };
 
 // Builds the way back from this view: the values that its plan changes, and our objects before it does.

@@ -145,7 +145,7 @@ std::string near_name(Engine& engine, const State& desired, const std::string& n
         names.insert(resource.owner);
     }
     engine.ledger().for_all([&](const auto&, const LedgerEntry& entry) { names.insert(entry.owner); });
-    names.erase("");  // what belongs to nobody alone
+    names.erase("");  // the owner of shared resources
     return did_you_mean(name, std::vector<std::string_view>(names.begin(), names.end()));
 }
 

@@ -50,7 +50,7 @@ struct VerbContext {
     Answer failed(const Error& error, int code = kSomeFailed);
     // Ends with kInvalid; these errors are told already, and are data for who wants JSON.
     Answer invalid(const std::vector<Problem>& problems);
-    // The document could not be had: what the kernel refused is no mistake in it.
+    // The document could not be read: an error of the kernel is not a mistake in it.
     Answer not_loaded(const Error& error);
 
     // Reads the files. False when there is no going on: what is wrong was told, the answer has its code.

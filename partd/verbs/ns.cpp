@@ -22,7 +22,7 @@ struct Row {
     std::string command;
     std::optional<ino_t> parent;  // of pid and user namespaces
     std::optional<ino_t> owner;   // the user namespace that it belongs to
-    std::optional<uid_t> uid;     // who made that
+    std::optional<uid_t> uid;     // the user who made that
     std::vector<std::string> partitions;
     std::vector<std::string> paths;
 };

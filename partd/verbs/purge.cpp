@@ -157,7 +157,7 @@ Answer remove_aside(Engine& engine, VerbContext& work, const Layers& layers, con
 
 enum class Verdict : std::uint8_t {
     Delete,
-    GoOn,    // what was set aside under that name before is still to be deleted
+    GoOn,    // an interrupted purge of that name is finished
     Refuse,  // the answer says why
 };
 

@@ -45,7 +45,7 @@ struct Request {
     std::string signal = "TERM";                            // kill
     std::optional<std::uint64_t> generation = {};           // diff, rollback
     std::optional<std::chrono::milliseconds> confirm = {};  // apply
-    std::string origin = {};                                // who asks, for the history
+    std::string origin = {};                                // the caller, for the history
     bool reader = false;  // another than root asks: what is not for all to read is not for this one
 };
 

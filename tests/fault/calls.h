@@ -38,7 +38,7 @@ struct Call {
 /// The call's effect on a host; nullopt if it is of no interest.
 std::optional<Call> classify(const Entry& entry);
 
-/// The messages in what is about to be sent that change something; empty when it is no netlink socket.
+/// The messages about to be sent that change something; empty if it is not a netlink socket.
 std::vector<NetlinkMessage> changing_messages(const Entry& entry);
 bool is_netlink(const Entry& entry);
 /// recvfrom, recvmsg, recvmmsg

@@ -36,7 +36,7 @@ Value value_at(pid_t process, std::uint64_t address) {
     return value;
 }
 
-/// -1 when it is no netlink socket.
+/// -1 when it is not a netlink socket.
 int netlink_protocol(pid_t process, int descriptor) {
     const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
     const int fd = static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, descriptor, 0));

@@ -240,7 +240,7 @@ TEST_CASE("A partition that changes its name leaves nothing behind") {
     const TextFile named = edited(kWeb, "peer = {", "peer = { name = \"out\",");
     const TextFile named_too = edited(renamed, "peer = {", "peer = { name = \"out\",");
     CHECK(taken({kOther, named}, {kOther, named_too}));
-    // The file: what is shared is no more where it was.
+    // The file: the shared declaration has moved.
     const TextFile moved = {"/etc/partd/moved.toml", kOther.text};
     CHECK(taken({kOther, kWeb}, {moved, kWeb}));
     Desired desired = whole({kOther, kWeb});

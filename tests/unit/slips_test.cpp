@@ -183,6 +183,6 @@ TEST_CASE("Slips are told in plain words") {
     CHECK(said("[partition.web]\r[x]") ==
           "a carriage return alone ends no line: save the file with the line ends of Unix");
     CHECK(said("a = \"\xff\"") == "the file is not UTF-8 here: save it as UTF-8");
-    // DOS line ends and a byte order mark are no slips.
+    // DOS line ends and a byte order mark are not slips.
     CHECK(said("\ufeff[partition.web]\r\nmtu = 5\r\n") == "");
 }

@@ -29,7 +29,7 @@ struct CgroupUse {
 // A group that bears our mark.
 struct MarkedGroup {
     std::string path = {};                     // below the hierarchy's root
-    std::string owner = {};                    // what the mark says
+    std::string owner = {};                    // from the mark
     std::string identity = {};                 // the kernel's number for this very group
     std::vector<std::string> attributes = {};  // names of all that is kept with it
 };

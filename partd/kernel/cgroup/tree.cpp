@@ -319,7 +319,7 @@ Result<> for_groups_below(const std::string& directory, const std::function<bool
     while (true) {
         if (const auto name = walk->next()) {
             const int code = walk->enter(*name);
-            // A mount is no group.
+            // A mount point is not a group.
             if (code != 0 && code != EXDEV && !means_none(code)) {
                 return fail(code, "look at the groups below " + directory);
             }

@@ -21,7 +21,7 @@ class HostWatch {
 public:
     // By which the caller knows what it made.
     struct Marks {
-        std::uint8_t protocol = 0;  // of addresses, routes and rules: that one is there again is no news
+        std::uint8_t protocol = 0;  // of addresses, routes and rules: its return is not reported
         std::string alias = {};     // with which those of its links begin
     };
     // `places`: directories whose mounts count.

@@ -24,7 +24,7 @@ public:
     // The end to read from, for whom it is meant: it becomes the caller's.
     Result<int> take_outlet();
 
-    // Takes what the client has sent. False at its end; an error for what is no message, or too long.
+    // Takes what the client has sent. False at its end; an error if it is malformed or too long.
     Result<bool> read();
     // A message is whole, or a line of the handshake.
     [[nodiscard]] bool has_next() const;

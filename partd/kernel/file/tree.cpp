@@ -160,7 +160,7 @@ private:
         return read && good;
     }
 
-    // Removes what is no directory, or an empty one.
+    // Removes a file or an empty directory.
     static bool take_leaf(int directory, const char* name) {
         for (const bool unlocked : {false, true}) {
             if (unlinkat(directory, name, 0) == 0 || errno == ENOENT) {

@@ -52,13 +52,13 @@ public:
     struct Names {
         std::set<std::string> layers;    // the names of all that look() finds whole or incomplete
         std::set<std::string> leftover;  // the names of those whose deletion was begun
-        std::vector<Entry> foreign;      // what else is there
+        std::vector<Entry> foreign;      // other directories and files
     };
     [[nodiscard]] Result<Names> list() const;
     // Looks at each file of a layer, at most until then.
     [[nodiscard]] LayerSize size(const std::string& name, Deadline deadline) const;
 
-    // The first step of deleting a layer: it loses its name, and is no layer from then on. EBUSY when
+    // The first step of deleting a layer: it loses its name, and is not a layer from then on. EBUSY when
     // something is mounted there.
     [[nodiscard]] Result<> set_aside(const std::string& name) const;
     // The second one: deletes what was set aside under that name, at most until then, and returns whether

@@ -19,7 +19,7 @@ struct MountWords {
     std::uint64_t propagation = 0;  // MS_PRIVATE, of a bind; 0: as the source, one way
     bool all_below = true;          // the propagation is that of all mounts below, too
     bool idmap = false;
-    std::vector<std::pair<std::string, std::string>> own = {};  // those of the file system itself
+    std::vector<std::pair<std::string, std::string>> own = {};  // options of the file system itself
 };
 // An error is a sentence for whoever wrote them. Device nodes are dead unless "dev" is among the words.
 Result<MountWords> read_mount_words(const std::string& type, std::span<const std::string> words,

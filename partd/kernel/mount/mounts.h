@@ -16,7 +16,7 @@ struct Mount {
     int id = 0;
     int parent = 0;
     std::string device;  // "0:21"
-    std::string root;    // what of its file system is mounted
+    std::string root;    // the directory of its file system that is mounted
     std::string point;
     bool shared = false;
     std::string type;     // "cgroup2"

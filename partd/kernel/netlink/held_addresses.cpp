@@ -28,7 +28,7 @@ bool is_local(NetlinkSocket& routes, const Ip& address) {
     head.rtm_dst_len = address.bits();
     request.head(head).ip(RTA_DST, address);
     bool local = false;
-    // No route is no error here.
+    // A missing route is not an error here.
     (void)routes.request(std::move(request),
                          [&](const Reply& reply) { local = reply.head<rtmsg>().rtm_type == RTN_LOCAL; });
     return local;

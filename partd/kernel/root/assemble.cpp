@@ -74,7 +74,7 @@ private:
         auto tree = clone_tree(directory.get(), recursive);
         PARTD_TRY(tree);
         PARTD_TRY(set_propagation(tree->get(), MS_SLAVE));
-        // Device nodes that an image brings along are no way to the host's devices.
+        // Device nodes of an image must not give access to the host's devices.
         PARTD_TRY(set_attributes(tree->get(), MOUNT_ATTR_NODEV, true));
         if (shifted_) {
             if (auto mapped = map_ids(tree->get(), view_.user->fd()); !mapped) {

@@ -152,7 +152,7 @@ Result<> forget_circumstances() {
 }
 
 void limit_descriptors() {
-    constexpr rlim_t kDescriptors = 1024;  // what uses select(2) breaks with more
+    constexpr rlim_t kDescriptors = 1024;  // programs that use select(2) break with more
     rlimit descriptors{};
     if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
         descriptors.rlim_cur = std::min(descriptors.rlim_max, kDescriptors);

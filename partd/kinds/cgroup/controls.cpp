@@ -263,7 +263,7 @@ constexpr Control kControls[] = {
 };
 constexpr std::size_t kCount = std::size(kControls);
 
-// Keys of the language that are no limits.
+// Keys of the language that are not limits.
 constexpr Field kParent = field<&Limits::parent>("parent", "the slice below which this one stands", kPlain);
 constexpr Field kOthers[] = {
     field<&Limits::delegate>("delegate",

@@ -76,7 +76,7 @@ struct DeviceLine {
     std::string path;
     std::string number;
     std::string line;
-    std::string unlimited;  // what ends it
+    std::string unlimited;  // the value that ends it
 };
 
 // The lines of devices that the value does not name.

@@ -36,7 +36,7 @@ std::vector<std::string> reach_of(const Declared& declared, std::string_view nam
 
 using HostEnds = std::multimap<std::string, std::string>;  // partition → names of its links' host ends
 
-// The set of those that may open connections to what is no partition of that name; nullptr for a partition.
+// The set of those that may connect to what that word names; nullptr for the name of a partition.
 const char* set_towards(std::string_view target) {
     return target == "host"      ? nat::kHostward
            : target == "outside" ? nat::kOutward

@@ -128,7 +128,7 @@ Result<std::optional<std::string>> uplink_of(kernel::NetlinkSocket& routes, cons
     head.rtm_dst_len = address.bits();
     request.head(head).ip(RTA_DST, address);
     int index = 0;
-    // No route is no error here.
+    // A missing route is not an error here.
     (void)routes.request(std::move(request), [&](const kernel::Reply& reply) {
         index = reply.attributes<rtmsg>().number<int>(RTA_OIF).value_or(0);
     });

@@ -21,7 +21,7 @@ struct Init {
     std::string partition = {};
     std::string command = {};  // all that it is started with; "partd-init"
     std::string owner = {};    // whose user namespace owns its pid namespace
-    std::string root = {};     // what its mount namespace shows; "" without one of its own
+    std::string root = {};     // the content of its mount namespace; "" without one of its own
     bool running = true;
     bool pinned = true;
     bool operator==(const Init&) const = default;

@@ -25,7 +25,7 @@ struct PinnedNamespace {
     std::vector<IdMapping> gid_map = {};
     std::optional<std::chrono::milliseconds> boottime = {};
     std::optional<std::chrono::milliseconds> monotonic = {};
-    std::optional<std::string> root = {};  // what a mount namespace shows
+    std::optional<std::string> root = {};  // the content of a mount namespace
     std::optional<HostName> hostname = {};
     std::optional<HostName> domainname = {};
     bool pinned = true;

@@ -13,7 +13,7 @@ struct NetworkNamespace {
     std::string mark;
     std::string owner = "host";  // whose user namespace owns it
     bool pinned = true;
-    std::string loopback = std::string(kAllRoutes);  // what lo has of the kernel's own
+    std::string loopback = std::string(kAllRoutes);  // the kernel's addresses and routes of lo
     bool operator==(const NetworkNamespace&) const = default;
     static const Table table;
 };

@@ -21,7 +21,7 @@ inline constexpr char kTableComment[] = "partd";
 // Sets that are always there, keyed by names of the host's ends of links.
 inline constexpr char kInside[] = "inside";  // every host end
 inline constexpr char kReach[] = "reach";    // pairs: connections from the first to the second may be opened
-inline constexpr char kOutward[] = "outward";    // may open connections to what is no partition
+inline constexpr char kOutward[] = "outward";    // may open connections to other than partitions
 inline constexpr char kHostward[] = "hostward";  // may open connections to the host itself
 inline constexpr char kAnyward[] = "anyward";    // may open connections to everything
 inline constexpr char kHairpin[] = "hairpin";    // pairs of an interface with itself

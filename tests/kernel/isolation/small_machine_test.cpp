@@ -93,7 +93,7 @@ TEST_CASE("machine: mounts in any order", "[machine][mounts]") {
     settle(sandbox);
     CHECK(said(sandbox, "cat /data/child/file /data/above") == "child\nabove");
     const auto init = init_of("m");
-    // another order is no difference
+    // the order does not matter
     declare(sandbox, "mounts = [" + parent + ", " + child + "]");
     settle(sandbox);
     CHECK(init_of("m") == init);

@@ -298,7 +298,7 @@ TEST_CASE("lightvm: what it does to its routes and filters the host does not not
     CHECK(in_lightvm(sandbox, "nft list ruleset").find("policy drop") != std::string::npos);
     CHECK(does_not_ping(kHere, "10.99.0.2"));
     auto after = snapshot(sandbox);
-    // what its firewall keeps from answering is no change of the host's; its files are where they belong
+    // a firewall inside is not a change of the host; its files are where they belong
     after["/var/lib"] = before.at("/var/lib");
     CHECK(difference(before, after) == "");
     CHECK(pings(kHere, Outside::kPeer4));
