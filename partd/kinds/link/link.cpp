@@ -4,13 +4,14 @@
 #include "kinds/link/interfaces.h"
 #include "kinds/link/observe.h"
 #include "kinds/link/requests.h"
-#include "kinds/link/strangers.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
 #include "kinds/namespace/netns.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -22,16 +23,22 @@ constexpr Field kLoopbackFields[] = {
     field<&Loopback::address>("address", "addresses besides 127.0.0.1 and ::1", {.role = Role::Declared}),
 };
 
+constexpr Field kStrangersFields[] = {
+    field<&Strangers::what>("kind", "what kind of interface it is", {.role = Role::Replace, .live = true}),
+};
+
 // The types that are known, but not built yet.
-constexpr std::string_view kReserved[] = {"vlan",      "macvlan", "ipvlan", "vxlan", "gre", "bond",
-                                          "wireguard", "vrf",     "ifb",    "tun",   "tap", "physical"};
+constexpr std::string_view kReserved[] = {"macvlan", "ipvlan", "vxlan", "gre", "bond",    "wireguard",
+                                          "vrf",     "ifb",    "tun",   "tap", "physical"};
 
 std::span<const Declaration> language() {
     static const auto kAll = [] {
         std::vector<Declaration> all;
         std::ranges::transform(link_types(), std::back_inserter(all), &LinkType::declaration);
         for (const std::string_view word : kReserved) {
-            all.push_back({.path = link::kPath, .selector = word});
+            if (find_link_type(word) == nullptr) {
+                all.push_back({.path = link::kPath, .selector = word});
+            }
         }
         all.push_back(declaration<Loopback>("partition.*.link.lo"));
         return all;
@@ -73,31 +80,75 @@ void check_end(const DeclaredObject& link, Side side, Diagnostics& problems) {
     }
 }
 
-// The bridge of that name in the partition; nullptr after telling what is wrong, or where none is named.
+const DeclaredObject* find_declared(const std::vector<const DeclaredObject*>& links, std::string_view name) {
+    const auto found = std::ranges::find(links, name, [](const auto* each) { return each->name; });
+    return found == links.end() ? nullptr : *found;
+}
+
+// Reports a bridge that is not there, or that the link cannot be a port of.
 void check_bridge(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) {
     const LinkType& type = *type_of(link.spec);
     const auto& bridge = type.end(link.spec.data(), Side::Self)->bridge;
     if (!bridge) {
         return;
     }
-    const auto links = declared_links(declared, link.owner);
-    const auto found = std::ranges::find(links, *bridge, [](const auto* each) { return each->name; });
-    if (found == links.end()) {
+    const DeclaredObject* found = find_declared(declared_links(declared, link.owner), *bridge);
+    if (found == nullptr) {
         problems.error(link.place("bridge"),
                        fmt::format("there is no [partition.{}.link.{}] for {} to be a port of", link.owner,
                                    std::string(*bridge), link.name));
-    } else if (!type_of((*found)->spec)->ops.has_ports) {
+    } else if (!type_of(found->spec)->ops.has_ports) {
         problems.error(
             link.place("bridge"),
-            fmt::format("{} is a {}, and has no ports", std::string(*bridge), type_of((*found)->spec)->name),
-            (*found)->source, "that link");
+            fmt::format("{} is a {}, and has no ports", std::string(*bridge), type_of(found->spec)->name),
+            found->source, "that link");
     } else if (type.ops.has_ports) {
         problems.error(link.place("bridge"),
                        fmt::format("{} is a {}, which is no port of another one", link.name, type.name));
     }
 }
 
-void check(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) {
+const std::optional<Lower>& parent_of(const DeclaredObject& link) {
+    return type_of(link.spec)->end(link.spec.data(), Side::Self)->parent;
+}
+
+using Interfaces = std::map<std::string, std::vector<Interface>>;
+
+// The interface that the link stands on, whoever declared it; nullptr where it names none, or one of the
+// host.
+const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& link) {
+    const auto& parent = parent_of(link);
+    const auto found = interfaces.find(link.owner);
+    if (!parent || parent->on_host() || found == interfaces.end()) {
+        return nullptr;
+    }
+    const auto lower = std::ranges::find(found->second, parent->name(), &Interface::name);
+    return lower == found->second.end() ? nullptr : &*lower;
+}
+
+// Reports a lower link that is not there, or that stands on this one itself.
+void check_parent(const Interfaces& interfaces, const DeclaredObject& link, Diagnostics& problems) {
+    const auto& parent = parent_of(link);
+    if (!parent || parent->on_host()) {
+        return;
+    }
+    const Interface* lower = lower_of(interfaces, link);
+    if (lower == nullptr || !lower->link) {
+        problems.error(link.place("parent"),
+                       fmt::format("there is no [partition.{}.link.{}] for {} to stand on", link.owner,
+                                   parent->name(), link.name));
+    }
+    std::set<const DeclaredObject*> seen;
+    while (lower != nullptr && seen.insert(lower->declared).second) {
+        if (lower->declared == &link) {
+            problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
+        }
+        lower = lower_of(interfaces, *lower->declared);
+    }
+}
+
+void check(const Declared& declared, const Interfaces& interfaces, const DeclaredObject& link,
+           Diagnostics& problems) {
     require_netns(declared, link, link.name, problems);
     const LinkType& type = *type_of(link.spec);
     if (type.ops.check != nullptr) {
@@ -106,6 +157,7 @@ void check(const Declared& declared, const DeclaredObject& link, Diagnostics& pr
     check_end(link, Side::Self, problems);
     check_end(link, Side::Peer, problems);
     check_bridge(declared, link, problems);
+    check_parent(interfaces, link, problems);
     constexpr std::size_t kMostAlias = 128;  // of the kernel's 255 bytes; the mark needs the others
     const auto& alias = type.end(link.spec.data(), Side::Self)->alias;
     if (alias && alias->size() > kMostAlias) {
@@ -113,7 +165,8 @@ void check(const Declared& declared, const DeclaredObject& link, Diagnostics& pr
     }
 }
 
-void expand_link(const Declared& declared, const DeclaredObject& link, State& desired) {
+void expand_link(const Declared& declared, const Interfaces& interfaces, const DeclaredObject& link,
+                 State& desired) {
     std::vector<LinkEnd> ends = declared_ends(declared, link);
     decide_trust(declared, link, ends);
     // The alias and the port are partd's: what is not declared goes.
@@ -132,6 +185,9 @@ void expand_link(const Declared& declared, const DeclaredObject& link, State& de
             resource.contained_in.push_back(netns_key(end.netns));
         }
     }
+    if (const Interface* lower = lower_of(interfaces, link); lower != nullptr && lower->link) {
+        resource.contained_in.push_back(*lower->link);
+    }
     resource.depends_on = resource.contained_in;
     if (!ends[0].bridge->empty()) {
         resource.depends_on.push_back(link_key(link.owner, *ends[0].bridge));
@@ -143,9 +199,13 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Loopback>()) {
         require_netns(declared, *object, "lo", problems);
     }
-    for (const DeclaredObject* link : declared_links(declared)) {
-        check(declared, *link, problems);
-        expand_link(declared, *link, desired);
+    const auto links = declared_links(declared);
+    const bool stand_on_others =
+        std::ranges::any_of(links, [](const auto* link) { return parent_of(*link).has_value(); });
+    const Interfaces interfaces = stand_on_others ? interfaces_by_netns(declared) : Interfaces();
+    for (const DeclaredObject* link : links) {
+        check(declared, interfaces, *link, problems);
+        expand_link(declared, interfaces, *link, desired);
     }
 }
 
@@ -154,6 +214,9 @@ std::string summary(const Spec& spec) {
         return "— " + spec.as<Strangers>().what;
     }
     const LinkType& type = *type_of(spec);
+    if (const auto& parent = type.end(spec.data(), Side::Self)->parent) {
+        return fmt::format("{} on {}", type.name, std::string(*parent));
+    }
     const LinkEnd* peer = type.end(spec.data(), Side::Peer);
     const std::string other = peer == nullptr      ? ""
                               : peer->name.empty() ? " — nothing"
@@ -167,12 +230,32 @@ void watch(const Resource& wanted, kernel::Host&, std::vector<std::string>& topi
             topics.push_back(kernel::link_topic(end->name));
             topics.push_back(kernel::alias_topic(end->mark));
         }
+        if (end->parent && end->parent->on_host()) {
+            topics.push_back(kernel::link_topic(end->parent->name()));
+        }
     }
 }
 
 }  // namespace
 
 constinit const Table Loopback::table = {"link lo", "The loopback interface.", kLoopbackFields};
+
+constinit const Table Strangers::table = {"link", "Interfaces that others made in a link's place.",
+                                          kStrangersFields};
+
+bool is_replaceable(const std::string& netns, const kernel::Link& link) {
+    return !netns.empty() && !link.kind.empty() && !link.leads_out;
+}
+
+std::string stranger_text(const std::string& netns, const kernel::Link& link) {
+    return fmt::format("{} is an interface ({}, index {}) that partd did not make",
+                       place_text(netns, link.name), link.kind.empty() ? "hardware" : link.kind, link.index);
+}
+
+std::optional<Lower> Lower::parse(std::string_view text) {
+    const std::string_view name = text.substr(text.starts_with(kHost) ? kHost.size() : 0);
+    return IfName::parse(name) ? std::optional(Lower(std::string(text).c_str())) : std::nullopt;
+}
 
 Key link_key(std::string_view partition, std::string_view link) {
     return {&kLink.kind, fmt::format("{}/{}", partition, link)};

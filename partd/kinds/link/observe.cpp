@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "kinds/link/interfaces.h"
-#include "kinds/link/strangers.h"
 #include "kinds/marks.h"
 #include "kinds/namespace/netns.h"
 #include "kinds/net/own_routes.h"
@@ -69,6 +68,29 @@ IfName bridge_of(Observation& observation, const FoundEnd& end) {
     return {};
 }
 
+// The lower link of one of a type that has such; nullptr where there is none, or it is not to be seen.
+const Link* lower_of(Observation& observation, const FoundEnd& end) {
+    if (end.link == nullptr || !find_link_type(end.link->kind)->ops.has_parent) {
+        return nullptr;
+    }
+    const auto links = observation.host.links_in_view(end.link->leads_out ? "" : end.netns);
+    for (const Link& link : links ? std::span(**links) : std::span<const Link>()) {
+        if (link.index == end.link->peer_index) {
+            return &link;
+        }
+    }
+    return nullptr;
+}
+
+std::optional<Lower> parent_of(Observation& observation, const FoundEnd& end) {
+    const Link* lower = lower_of(observation, end);
+    if (lower == nullptr) {
+        return find_link_type(end.link->kind)->ops.has_parent ? std::optional(Lower()) : std::nullopt;
+    }
+    const std::string host = end.link->leads_out ? std::string(Lower::kHost) : "";
+    return Lower((host + (host.empty() ? wanted_name(observation, *lower) : lower->name)).c_str());
+}
+
 LinkEnd end_of(Observation& observation, const Key& key, const FoundEnd& found, Side side,
                const std::string& owner) {
     if (found.link == nullptr) {
@@ -83,6 +105,7 @@ LinkEnd end_of(Observation& observation, const Key& key, const FoundEnd& found, 
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
             .bridge = bridge_of(observation, found),
+            .parent = parent_of(observation, found),
             .mark = mark ? mark->text() : "",
             .trusting = link.trusting,
             .probing = link.probing,
@@ -252,6 +275,11 @@ Result<> add_found(Observation& observation, const Key& key, const std::string& 
         if (!from.netns.empty()) {
             resource.contained_in.push_back(netns_key(from.netns));
         }
+        const Link* lower = lower_of(observation, from);
+        const auto mark = lower == nullptr ? std::nullopt : parse_link_mark(lower->alias);
+        if (mark && !from.link->leads_out) {
+            resource.contained_in.push_back(link_key(mark->partition, mark->link));
+        }
         resource.exclusive_names.push_back(name_claim(end));
     }
     resource.depends_on = resource.contained_in;
@@ -309,6 +337,9 @@ Result<> list_host_ends(Observation& observation) {
         for (const LinkEnd* end : ends_of(wanted.spec)) {
             if (end->netns.empty()) {
                 names.insert(end->name);
+            }
+            if (end->parent && end->parent->on_host()) {
+                names.insert(end->parent->name());
             }
         }
     });

@@ -2,7 +2,7 @@
 #include "kinds/link/requests.h"
 
 #include "kinds/link/interfaces.h"
-#include "kinds/link/strangers.h"
+#include "kinds/link/messages.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
 #include "kinds/net/own_routes.h"
@@ -22,19 +22,11 @@ namespace {
 
 using kernel::Link;
 using kernel::Message;
-
-ifinfomsg header(int index, bool up, bool change_up) {
-    return {.ifi_family = AF_UNSPEC,
-            .__ifi_pad = 0,
-            .ifi_type = 0,
-            .ifi_index = index,
-            .ifi_flags = up ? unsigned{IFF_UP} : 0U,
-            .ifi_change = change_up ? unsigned{IFF_UP} : 0U};
-}
-
-std::string full_alias(const LinkEnd& end) {
-    return end.alias && !end.alias->empty() ? end.mark + " " + *end.alias : end.mark;
-}
+using link::altname_request;
+using link::header;
+using link::put_attributes;
+using link::set_alias;
+using link::set_up;
 
 // Where an end is to be made.
 struct Place {
@@ -42,20 +34,6 @@ struct Place {
     kernel::Netns* netns;
     int index;
 };
-
-// The attributes of that end that a request can say; those in IFLA_INFO_DATA are `of_type`. `found`: only
-// those that differ from it. Returns how many there are.
-int put_attributes(Message& message, const Spec& link, Side side, bool of_type, const Spec* found = nullptr) {
-    int count = 0;
-    for (const Attribute& each : type_of(link)->attributes) {
-        if (each.put != nullptr && each.side == side && each.of_type == of_type &&
-            (found == nullptr || !each.field.same(link.data(), found->data()))) {
-            each.put(message, link.data());
-            ++count;
-        }
-    }
-    return count;
-}
 
 void add_end(Message& message, const Spec& link, Side side, const Place& place) {
     message.text(IFLA_IFNAME, place.end->name);
@@ -68,11 +46,15 @@ void add_end(Message& message, const Spec& link, Side side, const Place& place) 
 
 // The whole link in one request, all names and all namespaces: nothing is ever seen under another name or in
 // another place.
-Message create_request(const Spec& link, std::span<const Place> places) {
+Message create_request(const Spec& link, std::span<const Place> places, int parent) {
     const LinkType& type = *type_of(link);
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     message.head(header(places[0].index, false, false));
     add_end(message, link, Side::Self, places[0]);
+    if (parent != 0) {
+        message.number<std::uint32_t>(IFLA_LINK, static_cast<std::uint32_t>(parent));
+        message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(places[0].netns->fd()));
+    }
     const auto info = message.open(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, type.name);
     const auto data = message.open(IFLA_INFO_DATA);
@@ -91,31 +73,6 @@ Message create_request(const Spec& link, std::span<const Place> places) {
     message.close(data);
     message.close(info);
     return message;
-}
-
-Message set_alias(int index, const LinkEnd& end) {
-    Message message(RTM_SETLINK, 0);
-    message.head(header(index, false, false)).text(IFLA_IFALIAS, full_alias(end));
-    return message;
-}
-
-Message set_up(int index, bool up) {
-    Message message(RTM_SETLINK, 0);
-    message.head(header(index, up, true));
-    return message;
-}
-
-Message altname_request(std::uint16_t type, std::uint16_t flags, int index, const std::string& altname) {
-    Message message(type, flags);
-    message.head(header(index, false, false));
-    const auto list = message.open(IFLA_PROP_LIST);
-    message.text(IFLA_ALT_IFNAME, altname);
-    message.close(list);
-    return message;
-}
-
-Message add_altname(int index, const std::string& altname) {
-    return altname_request(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_APPEND | NLM_F_EXCL, index, altname);
 }
 
 // Makes it a port of that bridge, or of none.
@@ -159,7 +116,7 @@ Result<> configure_end(ApplyContext& context, const LinkType& type, const Place&
         context.batch.netlink(place.netns->route(), std::move(message), number, kernel::Batch::Turn::Second);
     };
     if (!end.altname.empty()) {
-        add(add_altname(place.index, end.altname));
+        add(link::add_altname(place.index, end.altname));
     }
     if (end.bridge && !end.bridge->empty()) {
         auto request = set_bridge(context, place.index, end);
@@ -183,9 +140,27 @@ Result<> configure_end(ApplyContext& context, const LinkType& type, const Place&
     context.host.cache_link(end.netns, {.index = place.index,
                                         .name = end.name,
                                         .kind = std::string(type.name),
-                                        .alias = full_alias(end),
+                                        .alias = link::full_alias(end),
                                         .up = end.up});
     return {};
+}
+
+// By whose socket a link is made, since the kernel looks for the lower link there.
+struct Maker {
+    kernel::NetlinkSocket* socket = nullptr;
+    int parent = 0;  // the index of the lower link; 0 for none
+};
+Result<Maker> find_maker(ApplyContext& context, const Place& place) {
+    if (!place.end->parent) {
+        return Maker{&place.netns->route()};
+    }
+    const Lower& lower = *place.end->parent;
+    const std::string netns = lower.on_host() ? "" : place.end->netns;
+    const auto parent = find_for_request(context, netns, lower.name());
+    PARTD_TRY(parent);
+    const auto where = context.host.netns(netns);
+    PARTD_TRY(where);
+    return Maker{&(*where)->route(), (*parent)->index};
 }
 
 Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::size_t number) {
@@ -200,7 +175,9 @@ Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::si
         places.push_back({end, *netns, *index});
         identity += fmt::format("{}{}:{}", identity.empty() ? "" : " ", (*netns)->cookie(), *index);
     }
-    context.batch.netlink(places[0].netns->route(), create_request(link, places), number);
+    auto maker = find_maker(context, places[0]);
+    PARTD_TRY(maker);
+    context.batch.netlink(*maker->socket, create_request(link, places, maker->parent), number);
     // Should a later request of these fail, it is by this that the link is known.
     context.learnt.emplace_back(key, std::move(identity));
     // The first mark travels with the request: whatever happens next, the link is known to be ours.
@@ -348,7 +325,7 @@ Result<> update_end(ApplyContext& context, const Change& change, Side side, std:
         context.batch.netlink(socket, altname_request(RTM_DELLINKPROP, 0, index, found.altname), number);
     }
     if (renames && !wanted.altname.empty()) {
-        context.batch.netlink(socket, add_altname(index, wanted.altname), number,
+        context.batch.netlink(socket, link::add_altname(index, wanted.altname), number,
                               kernel::Batch::Turn::Second);
     }
     if (ups && !waits) {

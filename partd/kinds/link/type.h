@@ -17,6 +17,26 @@ namespace partd {
 // The kernel's own routes of an interface's addresses: these, or "without 10.5.0.0/24".
 inline constexpr std::string_view kAllRoutes = "all";
 
+// The lower link of another one: an interface of the partition ("eth0"), or one of the host ("host:eth0").
+struct Lower : std::string {
+    using std::string::string;
+    static std::optional<Lower> parse(std::string_view text);
+    [[nodiscard]] const std::string& text() const { return *this; }
+    [[nodiscard]] bool on_host() const { return starts_with(kHost); }
+    [[nodiscard]] std::string name() const { return on_host() ? substr(kHost.size()) : std::string(*this); }
+
+    static constexpr std::string_view kHost = "host:";
+};
+template <>
+struct TextFormat<Lower> {
+    static constexpr std::string_view kExpected =
+                                          "an interface of the partition like \"eth0\", or one of the "
+                                          "host like \"host:eth0\"",
+                                      kPattern =
+                                          "^(host:)?(?!-|\\.$|\\.\\.$|all$|default$)"
+                                          "[^\\s/:%\\x00-\\x20\\x7f-\\x9f]{1,15}$";
+};
+
 // One end of a link: an interface, with what every one has, whatever the link's type.
 struct LinkEnd {
     std::string netns = {};  // "" is the host
@@ -26,6 +46,7 @@ struct LinkEnd {
     bool up = true;
     std::optional<std::string> alias = {};
     std::optional<IfName> bridge = {};  // the bridge whose port it is; "": a port of none of partd's
+    std::optional<Lower> parent = {};   // of a type that has one: what it stands on (IFLA_LINK)
     std::string mark = {};
     // It takes advertisements, redirects and source routes from the other end (kernel::Link); nullopt where
     // that is the partition's own matter.
@@ -58,8 +79,9 @@ struct LinkOps {
     // Reports mistakes that only this type can have.
     void (*check)(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) = nullptr;
     std::uint16_t peer_info =
-        0;                   // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
-    bool has_ports = false;  // interfaces can be ports of it (IFLA_MASTER)
+        0;                    // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
+    bool has_parent = false;  // it stands on a lower link, and goes with it
+    bool has_ports = false;   // interfaces can be ports of it (IFLA_MASTER)
 };
 
 // A type of link, as the kernel's rtnl_link_ops and iproute2's link_util are: kinds/link/types/NAME.cpp ends
@@ -188,6 +210,13 @@ constexpr std::array<Attribute, 13> self_attributes() {
                                          {.live = true}),
         row<&T::self, &LinkEnd::routes>("routes", "the kernel's own routes of its addresses", {.live = true}),
     };
+}
+
+// The attribute of types that stand on a lower link.
+template <class T>
+constexpr std::array<Attribute, 1> parent_attribute() {
+    return {row<&T::self, &LinkEnd::parent>("parent", "the link that it stands on, and goes with",
+                                            {.role = Role::Replace, .required = true})};
 }
 
 template <std::size_t... N>

@@ -199,6 +199,56 @@ TEST_CASE("A mark that somebody inside writes on a link of another kind takes no
     CHECK(has_link("fake", inside));
 }
 
+TEST_CASE("vlan: two VLANs over one trunk", "[links][vlan]") {
+    Sandbox sandbox;
+    if (run({"ip", "link", "add", "probe", "type", "bridge"}).code != 0 ||
+        run({"ip", "link", "add", "link", "probe", "name", "tagged", "type", "vlan", "id", "7"}).code != 0) {
+        PARTD_CANNOT_RUN("this kernel has no VLANs: tests/system/tests/links.sh runs it on Debian's");
+    }
+    ip({"link", "del", "probe"});
+    sandbox.example("vlan");
+    settle(sandbox);
+    const int left = sandbox.netns("left");
+    const auto check = [&] {
+        is_settled(sandbox);
+        CHECK(links(left) == Strings{"guests", "office", "trunk"});
+        CHECK(link("office", left).at("link") == "trunk");
+        CHECK(link("office", left).at("linkinfo").at("info_data").at("id") == 10);
+        CHECK(reaches(sandbox, "left", "10.50.10.2"));
+        CHECK(reaches(sandbox, "right", "10.50.20.1"));
+        CHECK(reaches(sandbox, "left", "fd00:50:10::2"));
+    };
+    check();
+    const std::vector<std::vector<Arguments>> by_hand = {
+        {{"link", "del", "office"}},
+        {{"link", "set", "office", "down"}},
+        {{"link", "del", "office"}, {"link", "add", "link", "trunk", "name", "office", "type", "vlan", "id", "11"}},
+        {{"link", "set", "office", "alias", ""}},
+        {{"link", "del", "trunk"}},
+    };
+    for (const auto& commands : by_hand) {
+        INFO(commands.back()[2]);
+        for (const Arguments& command : commands) {
+            ip(command, left);
+        }
+        CHECK(sandbox.diff() == 1);
+        sandbox.apply();
+        check();
+    }
+    // on a link of the host's
+    ip({"link", "add", "card", "type", "bridge"});
+    ip({"link", "set", "card", "up"});
+    sandbox.write_config("tagged.toml",
+                         "[partition.tagged.link.wan]\nkind = \"vlan\"\nparent = \"host:card\"\nid = 7\n");
+    sandbox.apply();
+    is_settled(sandbox);
+    CHECK(links(sandbox.netns("tagged")) == Strings{"wan"});
+    sandbox.remove_config("tagged.toml");
+    sandbox.remove_config("vlan.toml");
+    sandbox.apply();
+    CHECK(links() == Strings{"card"});
+}
+
 TEST_CASE("service-address: an address on a dummy interface, behind two links", "[links][dummy]") {
     Sandbox sandbox;
     if (run({"ip", "link", "add", "probe", "type", "dummy"}).code != 0) {

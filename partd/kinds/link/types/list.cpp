@@ -9,11 +9,12 @@ namespace partd {
 extern const LinkType kBridge;
 extern const LinkType kDummy;
 extern const LinkType kVeth;
+extern const LinkType kVlan;
 
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan};
 
 }  // namespace
 

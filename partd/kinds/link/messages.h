@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kinds/link/type.h"
+
+#include <linux/rtnetlink.h>
+
+namespace partd::link {
+
+// Parts of requests about one interface (rtnetlink(7)).
+
+// `up` counts only with `change_up`.
+ifinfomsg header(int index, bool up, bool change_up);
+// Adds the attributes of that end that a request can say; those in IFLA_INFO_DATA are `of_type`. `found`:
+// only those that differ from it. Returns how many there were.
+int put_attributes(kernel::Message& message, const Spec& link, Side side, bool of_type,
+                   const Spec* found = nullptr);
+// The end's mark, and behind it the user's alias.
+std::string full_alias(const LinkEnd& end);
+
+// Whole requests.
+kernel::Message set_alias(int index, const LinkEnd& end);
+kernel::Message set_up(int index, bool up);
+// Adds or removes an alternative name (RTM_NEWLINKPROP, RTM_DELLINKPROP).
+kernel::Message altname_request(std::uint16_t type, std::uint16_t flags, int index,
+                                const std::string& altname);
+kernel::Message add_altname(int index, const std::string& altname);
+
+}  // namespace partd::link
