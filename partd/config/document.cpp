@@ -91,9 +91,9 @@ void check_placeholders(const Value& value, Diagnostics& problems) {
              open = text->find('{', open + 1)) {
             const std::string word = text->substr(open, text->find('}', open) - open + 1);
             if (word != "{name}" && word != "{index}") {
-                problems.error(
-                    value.source,
-                    fmt::format("{} is no placeholder: there are {{name}} and {{index}}", printable(word)));
+                problems.error(value.source,
+                               fmt::format("{} is not a placeholder: there are {{name}} and {{index}}",
+                                           printable(word)));
             }
         }
     } else if (const auto* array = value.get_if<Array>()) {

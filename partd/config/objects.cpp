@@ -95,7 +95,7 @@ private:
             return true;
         }
         problems_.error(member.key_source,
-                        fmt::format("\"{}\" is no valid name: expected {}",
+                        fmt::format("\"{}\" is not a valid name: expected {}",
                                     printable(std::string_view(member.key).substr(0, 80)),
                                     interface ? TextFormat<IfName>::kExpected : TextFormat<Name>::kExpected));
         return false;

@@ -47,8 +47,8 @@ constexpr std::array<Words, 25> kWords = {{
     {"end-of-file", "the file ends before this is complete"},
     {"integer", "the number is not complete: put a text in quotes"},
     {"floating-point", "the number is not complete: put a text in quotes"},
-    {"parsing value", "this is no value: a text needs quotes, a list stands in [ ], a table in { }"},
-    {"boolean", "this is no value: a text needs quotes"},
+    {"parsing value", "this is not a value: a text needs quotes, a list stands in [ ], a table in { }"},
+    {"boolean", "this is not a value: a text needs quotes"},
 }};
 
 // The text between the first two apostrophes.
@@ -75,7 +75,7 @@ std::string plain_words(std::string_view described) {
         std::ranges::find_if(kWords, [&](const Words& words) { return described.find(words.part) != kNone; });
     return std::string(found != kWords.end()
                            ? found->plain
-                           : "this is no TOML: a line is KEY = VALUE, a [HEADER] or a # comment");
+                           : "this is not TOML: a line is KEY = VALUE, a [HEADER] or a # comment");
 }
 
 std::string twice_declared(std::string_view described) {
@@ -101,7 +101,7 @@ std::string misleading_character(std::string_view text) {
     if (begins_with_one(text, kBlanks)) {
         return "this blank is none of the plain ones (no-break, or without width): type it anew";
     }
-    return begins_with_one(text, kDashes) ? "this dash is no minus: write -" : "";
+    return begins_with_one(text, kDashes) ? "this dash is not a minus: write -" : "";
 }
 
 }  // namespace partd::config

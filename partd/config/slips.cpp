@@ -58,7 +58,7 @@ std::string better(std::string_view value) {
     constexpr std::array<std::string_view, 3> kTrue = {"true", "yes", "on"};
     constexpr std::array<std::string_view, 3> kFalse = {"false", "no", "off"};
     if (std::ranges::find(kTrue, lower) != kTrue.end() || std::ranges::find(kFalse, lower) != kFalse.end()) {
-        return fmt::format("{} is no value: write {}", value,
+        return fmt::format("{} is not a value: write {}", value,
                            std::ranges::find(kTrue, lower) != kTrue.end() ? "true" : "false");
     }
     const bool number = value.find_first_not_of("+-_0123456789") == kNone;
@@ -71,7 +71,7 @@ std::string better(std::string_view value) {
     const bool quoted = value.find_first_of("\"'=[{") != kNone;
     return value.empty() || number || quoted || value.size() > kMostShown
                ? std::string()
-               : fmt::format("a value that is no number needs quotes: \"{}\"", value);
+               : fmt::format("a value that is not a number needs quotes: \"{}\"", value);
 }
 
 std::string_view line_at(std::string_view toml, TextPosition at) {
@@ -125,10 +125,10 @@ std::string without_equals(std::string_view line) {
     if (colon != kNone && colon < equals) {
         return "between a key and its value stands =, not :";
     }
-    return equals == kNone
-               ? "the = between the key and its value is missing"
-               : "this is no key before the =: a key with other characters than A-Z, a-z, 0-9, _ and - needs "
-                 "quotes";
+    return equals == kNone ? "the = between the key and its value is missing"
+                           : "this is not a key before the =: a key with other characters than A-Z, a-z, "
+                             "0-9, _ and - needs "
+                             "quotes";
 }
 
 // The rest of the line behind a complete value.

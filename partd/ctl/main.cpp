@@ -184,7 +184,7 @@ private:
             [&into](const std::string& text) {
                 into = parse_duration(text);
                 if (!into || into->count() <= 0) {
-                    throw CLI::ValidationError(text + " is no duration such as \"60s\" or \"2min\"");
+                    throw CLI::ValidationError(text + " is not a duration such as \"60s\" or \"2min\"");
                 }
             },
             description);

@@ -124,12 +124,13 @@ void judge_forwards(const std::vector<const DeclaredObject*>& forwards, kernel::
                 found->second = kernel::is_local(socket, address);
             }
             if (!found->second) {
-                all.push_back({.partition = object->owner,
-                               .at = object->place("address"),
-                               .what = fmt::format("{} of {} listens at {}, which is no address of this host",
-                                                   forward.listen.text(), object->owner, address.text()),
-                               .why = "it gets only what others route here",
-                               .fix = "give an address that the host has, or leave address out for all"});
+                all.push_back(
+                    {.partition = object->owner,
+                     .at = object->place("address"),
+                     .what = fmt::format("{} of {} listens at {}, which is not an address of this host",
+                                         forward.listen.text(), object->owner, address.text()),
+                     .why = "it gets only what others route here",
+                     .fix = "give an address that the host has, or leave address out for all"});
             }
         }
     }

@@ -79,7 +79,7 @@ Findings names(const CheckContext& patient) {
         if (mounts && !shared && !directory->names().empty()) {
             found.push_back(
                 {.severity = Severity::Warning,
-                 .what = fmt::format("{} is no shared mount of its own", directory->path()),
+                 .what = fmt::format("{} is not a shared mount of its own", directory->path()),
                  .why = "services with mounts of their own do not see new partitions, and keep "
                         "removed ones alive",
                  .fix = "make it a shared mount",

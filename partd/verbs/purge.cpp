@@ -208,7 +208,7 @@ Answer purge(Engine& engine, const Request& request) {
     const auto name = Name::parse(request.name);
     if (!name || request.check == request.yes) {
         work.complain(!name
-                          ? fmt::format("\"{}\" is no name of a layer", printable(request.name))
+                          ? fmt::format("\"{}\" is not a name of a layer", printable(request.name))
                           : "purge deletes a user's data: it is asked for with \"yes\", or \"check\" to see "
                             "what it would delete");
         return work.done(kUsage);

@@ -18,7 +18,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def load(path):
-    """The file as JSON would have it; raises TOMLDecodeError when it is no TOML."""
+    """The file as JSON would have it; raises TOMLDecodeError when it is not TOML."""
     return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
 
 

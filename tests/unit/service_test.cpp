@@ -173,7 +173,7 @@ TEST_CASE("Names of units are escaped as systemd does it") {
     CHECK(drop_in_name("nginx.service", "web") == "nginx.service.d/50-partd-web.conf");
 }
 
-TEST_CASE("A service's name may leave out its suffix, and is no path") {
+TEST_CASE("A service's name may leave out its suffix, and is not a path") {
     CHECK(ServiceName::parse("nginx") == ServiceName("nginx.service"));
     CHECK(ServiceName::parse("nginx.service") == ServiceName("nginx.service"));
     CHECK(ServiceName::parse("getty@tty1") == ServiceName("getty@tty1.service"));

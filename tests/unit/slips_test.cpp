@@ -161,7 +161,7 @@ TEST_CASE("Slips are told in plain words") {
           "this blank is none of the plain ones (no-break, or without width): type it anew");
     CHECK(value("\u201cabc\u201d") == "a string has plain quotes, \" or ', and no others");
     CHECK(value("abc\"") == "the first quote of this string is missing");
-    CHECK(value("\u22125") == "this dash is no minus: write -");
+    CHECK(value("\u22125") == "this dash is not a minus: write -");
     CHECK(value("") == "the value is missing");
     CHECK(value("5;") == "nothing stands behind a value on its line: leave out the ;");
     CHECK(value("5 // note") == "a comment begins with #");

@@ -174,7 +174,7 @@ Result<std::string> read_own(const std::string& path) {
     }
     const bool of_root = st.st_uid == 0 || st.st_uid == geteuid();
     if (!S_ISREG(st.st_mode) || !of_root || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return fail(EPERM, "believe " + path + ", which is no file that root alone could have written");
+        return fail(EPERM, "believe " + path + ", which is not a file that root alone could have written");
     }
     auto text = read_fd(fd.get(), kMost);
     return text ? std::move(text) : std::unexpected(std::move(text).error().wrap(path));

@@ -36,7 +36,7 @@ std::string objection(const std::string& path, const struct stat& st) {
                " is a symbolic link, no layer: mount the file system that is to hold the layer there instead";
     }
     if (!S_ISDIR(st.st_mode)) {
-        return path + " is no directory";
+        return path + " is not a directory";
     }
     return st.st_uid == 0 ? std::string()
                           : fmt::format("{} belongs to user {}, not to root", path, st.st_uid);
@@ -58,7 +58,7 @@ Result<Layers::Entry> Layers::look(const std::string& name) const {
         const std::string inner = fmt::format("{}/{}", path, part);
         if (lstat(inner.c_str(), &st) == 0) {
             if (!S_ISDIR(st.st_mode)) {
-                return Entry{State::Foreign, inner + " is no directory"};
+                return Entry{State::Foreign, inner + " is not a directory"};
             }
         } else if (errno == ENOENT) {
             entry.state = State::Incomplete;

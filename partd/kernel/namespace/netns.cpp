@@ -114,7 +114,7 @@ Result<Netns> Netns::current() {
     auto fd = open_own();
     PARTD_TRY(fd);
     if (!is_netns(fd->get())) {
-        return fail(std::string(kOwnNetns) + " is no network namespace: is /proc mounted there?");
+        return fail(std::string(kOwnNetns) + " is not a network namespace: is /proc mounted there?");
     }
     return here(std::move(*fd));
 }

@@ -43,7 +43,7 @@ Result<> check_master(int fd) {
     constexpr unsigned kMinor = 2;
     if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0 || !S_ISCHR(st.st_mode) || major(st.st_rdev) != kMajor ||
         minor(st.st_rdev) != kMinor || fs.f_type != DEVPTS_SUPER_MAGIC) {
-        return fail("what is at /dev/pts/ptmx in the partition is no terminal");
+        return fail("what is at /dev/pts/ptmx in the partition is not a terminal");
     }
     return {};
 }

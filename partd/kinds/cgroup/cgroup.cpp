@@ -109,7 +109,7 @@ void check_devices(const DeclaredObject& object, Diagnostics& problems) {
             continue;  // MAJOR:MINOR
         }
         if (!device.starts_with("/dev/") || device.contains("..") || words(device).size() != 1) {
-            problems.error(limit.at, fmt::format("\"{}\" is no path below /dev", device));
+            problems.error(limit.at, fmt::format("\"{}\" is not a path below /dev", device));
         }
         const auto [first, fresh] = seen.emplace(device, limit.at);
         if (!fresh) {

@@ -84,7 +84,7 @@ void check_metrics(const Declared& declared, Diagnostics& problems) {
         const bool a_file = !(path + "/").contains("/../") && !path.ends_with('/') && !path.ends_with("/.");
         if (!path.empty() && (!allowed || !a_file)) {
             problems.error(object->place("metrics"),
-                           fmt::format("\"{}\" is no path of a file below /run or /var", path));
+                           fmt::format("\"{}\" is not a path of a file below /run or /var", path));
         }
     }
 }

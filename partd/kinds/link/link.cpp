@@ -67,7 +67,7 @@ void check_end(const DeclaredObject& link, Side side, Diagnostics& problems) {
     const std::string prefix = side == Side::Self ? "" : "peer.";
     if (end->mac && ((end->mac->bytes[0] & 1) != 0 || *end->mac == Mac())) {
         problems.error(link.place(prefix + "mac"),
-                       fmt::format("{} is no hardware address of one interface", end->mac->text()));
+                       fmt::format("{} is not a hardware address of one interface", end->mac->text()));
     }
     if (end->name == "lo") {
         problems.error(link.place(prefix + "name"), "lo is the loopback interface of every namespace");
@@ -104,7 +104,7 @@ void check_bridge(const Declared& declared, const DeclaredObject& link, Diagnost
             found->source, "that link");
     } else if (type.ops.has_ports) {
         problems.error(link.place("bridge"),
-                       fmt::format("{} is a {}, which is no port of another one", link.name, type.name));
+                       fmt::format("{} is a {}, which is not a port of another one", link.name, type.name));
     }
 }
 

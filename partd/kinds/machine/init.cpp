@@ -117,7 +117,7 @@ void check(const DeclaredObject& object, Diagnostics& problems) {
     for (const auto& [name, value] : init.environment) {
         if (name.empty() || name.contains('=') || has_nul(name) || has_nul(value)) {
             error("environment",
-                  fmt::format("\"{}\" is no name of a variable: it must not be empty or have '='", name));
+                  fmt::format("\"{}\" is not a name of a variable: it must not be empty or have '='", name));
         }
     }
 }

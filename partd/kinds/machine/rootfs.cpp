@@ -245,7 +245,7 @@ void check_rootfs(const Declared& declared, Diagnostics& problems) {
         const Rootfs& rootfs = object->spec.as<Rootfs>();
         if (rootfs.path == "/") {
             problems.error(object->place("path"),
-                           fmt::format("partition {}: the host's own root is no rootfs: leave it "
+                           fmt::format("partition {}: the host's own root is not a rootfs: leave it "
                                        "out and name the namespace \"mnt\"",
                                        object->owner));
         }

@@ -116,10 +116,11 @@ Elements forward_elements(const Forward& forward) {
 bool check_listening(const DeclaredObject& object, const Forward& forward, Diagnostics& problems) {
     for (const Ip& address : forward.address) {
         if (address.is_any() || address.is_multicast()) {
-            problems.error(object.place("address"),
-                           fmt::format("{} is no address of an interface: leave address out for every local "
-                                       "address of the host",
-                                       address.text()));
+            problems.error(
+                object.place("address"),
+                fmt::format("{} is not an address of an interface: leave address out for every local "
+                            "address of the host",
+                            address.text()));
             return false;
         }
         if (address == forward.to.ip && forward.listen.first == forward.to.port) {

@@ -97,7 +97,7 @@ bool is_broadcast(const Address& address) {
 void check_address(const Interface& interface, const Sourced<Address>& address, Diagnostics& problems) {
     const Address& value = address.value;
     if (value.ip.is_any() || value.ip.is_multicast()) {
-        problems.error(address.at, fmt::format("{} is no address for an interface", value.text()));
+        problems.error(address.at, fmt::format("{} is not an address for an interface", value.text()));
     } else if (interface.link && is_broadcast(value)) {
         problems.error(address.at,
                        fmt::format("{} is the broadcast address of {}: no neighbour can connect to it",

@@ -87,8 +87,8 @@ private:
             std::ranges::any_of(interfaces_, [&](const Interface& each) { return has(each, *route.src); })) {
             return true;
         }
-        problems_.error(object_.place("src"),
-                        fmt::format("{} is no address of partition {}", route.src->text(), object_.owner));
+        problems_.error(object_.place("src"), fmt::format("{} is not an address of partition {}",
+                                                          route.src->text(), object_.owner));
         return false;
     }
 

@@ -33,17 +33,17 @@ void check_command(const DeclaredObject& object, Diagnostics& problems) {
         problems.error(object.place(key), fmt::format("service {}/{}: {}", object.owner, object.name, text));
     };
     if (!service.command.front().starts_with('/') || service.command.front().contains('=')) {
-        error("command", fmt::format("\"{}\" is no path of a program: it begins with '/' and has no '='",
+        error("command", fmt::format("\"{}\" is not a path of a program: it begins with '/' and has no '='",
                                      service.command.front()));
     }
     for (const auto& [name, value] : service.environment) {
         if (!is_word(name, "_")) {
             error("environment",
-                  fmt::format("\"{}\" is no name of a variable: letters, digits and '_'", name));
+                  fmt::format("\"{}\" is not a name of a variable: letters, digits and '_'", name));
         }
     }
     if (service.user && !is_user(*service.user)) {
-        error("user", fmt::format("\"{}\" is no name of a user", *service.user));
+        error("user", fmt::format("\"{}\" is not a name of a user", *service.user));
     }
 }
 

@@ -173,8 +173,9 @@ TEST_CASE("last good: of a partd before, which kept it without a checksum", "[co
     CHECK(eventually([] { return mtu_of("web") == 1350; }));
 }
 
-TEST_CASE("last good: what is noted for this boot is newer than the disk, and not believed when it is damaged",
-          "[control][boot]") {
+TEST_CASE(
+    "last good: what is noted for this boot is newer than the disk, and not believed when it is damaged",
+    "[control][boot]") {
     const Booted host;
     fill_library();
     host.sandbox.write_config("web.toml", web_with(1400));

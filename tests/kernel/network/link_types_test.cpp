@@ -222,7 +222,8 @@ TEST_CASE("vlan: two VLANs over one trunk", "[links][vlan]") {
     const std::vector<std::vector<Arguments>> by_hand = {
         {{"link", "del", "office"}},
         {{"link", "set", "office", "down"}},
-        {{"link", "del", "office"}, {"link", "add", "link", "trunk", "name", "office", "type", "vlan", "id", "11"}},
+        {{"link", "del", "office"},
+         {"link", "add", "link", "trunk", "name", "office", "type", "vlan", "id", "11"}},
         {{"link", "set", "office", "alias", ""}},
         {{"link", "del", "trunk"}},
     };

@@ -162,7 +162,7 @@ TEST_CASE("doctor: the directory of names", "[doctor][names]") {
     sandbox.apply();
     CHECK(severity(sandbox, "can be believed") == "ok");
     REQUIRE(run({"mount", "--make-private", "/run/netns"}).code == 0);
-    const Json found = finding(sandbox, "/run/netns is no shared mount");
+    const Json found = finding(sandbox, "/run/netns is not a shared mount");
     CHECK(severity(found) == "warning");
     carry_out(found);
     CHECK(severity(sandbox, "can be believed") == "ok");
