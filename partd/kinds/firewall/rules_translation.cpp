@@ -75,8 +75,8 @@ Steps source_steps(const PrefixSet& set) {
     }
 }
 
-// A partition's connection must not take the translated port of a forward: its answer would come to the
-// forward's address and port. Its first packet is dropped, so the sender retries from another port.
+// Source translation may pick the port of a forward. The packet is dropped if its answer would come to the
+// address and port of a forward that its destination may use: the sender retries from another port.
 Steps shadow_steps(const PrefixSet& set) {
     const unsigned ip = width(set.v6);
     const unsigned port = set.role == SetRole::ForwardTo ? 2 * ip : ip;
