@@ -186,7 +186,7 @@ void find_unmarked(Observation& observation, Found& found) {
         const auto known = words(entry.identity);
         for (const Link& link : **observation.host.links_in_view(partition)) {
             const FoundEnd end{partition, &link};
-            if (find_link_type(link.kind) != nullptr && link.alias.empty() &&
+            if (find_link_type(link.kind) != nullptr && !parse_link_mark(link.alias) &&
                 std::ranges::find(known, identity_of(observation, end)) != known.end()) {
                 one.self = end;
             }

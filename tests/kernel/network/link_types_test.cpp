@@ -82,6 +82,7 @@ TEST_CASE("switch: what is done to its links by hand is put back", "[links]") {
         {"of another kind",
          {{"link", "del", "br0"}, {"link", "add", "br0", "type", "veth", "peer", "name", "y"}}},
         {"the mark is gone", {{"link", "set", "br0", "alias", ""}}},
+        {"another alias", {{"link", "set", "br0", "alias", "theirs"}}},
         {"a port is deleted", {{"link", "del", "alice"}}},
     };
     for (const Drift& drift : kDone) {
