@@ -39,7 +39,7 @@ Split split(const std::string& address) {
     return all;
 }
 
-/// The elements of the sets for one document, as ARCHITECTURE.md describes them.
+/// The elements of the sets for one document, as docs/nftables.md describes them.
 class Expected {
 public:
     Expected(const Host& host, const std::map<std::string, std::string>& made_up)
