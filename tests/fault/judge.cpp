@@ -31,7 +31,7 @@ std::string wrong(const std::string& what, const std::string& details) {
     return what + ":\n" + details + "\n";
 }
 
-/// Exit codes of partctl (README.md): a configuration that cannot be read is 3, what cannot be looked at 7.
+/// Exit codes of partctl (partctl(8)): 3 tells of a file that cannot be read, 7 of an object that cannot.
 bool is_sensible(const Traced& traced) {
     switch (traced.code) {
         case 1:
