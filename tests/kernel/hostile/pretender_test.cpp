@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // File systems that pretend to be the kernel's, and a configuration directory that goes with its mount. Rows
-// 18 and 23 of the table in ../faults.md.
+// 18 and 23 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

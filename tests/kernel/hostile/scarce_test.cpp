@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Too little of something: memory, descriptors, space; and partitions in great numbers. Rows 25, 33, 38 and
-// 40 of the table in ../faults.md.
+// 40 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host changes faster than anybody can read: events are lost, dumps interrupted, things made and taken
-// away between plan and apply. Rows 3, 5, 6 and 20 of the table in ../faults.md.
+// away between plan and apply. Rows 3, 5, 6 and 20 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Other programs make and take away links, namespaces, tables and groups while partd works: none of theirs is
-// ever touched, whatever number or name of partd's they get. Row 41 of the table in ../faults.md.
+// ever touched, whatever number or name of partd's they get. Row 41 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What passes while partd works: nothing before the firewall stands, and everything that was open stays open.
-// Rows 26 to 28 of the table in ../faults.md.
+// Rows 26 to 28 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"
 #include "host_view.h"
