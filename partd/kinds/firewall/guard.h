@@ -7,7 +7,7 @@
 namespace partd {
 
 // The host forwards for partitions, and for nobody else because of that: where partd turned forwarding on,
-// new connections that come in by an uplink and concern no partition are dropped (nat/rules.cpp,
+// new connections that come in by an uplink and concern no partition are dropped (firewall/rules_policy.cpp,
 // "strangers"). Where somebody else wants the host to forward, they pass.
 struct Guard {
     bool manual = false;  // forwarding is the administrator's own matter
