@@ -27,7 +27,7 @@ const Declaration* Grammar::select(const Value& value, Diagnostics& problems) co
         known += fmt::format("{}\"{}\"", known.empty() ? "" : " or ", declaration->selector);
     }
     report_unexpected(*kind, known, problems);
-    return declarations.front();
+    return nullptr;
 }
 
 std::vector<std::string_view> Grammar::child_names() const {

@@ -21,7 +21,7 @@ struct Grammar {
     bool later = false;              // known, but not supported yet
 
     // The declaration that an object here follows by its key "kind"; nullptr where there is none, or after
-    // telling that it is not supported yet. An unknown word is told, and taken for the first.
+    // telling that the word is unknown or not supported yet.
     [[nodiscard]] const Declaration* select(const Value& value, Diagnostics& problems) const;
     [[nodiscard]] std::vector<std::string_view> child_names() const;
     // The place below a key; nullptr when there is none.

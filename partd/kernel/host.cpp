@@ -166,15 +166,41 @@ void Host::release(const std::string& name) {
 }
 
 void Host::cache_link(const std::string& netns, const Link& link) {
-    const auto take_place = [&](std::vector<Link>& links) {
-        std::erase_if(links, [&](const Link& former) { return former.name == link.name; });
-        links.push_back(link);
-    };
     if (const auto found = links_.find(netns); found != links_.end()) {
-        take_place(found->second);
+        found->second.push_back(link);
     }
     if (netns.empty() && view_) {
-        take_place(*view_);
+        view_->push_back(link);
+    }
+}
+
+void Host::drop_link(const std::string& netns, int index) {
+    const auto is_it = [&](const Link& link) { return link.index == index; };
+    if (const auto found = links_.find(netns); found != links_.end()) {
+        std::erase_if(found->second, is_it);
+    }
+    if (netns.empty()) {
+        std::erase_if(asked_, is_it);
+        if (view_) {
+            std::erase_if(*view_, is_it);
+        }
+    }
+}
+
+void Host::rename_link(const std::string& netns, int index, const std::string& name) {
+    const auto rename = [&](auto& links) {
+        for (Link& link : links) {
+            link.name = link.index == index ? name : link.name;
+        }
+    };
+    if (const auto found = links_.find(netns); found != links_.end()) {
+        rename(found->second);
+    }
+    if (netns.empty()) {
+        rename(asked_);
+        if (view_) {
+            rename(*view_);
+        }
     }
 }
 

@@ -98,6 +98,9 @@ public:
     const Link* find_link(const std::string& netns, const std::string& name);
     // Remembers an interface that was just made, as list_links() would tell it.
     void cache_link(const std::string& netns, const Link& link);
+    // Forgets one that is removed; remembers the new name of one that was renamed.
+    void drop_link(const std::string& netns, int index);
+    void rename_link(const std::string& netns, int index, const std::string& name);
     // An interface index for an interface that is to be made in that namespace, from kFirstOwnIndex on: one
     // that nobody has there, nor gets before the request arrives.
     Result<int> draw_index(const std::string& netns);

@@ -139,11 +139,16 @@ private:
         });
     }
 
-    bool goes_along(const Resource& found) const {
-        return std::ranges::any_of(found.contained_in, [&](const Key& container) {
-            const Resource* outer = observed_.find(container);
-            return removed_.contains(container) || (outer != nullptr && goes_along(*outer));
-        });
+    // Containers that contain each other end the search: what was observed is the word of others.
+    bool goes_along(const Resource& found, int depth = 0) const {
+        constexpr int kMostNested = 32;
+        return depth < kMostNested && std::ranges::any_of(
+                                          found.contained_in,
+                                          [&](const Key& container) {
+                                              const Resource* outer = observed_.find(container);
+                                              return removed_.contains(container) ||
+                                                     (outer != nullptr && goes_along(*outer, depth + 1));
+                                          });
     }
 
     void add(Action action, const Resource& wanted, const Resource* found, std::vector<FieldChange> fields) {
@@ -240,7 +245,7 @@ private:
 
     // The removal that the kernel takes this one along with; itself when it stands alone.
     std::size_t outermost_of(std::size_t index) const {
-        while (plan_.changes[index].implied) {
+        for (std::size_t steps = 0; plan_.changes[index].implied && steps < taken_.size(); ++steps) {
             for (const Key& container : observed_.find(plan_.changes[index].key)->contained_in) {
                 if (const auto outer = taken_.find(container); outer != taken_.end()) {
                     index = outer->second;

@@ -144,3 +144,18 @@ TEST_CASE("PID 1 ends when all that its successor needs is there") {
     CHECK(at("limit", Action::Update) < ends);
     CHECK(ends < at("init", Action::Create));
 }
+
+TEST_CASE("Observed containers that contain each other end the planning") {
+    State observed = compile(kCases / "mtu", "before.toml");
+    std::vector<Key> keys;
+    for (const Resource& resource : observed.all()) {
+        keys.push_back(resource.key);
+    }
+    for (Resource& resource : observed.all()) {
+        resource.contained_in = keys;  // itself too
+    }
+    const State nothing;
+    CHECK(plan::diff(nothing, observed).changes.size() == keys.size());
+    const State wanted = compile(kCases / "mtu", "after.toml");
+    CHECK_FALSE(plan::diff(wanted, observed).empty());
+}

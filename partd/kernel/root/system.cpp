@@ -138,9 +138,12 @@ private:
     // Mounted in its cgroup namespace: there is nothing above its own group (cgroup_namespaces(7)).
     Result<> mount_groups() {
         const std::uint64_t writing = place_.plan().delegated ? 0U : MOUNT_ATTR_RDONLY;
-        auto tree = new_mount("cgroup2", MountOptions(), kQuiet | writing);
+        const auto mount = [&] { return new_mount("cgroup2", MountOptions(), kQuiet | writing); };
+        auto tree = mount();
+        tree = tree ? std::move(tree) : mount();
         if (!tree) {
-            // A host of the first version: there is nothing that a partition could see alone.
+            // Refused twice, it is refused for good: a host of the first version, or one that shows its user
+            // namespaces a part of the tree alone. There is nothing that a partition could see.
             return tree.error().is_shortage() ? std::unexpected(tree.error()) : Result<>();
         }
         // sysfs has the place. It is made where that of another network is not shown.

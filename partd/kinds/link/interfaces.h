@@ -38,9 +38,9 @@ std::vector<Interface> interfaces_of(const Declared& declared, const DeclaredObj
 // "web/eth0", "host:veth0".
 std::string place_text(std::string_view netns, std::string_view interface);
 
-// The interface of that name, for a request that names its index. An index of partd's own is never anybody
-// else's; any other one may be by now, and is asked for again. ENODEV when that interface is not there any
-// more.
+// The interface of that name, for a request that names its index. On the host an index of partd's own is
+// never anybody else's; any other one may be by now, and is asked for again. ENODEV when that interface is
+// not there any more.
 Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,
                                              const std::string& name);
 

@@ -114,36 +114,54 @@ const std::optional<Lower>& parent_of(const DeclaredObject& link) {
 
 using Interfaces = std::map<std::string, std::vector<Interface>>;
 
-// The interface that the link stands on, whoever declared it; nullptr where it names none, or one of the
-// host.
+// The interface that the link stands on, whoever declared it; nullptr where it names none that is declared.
 const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& link) {
     const auto& parent = parent_of(link);
-    const auto found = interfaces.find(link.owner);
-    if (!parent || parent->on_host() || found == interfaces.end()) {
+    const auto found = interfaces.find(parent && parent->on_host() ? "" : link.owner);
+    if (!parent || found == interfaces.end()) {
         return nullptr;
     }
     const auto lower = std::ranges::find(found->second, parent->name(), &Interface::name);
     return lower == found->second.end() ? nullptr : &*lower;
 }
 
-// Reports a lower link that is not there, or that stands on this one itself.
-void check_parent(const Interfaces& interfaces, const DeclaredObject& link, Diagnostics& problems) {
-    const auto& parent = parent_of(link);
-    if (!parent || parent->on_host()) {
+// Reports a lower link that carries no other, that is narrower, or that stands on this one itself.
+void check_lower(const Interfaces& interfaces, const DeclaredObject& link, const Interface& lower,
+                 Diagnostics& problems) {
+    constexpr std::int64_t kUsual = 1500;
+    const LinkEnd& end = *type_of(link.spec)->end(link.spec.data(), Side::Self);
+    if (!lower.link) {
+        problems.error(link.place("parent"), fmt::format("{} carries no other link", lower.name));
         return;
     }
-    const Interface* lower = lower_of(interfaces, link);
-    if (lower == nullptr || !lower->link) {
-        problems.error(link.place("parent"),
-                       fmt::format("there is no [partition.{}.link.{}] for {} to stand on", link.owner,
-                                   parent->name(), link.name));
+    if (end.mtu && *end.mtu > lower.mtu.value_or(kUsual)) {
+        problems.error(link.place("mtu"), fmt::format("{} is larger than the MTU of {}, which is {}",
+                                                      *end.mtu, lower.name, lower.mtu.value_or(kUsual)));
+    }
+    if (end.bridge && lower.netns == link.owner && *end.bridge == lower.name) {
+        problems.error(link.place("bridge"),
+                       fmt::format("{} stands on {} and cannot be a port of it", link.name, lower.name));
     }
     std::set<const DeclaredObject*> seen;
-    while (lower != nullptr && seen.insert(lower->declared).second) {
-        if (lower->declared == &link) {
+    for (const Interface* at = &lower; at != nullptr && at->link && seen.insert(at->declared).second;
+         at = lower_of(interfaces, *at->declared)) {
+        if (at->declared == &link) {
             problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
         }
-        lower = lower_of(interfaces, *lower->declared);
+    }
+}
+
+void check_parent(const Interfaces& interfaces, const DeclaredObject& link, Diagnostics& problems) {
+    const auto& parent = parent_of(link);
+    const Interface* lower = lower_of(interfaces, link);
+    if (lower != nullptr) {
+        check_lower(interfaces, link, *lower, problems);
+    } else if (parent && !parent->on_host()) {
+        problems.error(link.place("parent"),
+                       parent->name() == "lo"
+                           ? "lo carries no other link"
+                           : fmt::format("there is no [partition.{}.link.{}] for {} to stand on", link.owner,
+                                         parent->name(), link.name));
     }
 }
 
@@ -169,7 +187,7 @@ void expand_link(const Declared& declared, const Interfaces& interfaces, const D
                  State& desired) {
     std::vector<LinkEnd> ends = declared_ends(declared, link);
     decide_trust(declared, link, ends);
-    // The alias and the port are partd's: what is not declared goes.
+    // The alias is partd's, and so are the ports of its bridges: what is not declared goes.
     ends[0].alias = ends[0].alias.value_or("");
     ends[0].bridge = ends[0].bridge.value_or(IfName());
     const bool on_host = std::ranges::any_of(ends, [](const LinkEnd& end) { return end.netns.empty(); });
@@ -187,6 +205,9 @@ void expand_link(const Declared& declared, const Interfaces& interfaces, const D
     }
     if (const Interface* lower = lower_of(interfaces, link); lower != nullptr && lower->link) {
         resource.contained_in.push_back(*lower->link);
+    }
+    if (const auto name = type_of(link.spec)->ops.exclusive_name; name != nullptr) {
+        resource.exclusive_names.push_back(name(resource.spec.data()));
     }
     resource.depends_on = resource.contained_in;
     if (!ends[0].bridge->empty()) {

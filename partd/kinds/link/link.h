@@ -21,7 +21,13 @@ std::vector<const LinkEnd*> ends_of(const Spec& link);
 
 // Interfaces in partitions that have a link's names, and that partd did not make. They make way for it.
 struct Strangers {
-    std::vector<LinkEnd> ends = {};
+    struct One {
+        std::string netns = {};
+        std::string name = {};
+        int index = 0;
+        bool operator==(const One&) const = default;
+    };
+    std::vector<One> all = {};
     std::string what = {};  // "a dummy of somebody else"
     bool operator==(const Strangers&) const = default;
     static const Table table;

@@ -18,11 +18,11 @@ ifinfomsg header(int index, bool up, bool change_up) {
             .ifi_change = change_up ? unsigned{IFF_UP} : 0U};
 }
 
-int put_attributes(Message& message, const Spec& link, Side side, bool of_type, const Spec* found) {
+int put_attributes(Message& message, const Spec& link, Side side, bool of_type, const void* found) {
     int count = 0;
     for (const Attribute& each : type_of(link)->attributes) {
         if (each.put != nullptr && each.side == side && each.of_type == of_type &&
-            (found == nullptr || !each.field.same(link.data(), found->data()))) {
+            !each.field.same(link.data(), found)) {
             each.put(message, link.data());
             ++count;
         }

@@ -11,10 +11,9 @@ namespace partd::link {
 
 // `up` counts only with `change_up`.
 ifinfomsg header(int index, bool up, bool change_up);
-// Adds the attributes of that end that a request can say; those in IFLA_INFO_DATA are `of_type`. `found`:
-// only those that differ from it. Returns how many there were.
-int put_attributes(kernel::Message& message, const Spec& link, Side side, bool of_type,
-                   const Spec* found = nullptr);
+// Adds the attributes of that end that a request can say and that differ from `found`, a link of its type;
+// those in IFLA_INFO_DATA are `of_type`. Returns how many there were.
+int put_attributes(kernel::Message& message, const Spec& link, Side side, bool of_type, const void* found);
 // The end's mark, and behind it the user's alias.
 std::string full_alias(const LinkEnd& end);
 

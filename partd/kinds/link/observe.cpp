@@ -57,46 +57,69 @@ Side side_of(const LinkMark& mark) {
     return mark.peer ? Side::Peer : Side::Self;
 }
 
-// The bridge of partd's whose port it is, by the name that it is to have.
-IfName bridge_of(Observation& observation, const FoundEnd& end) {
-    const auto links = end.link->master == 0 ? fail("") : observation.host.links_in_view(end.netns);
-    for (const Link& link : links ? std::span(**links) : std::span<const Link>()) {
-        if (link.index == end.link->master && parse_link_mark(link.alias)) {
-            return IfName(wanted_name(observation, link).c_str());
-        }
-    }
-    return {};
-}
-
-// The lower link of one of a type that has such; nullptr where there is none, or it is not to be seen.
-const Link* lower_of(Observation& observation, const FoundEnd& end) {
-    if (end.link == nullptr || !find_link_type(end.link->kind)->ops.has_parent) {
+// The interface with that index in a namespace of this look; nullptr where it cannot be seen.
+const Link* find_by_index(Observation& observation, const std::string& netns, int index) {
+    const auto links = observation.host.links_in_view(netns);
+    if (!links) {
         return nullptr;
     }
-    const auto links = observation.host.links_in_view(end.link->leads_out ? "" : end.netns);
-    for (const Link& link : links ? std::span(**links) : std::span<const Link>()) {
-        if (link.index == end.link->peer_index) {
-            return &link;
-        }
-    }
-    return nullptr;
+    const auto found = std::ranges::find(**links, index, &Link::index);
+    return found == (*links)->end() ? nullptr : &*found;
 }
 
-std::optional<Lower> parent_of(Observation& observation, const FoundEnd& end) {
-    const Link* lower = lower_of(observation, end);
-    if (lower == nullptr) {
+// The ends that were found, by namespace and index. Whatever mark of partd's another interface bears,
+// somebody else wrote it.
+using Ours = std::map<std::pair<std::string, int>, std::pair<Key, Side>>;
+
+// The name that an interface is to have, when it is one of ours; else its name.
+std::string name_of(const Observation& observation, const Ours& ours, const std::string& netns,
+                    const Link& link) {
+    const auto found = ours.find({netns, link.index});
+    const LinkEnd* wanted =
+        found == ours.end() ? nullptr : wanted_end(observation, found->second.first, found->second.second);
+    return wanted == nullptr ? link.name : std::string(wanted->name);
+}
+
+// The bridge of partd's whose port it is, by the name that it is to have; "" for none.
+IfName bridge_of(Observation& observation, const Ours& ours, const FoundEnd& end) {
+    const Link* bridge = ours.contains({end.netns, end.link->master})
+                             ? find_by_index(observation, end.netns, end.link->master)
+                             : nullptr;
+    return bridge == nullptr ? IfName() : IfName(name_of(observation, ours, end.netns, *bridge).c_str());
+}
+
+// The lower link of one of a type that has such, and its namespace; nullptr where there is none, or it cannot
+// be seen.
+FoundEnd lower_of(Observation& observation, const FoundEnd& end) {
+    if (end.link == nullptr || !find_link_type(end.link->kind)->ops.has_parent) {
+        return {};
+    }
+    const std::string netns = end.link->leads_out ? "" : end.netns;
+    return {netns, find_by_index(observation, netns, end.link->peer_index)};
+}
+
+// An alternative name counts as well, where the file has that.
+std::optional<Lower> parent_of(Observation& observation, const Ours& ours, const FoundEnd& end,
+                               const LinkEnd* wanted) {
+    const FoundEnd lower = lower_of(observation, end);
+    if (lower.link == nullptr) {
         return find_link_type(end.link->kind)->ops.has_parent ? std::optional(Lower()) : std::nullopt;
     }
-    const std::string host = end.link->leads_out ? std::string(Lower::kHost) : "";
-    return Lower((host + (host.empty() ? wanted_name(observation, *lower) : lower->name)).c_str());
+    std::string name = name_of(observation, ours, lower.netns, *lower.link);
+    const std::string asked = wanted != nullptr && wanted->parent ? wanted->parent->name() : "";
+    if (std::ranges::find(lower.link->altnames, asked) != lower.link->altnames.end()) {
+        name = asked;
+    }
+    return Lower(((lower.netns.empty() ? std::string(Lower::kHost) : "") + name).c_str());
 }
 
-LinkEnd end_of(Observation& observation, const Key& key, const FoundEnd& found, Side side,
+LinkEnd end_of(Observation& observation, const Ours& ours, const Key& key, const FoundEnd& found, Side side,
                const std::string& owner) {
     if (found.link == nullptr) {
-        return {.netns = "?", .mtu = 0, .up = false};
+        return {.netns = "?", .mtu = 0, .up = false, .alias = "", .bridge = IfName()};
     }
     const Link& link = *found.link;
+    const LinkEnd* wanted = wanted_end(observation, key, side);
     const auto mark = parse_link_mark(link.alias);
     return {.netns = found.netns,
             .name = IfName(link.name.c_str()),
@@ -104,13 +127,13 @@ LinkEnd end_of(Observation& observation, const Key& key, const FoundEnd& found, 
             .mtu = link.mtu,
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
-            .bridge = bridge_of(observation, found),
-            .parent = parent_of(observation, found),
+            .bridge = bridge_of(observation, ours, found),
+            .parent = parent_of(observation, ours, found, wanted),
             .mark = mark ? mark->text() : "",
             .trusting = link.trusting,
             .probing = link.probing,
             .routes = std::string(kAllRoutes),
-            .altname = side == Side::Peer ? altname_of(link, wanted_end(observation, key, side), owner) : ""};
+            .altname = side == Side::Peer ? altname_of(link, wanted, owner) : ""};
 }
 
 std::string identity_of(Observation& observation, const FoundEnd& end) {
@@ -155,13 +178,47 @@ bool has_wanted_name(Observation& observation, const LinkMark& mark, const Link&
     return wanted != nullptr && link.name == wanted->name;
 }
 
+// The links with one end that the ledger knows, by their identity: in a partition they are known by that
+// first, for its root can write any mark.
+using Known = std::map<std::string, std::pair<std::string, std::string>, std::less<>>;
+
+Known known_by_identity(const Observation& observation) {
+    Known known;
+    observation.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
+        if (words(entry.identity).size() == 1) {
+            const std::size_t slash = name.find('/');
+            known[entry.identity] = {name.substr(0, slash), name.substr(slash + 1)};
+        }
+    });
+    return known;
+}
+
+// True if the ledger knows the link of that mark, and this is another interface.
+bool is_pretender(const Observation& observation, const LinkMark& mark, const Link& link) {
+    if (find_link_type(link.kind)->ops.peer_info != 0 || observation.ledger.lost) {
+        return false;
+    }
+    const Key key = link_key(mark.partition, mark.link);
+    const LedgerEntry* entry = observation.ledger.find({kLink.kind.name, key.name});
+    return entry == nullptr || !entry->identity.empty();
+}
+
 // Our ends in one namespace, by their marks.
-Result<> collect(Observation& observation, const std::string& netns, Found& found) {
+Result<> collect(Observation& observation, const std::string& netns, const Known& known, Found& found) {
     auto links = observation.host.links_in_view(netns);
     PARTD_TRY(links);
     for (const Link& link : **links) {
+        const LinkType* type = find_link_type(link.kind);
+        if (type != nullptr && type->ops.peer_info == 0 && !known.empty()) {
+            const auto own = known.find(identity_of(observation, {netns, &link}));
+            if (own != known.end() && own->second.first == netns) {
+                found[own->second].self = {netns, &link};
+                continue;
+            }
+        }
         const auto mark = parse_link_mark(link.alias);
-        if (!mark || !may_be_here(observation, *mark, netns, link)) {
+        if (!mark || !may_be_here(observation, *mark, netns, link) ||
+            is_pretender(observation, *mark, link)) {
             continue;
         }
         FoundLink& one = found[{mark->partition, mark->link}];
@@ -254,12 +311,12 @@ Result<> find_routes(Observation& observation, const FoundEnd& end, LinkEnd& fou
     return {};
 }
 
-Result<> add_found(Observation& observation, const Key& key, const std::string& owner, const FoundLink& found,
-                   const std::set<int>& filtered) {
+Result<> add_found(Observation& observation, const Ours& ours, const Key& key, const std::string& owner,
+                   const FoundLink& found, const std::set<int>& filtered) {
     const LinkType& type = found.type();
-    std::vector<LinkEnd> ends = {end_of(observation, key, found.self, Side::Self, owner)};
+    std::vector<LinkEnd> ends = {end_of(observation, ours, key, found.self, Side::Self, owner)};
     if (type.ops.peer_info != 0) {
-        ends.push_back(end_of(observation, key, found.peer, Side::Peer, owner));
+        ends.push_back(end_of(observation, ours, key, found.peer, Side::Peer, owner));
         if (found.peer.link != nullptr && found.peer.netns.empty() &&
             !filtered.contains(found.peer.link->index)) {
             ends[1].trusting = true;
@@ -275,10 +332,10 @@ Result<> add_found(Observation& observation, const Key& key, const std::string& 
         if (!from.netns.empty()) {
             resource.contained_in.push_back(netns_key(from.netns));
         }
-        const Link* lower = lower_of(observation, from);
-        const auto mark = lower == nullptr ? std::nullopt : parse_link_mark(lower->alias);
-        if (mark && !from.link->leads_out) {
-            resource.contained_in.push_back(link_key(mark->partition, mark->link));
+        const FoundEnd lower = lower_of(observation, from);
+        const auto own = ours.find({lower.netns, lower.link == nullptr ? 0 : lower.link->index});
+        if (own != ours.end()) {
+            resource.contained_in.push_back(own->second.first);
         }
         resource.exclusive_names.push_back(name_claim(end));
     }
@@ -288,39 +345,42 @@ Result<> add_found(Observation& observation, const Key& key, const std::string& 
     const Link* told = found.self.link;
     resource.spec = type.found(
         ends, kernel::Attributes(told == nullptr ? std::span<const std::uint8_t>() : std::span(told->info)));
+    if (type.ops.exclusive_name != nullptr) {
+        resource.exclusive_names.push_back(type.ops.exclusive_name(resource.spec.data()));
+    }
     observation.add(std::move(resource));
     return {};
 }
 
 // Something else that has the name which an end is to get.
-const Link* holder_of(Observation& observation, const LinkEnd& end) {
+const Link* holder_of(Observation& observation, const Ours& ours, const LinkEnd& end) {
     const bool there =
         end.netns.empty() || std::ranges::find(observation.netns, end.netns) != observation.netns.end();
     const Link* link = there ? observation.host.find_link(end.netns, end.name) : nullptr;
-    const auto mark = link == nullptr ? std::nullopt : parse_link_mark(link->alias);
-    const Resource* ours = mark ? observation.observed.find(link_key(mark->partition, mark->link)) : nullptr;
-    return ours != nullptr && ours->ownership == Ownership::Ours ? nullptr : link;
+    const auto own = link == nullptr ? ours.end() : ours.find({end.netns, link->index});
+    const Resource* holder = own == ours.end() ? nullptr : observation.observed.find(own->second.first);
+    return holder != nullptr && holder->ownership == Ownership::Ours ? nullptr : link;
 }
 
 // On the host it stays, and is a conflict. In a partition it is put right like everything else there.
-void look_for_holder(Observation& observation, const Resource& wanted) {
+void look_for_holder(Observation& observation, const Ours& ours, const Resource& wanted) {
     if (observation.observed.find(wanted.key) != nullptr) {
         return;
     }
     Strangers found;
     for (const LinkEnd* end : ends_of(wanted.spec)) {
-        const Link* link = holder_of(observation, *end);
+        const Link* link = holder_of(observation, ours, *end);
         if (link == nullptr) {
             continue;
         }
-        if (!is_replaceable(end->netns, *link) || parse_link_mark(link->alias)) {
+        if (!is_replaceable(end->netns, *link)) {
             observation.add_foreign(wanted, stranger_text(end->netns, *link));
             return;
         }
-        found.ends.push_back({.netns = end->netns, .name = end->name});
+        found.all.push_back({.netns = end->netns, .name = link->name, .index = link->index});
         found.what += fmt::format("{}a {} of somebody else", found.what.empty() ? "" : " and ", link->kind);
     }
-    if (!found.ends.empty()) {
+    if (!found.all.empty()) {
         observation.observed.add({.key = wanted.key,
                                   .spec = Spec(std::move(found)),
                                   .owner = wanted.owner,
@@ -380,22 +440,31 @@ Result<> observe_links(Observation& observation) {
     std::vector<std::string> namespaces = observation.netns;
     namespaces.emplace_back();
     Found found;
+    const Known known = known_by_identity(observation);
     for (const std::string& netns : namespaces) {
-        PARTD_TRY(collect(observation, netns, found));
+        PARTD_TRY(collect(observation, netns, known, found));
     }
     find_unmarked(observation, found);
+    Ours ours;
     for (auto& [name, link] : found) {
         const Key key = link_key(name.first, name.second);
         leave_out_pretender(link);
         complete_pair(observation, key, link, Side::Self, namespaces);
         complete_pair(observation, key, link, Side::Peer, namespaces);
+        for (const auto& [end, side] : {std::pair(link.self, Side::Self), std::pair(link.peer, Side::Peer)}) {
+            if (end.link != nullptr) {
+                ours.emplace(std::pair(end.netns, end.link->index), std::pair(key, side));
+            }
+        }
     }
     const auto filtered = filtered_ends(observation, found);
     PARTD_TRY(filtered);
     for (const auto& [name, link] : found) {
-        PARTD_TRY(add_found(observation, link_key(name.first, name.second), name.first, link, *filtered));
+        PARTD_TRY(
+            add_found(observation, ours, link_key(name.first, name.second), name.first, link, *filtered));
     }
-    observation.for_wanted(kLink.kind, [&](const Resource& wanted) { look_for_holder(observation, wanted); });
+    observation.for_wanted(kLink.kind,
+                           [&](const Resource& wanted) { look_for_holder(observation, ours, wanted); });
     return {};
 }
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -37,7 +38,7 @@ struct Place {
 
 void add_end(Message& message, const Spec& link, Side side, const Place& place) {
     message.text(IFLA_IFNAME, place.end->name);
-    put_attributes(message, link, side, false);
+    put_attributes(message, link, side, false, type_of(link)->fresh());
     // One queue is what a link without hardware uses; the memory for one of every processor costs a quarter
     // of the time to make it.
     message.number<std::uint32_t>(IFLA_NUM_TX_QUEUES, 1);
@@ -58,7 +59,7 @@ Message create_request(const Spec& link, std::span<const Place> places, int pare
     const auto info = message.open(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, type.name);
     const auto data = message.open(IFLA_INFO_DATA);
-    put_attributes(message, link, Side::Self, true);
+    put_attributes(message, link, Side::Self, true, type.fresh());
     if (places.size() == 2) {
         const Place& peer = places[1];
         const auto nested = message.open(type.ops.peer_info);
@@ -223,10 +224,11 @@ Result<> rename(kernel::NetlinkSocket& socket, const Link& link, const std::stri
 }
 
 // One of others in a partition that has a name of ours: asked for again, since its index can be reused.
-Result<> remove_stranger(ApplyContext& context, const std::string& netns, const std::string& name) {
+Result<> remove_stranger(ApplyContext& context, const std::string& netns, const std::string& name,
+                         int index) {
     const auto link = find_for_request(context, netns, name);
     PARTD_TRY(link);
-    if (parse_link_mark((*link)->alias) || !is_replaceable(netns, **link)) {
+    if ((*link)->index != index || !is_replaceable(netns, **link)) {
         return fail(ENODEV, "find " + place_text(netns, name));
     }
     auto where = context.host.netns(netns);
@@ -245,13 +247,20 @@ Result<> rename_or_step_aside(ApplyContext& context, kernel::NetlinkSocket& sock
         PARTD_TRY(socket.request(altname_request(RTM_DELLINKPROP, 0, link.index, name),
                                  [](const kernel::Reply&) {}));
     }
-    auto done = rename(socket, link, name);
+    const auto rename_to = [&](const std::string& wanted) {
+        auto done = rename(socket, link, wanted);
+        if (done) {
+            context.host.rename_link(netns, link.index, wanted);
+        }
+        return done;
+    };
+    auto done = rename_to(name);
     const Link* holder = !done && done.error().code == EEXIST ? context.host.find_link(netns, name) : nullptr;
     if (holder != nullptr && parse_link_mark(holder->alias)) {
-        (void)rename(socket, link, "pv." + std::to_string(link.index));
+        (void)rename_to("pv." + std::to_string(link.index));
     } else if (holder != nullptr && is_replaceable(netns, *holder)) {
-        PARTD_TRY(remove_stranger(context, netns, name));
-        return rename(socket, link, name);
+        PARTD_TRY(remove_stranger(context, netns, name, holder->index));
+        return rename_to(name);
     } else if (holder != nullptr) {
         return fail(EEXIST, stranger_text(netns, *holder));
     }
@@ -263,7 +272,7 @@ void change_attributes(ApplyContext& context, kernel::NetlinkSocket& socket, int
                        Side side, std::size_t number) {
     Message plain(RTM_SETLINK, 0);
     plain.head(header(index, false, false));
-    if (put_attributes(plain, change.wanted, side, false, &change.found) != 0) {
+    if (put_attributes(plain, change.wanted, side, false, change.found.data()) != 0) {
         context.batch.netlink(socket, std::move(plain), number);
     }
     Message typed(RTM_NEWLINK, 0);
@@ -271,7 +280,7 @@ void change_attributes(ApplyContext& context, kernel::NetlinkSocket& socket, int
     const auto info = typed.open(IFLA_LINKINFO);
     typed.text(IFLA_INFO_KIND, type_of(change.wanted)->name);
     const auto data = typed.open(IFLA_INFO_DATA);
-    const int count = put_attributes(typed, change.wanted, side, true, &change.found);
+    const int count = put_attributes(typed, change.wanted, side, true, change.found.data());
     typed.close(data);
     typed.close(info);
     if (count != 0) {
@@ -350,28 +359,35 @@ Result<> update(ApplyContext& context, const Change& change, std::size_t number)
     return {};
 }
 
+// True if it is certainly ours: by its mark, or by its identity where that is gone.
+bool is_certain(const LinkEnd& end, const Link& link, const Change& removal) {
+    return !end.mark.empty() || removal.identity.ends_with(fmt::format(":{}", link.index));
+}
+
 // Either end takes the other along.
-Result<> remove(ApplyContext& context, const Spec& found, std::size_t number) {
-    if (found.is<Strangers>()) {
-        for (const LinkEnd& stranger : found.as<Strangers>().ends) {
-            PARTD_TRY(remove_stranger(context, stranger.netns, stranger.name));
+Result<> remove(ApplyContext& context, const Change& change, std::size_t number) {
+    if (change.found.is<Strangers>()) {
+        for (const Strangers::One& stranger : change.found.as<Strangers>().all) {
+            PARTD_TRY(remove_stranger(context, stranger.netns, stranger.name, stranger.index));
         }
         return {};
     }
-    for (const LinkEnd* end : ends_of(found)) {
-        if (end->mark.empty()) {
-            continue;  // only by an end that is certainly ours
-        }
+    bool asked = false;
+    for (const LinkEnd* end : ends_of(change.found)) {
         const auto link = find_end(context, *end);
-        const auto netns = link ? context.host.netns(end->netns) : fail("");
-        if (netns) {
-            Message message(RTM_DELLINK, 0);
-            message.head(header((*link)->index, false, false));
-            context.batch.netlink((*netns)->route(), std::move(message), number);
-            return {};
+        const auto netns = link ? context.host.netns(end->netns) : std::unexpected(link.error());
+        if (!netns || !is_certain(*end, **link, change)) {
+            continue;
         }
+        const int index = (*link)->index;
+        if (!std::exchange(asked, true)) {
+            Message message(RTM_DELLINK, 0);
+            message.head(header(index, false, false));
+            context.batch.netlink((*netns)->route(), std::move(message), number);
+        }
+        context.host.drop_link(end->netns, index);
     }
-    return {};  // gone already
+    return {};  // gone already, where nothing was asked for
 }
 
 }  // namespace
@@ -383,7 +399,7 @@ Result<> apply_link(ApplyContext& context, const Change& change, std::size_t num
         case Action::Update:
             return update(context, change, number);
         case Action::Remove:
-            return remove(context, change.found, number);
+            return remove(context, change, number);
     }
     return {};
 }

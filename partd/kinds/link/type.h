@@ -79,7 +79,9 @@ struct LinkOps {
     // Reports mistakes that only this type can have.
     void (*check)(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) = nullptr;
     std::uint16_t peer_info =
-        0;                    // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
+        0;  // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
+    // A name that only one link can have, as the kernel sees it; nullptr: its interfaces' names alone.
+    std::string (*exclusive_name)(const void* link) = nullptr;
     bool has_parent = false;  // it stands on a lower link, and goes with it
     bool has_ports = false;   // interfaces can be ports of it (IFLA_MASTER)
 };
@@ -92,6 +94,7 @@ struct LinkType {
     Declaration declaration;
     LinkOps ops;
 
+    const void* (*fresh)();  // a link as the kernel makes it when nothing is asked for
     // The end on that side, and the addresses that files give it; nullptr where the type has none.
     const LinkEnd* (*end)(const void* link, Side side);
     const std::vector<Sourced<Address>>* (*addresses)(const void* link, Side side);
@@ -125,22 +128,32 @@ inline constexpr std::string_view kPath = "partition.*.link.*";
 inline constexpr FieldOptions kMtu = {
     .min = 68, .max = 65535, .unit = "bytes", .fallback = "the kernel's: 1500"};
 
-// The row of an attribute that a request says with one number, or a switch, of that width (rtnetlink(7)).
-// Path leads to an optional member.
+// The row of an attribute that a request says with one number, or a switch, of that width (rtnetlink(7)). An
+// optional member without a value is left open.
 template <std::uint16_t Type, class Wire, auto... Path>
 constexpr Attribute number(std::string_view name, std::string_view description, FieldOptions options = {}) {
     using At = detail::Access<Path...>;
     return {.field = field<Path...>(name, description, options),
             .put =
                 [](kernel::Message& message, const void* link) {
-                    if (const auto& value = At::get(link)) {
-                        message.number<Wire>(Type, static_cast<Wire>(*value));
+                    const auto& value = At::get(link);
+                    if constexpr (requires { *value; }) {
+                        if (value) {
+                            message.number<Wire>(Type, static_cast<Wire>(*value));
+                        }
+                    } else {
+                        message.number<Wire>(Type, static_cast<Wire>(value));
                     }
                 },
             .take =
                 [](const kernel::Attributes& info, void* link) {
-                    if (const auto value = info.number<Wire>(Type)) {
-                        At::get(link) = static_cast<typename At::Type::value_type>(*value);
+                    const auto value = info.number<Wire>(Type);
+                    if constexpr (requires { *At::get(link); }) {
+                        if (value) {
+                            At::get(link) = static_cast<typename At::Type::value_type>(*value);
+                        }
+                    } else {
+                        At::get(link) = static_cast<typename At::Type>(value.value_or(0));
                     }
                 }};
 }
@@ -260,6 +273,10 @@ constexpr LinkType make_type(LinkOps ops = {}) {
             .attributes = Attributes,
             .declaration = partd::declaration<T>(kPath, T::kName),
             .ops = ops,
+            .fresh = []() -> const void* {
+                static const T kFresh;
+                return &kFresh;
+            },
             .end = [](const void* link, Side side) -> const LinkEnd* {
                 const T& as = *static_cast<const T*>(link);
                 if constexpr (kTwo) {

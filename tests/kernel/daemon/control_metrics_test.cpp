@@ -179,7 +179,7 @@ TEST_CASE("metrics: the file goes where the configuration says", "[control][metr
     ip({"link", "set", "web0", "down"});
     CHECK(eventually([] { return is_up("web0"); }));
     sandbox.write_config("daemon.toml", "[daemon]\nmetrics = \"/etc/passwd\"\n");
-    CHECK(daemon.said("no path of a file below /run or /var"));
+    CHECK(daemon.said("not a path of a file below /run or /var"));
 }
 
 TEST_CASE("metrics: what others put in the way in their directory", "[control][metrics]") {

@@ -281,7 +281,7 @@ TEST_CASE("terminal: nothing can be typed into the caller's", "[terminal][escape
     CHECK(pty.await("got mine"));
     CHECK(pty.wait() == 0);
     INFO(pty.shown());
-    // nor by the descriptors of what is not a terminal's
+    // nor by the descriptors of something else
     Pty other({"sh", "-c",
                "exec 8<&0; " PARTCTL " exec cell -- sh -c '/bin/attack "
                "descriptors; echo echo x > /proc/1/fd/0; "

@@ -20,7 +20,9 @@ Json bridge_data(const std::string& name, int netns) {
     return link(name, netns).at("linkinfo").at("info_data");
 }
 
+/// Also when a neighbour has a new hardware address since.
 bool reaches(const Sandbox& sandbox, const std::string& from, const std::string& to) {
+    (void)exec_in(sandbox, from, {"ip", "neigh", "flush", "all"});
     return exec_in(sandbox, from, {"ping", "-c", "1", "-W", "2", to}).code == 0;
 }
 
@@ -200,6 +202,91 @@ TEST_CASE("A mark that somebody inside writes on a link of another kind takes no
     CHECK(has_link("fake", inside));
 }
 
+TEST_CASE("Whatever marks somebody inside writes on links with one end, they are what the ledger says",
+          "[links]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml",
+                         "[partition.web.link.br0]\nkind = \"bridge\"\n"
+                         "[partition.web.link.br1]\nkind = \"bridge\"\n"
+                         "[partition.web.link.eth0]\nbridge = \"br0\"\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    const auto first = link("br0", inside).at("ifindex");
+    const auto second = link("br1", inside).at("ifindex");
+    const std::vector<Drift> kDone = {
+        {"another one's mark", {{"link", "set", "br0", "alias", "partd:web/br1"}}},
+        {"a veth's mark", {{"link", "set", "br0", "alias", "partd:web/eth0"}}},
+        {"marks that changed places",
+         {{"link", "set", "br0", "alias", "partd:web/br1"},
+          {"link", "set", "br1", "alias", "partd:web/br0"}}},
+        {"names that changed places",
+         {{"link", "set", "br0", "name", "x"},
+          {"link", "set", "br1", "name", "br0"},
+          {"link", "set", "x", "name", "br1"}}},
+        {"a bridge of others with the mark takes the port",
+         {{"link", "add", "fake", "type", "bridge"},
+          {"link", "set", "fake", "alias", "partd:web/br0"},
+          {"link", "set", "eth0", "master", "fake"}}},
+        {"another one made in its place, with its mark",
+         {{"link", "del", "br0"},
+          {"link", "add", "br0", "type", "bridge"},
+          {"link", "set", "br0", "alias", "partd:web/br0"}}},
+    };
+    for (const Drift& drift : kDone) {
+        INFO(drift.what);
+        for (const Arguments& command : drift.commands) {
+            ip(command, inside);
+        }
+        CHECK(sandbox.diff() == 1);
+        sandbox.apply();
+        is_settled(sandbox);
+        if (has_link("fake", inside)) {
+            ip({"link", "del", "fake"}, inside);
+        }
+        CHECK(bridge_of("eth0", inside) == "br0");
+        CHECK(link("br0", inside).at("ifalias") == "partd:web/br0");
+        CHECK(link("br1", inside).at("ifalias") == "partd:web/br1");
+        CHECK(link("br1", inside).at("ifindex") == second);
+        CHECK((link("br0", inside).at("ifindex") == first || drift.what.starts_with("another one made")));
+    }
+}
+
+TEST_CASE("A bridge's switches that are not declared are off", "[links]") {
+    Sandbox sandbox;
+    const std::string head = "[partition.web.link.br0]\nkind = \"bridge\"\n";
+    sandbox.write_config("web.toml", head + "stp = true\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    CHECK(bridge_data("br0", inside).at("stp_state") == 1);
+    sandbox.write_config("web.toml", head);
+    sandbox.apply();
+    CHECK(bridge_data("br0", inside).at("stp_state") == 0);
+    ip({"link", "set", "br0", "type", "bridge", "stp_state", "1"}, inside);
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    CHECK(bridge_data("br0", inside).at("stp_state") == 0);
+}
+
+TEST_CASE("Bridges that change their names keep their ports", "[links]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml",
+                         "[partition.web.link.b1]\nkind = \"bridge\"\n"
+                         "[partition.web.link.b9]\nkind = \"bridge\"\n"
+                         "[partition.web.link.eth0]\nbridge = \"b9\"\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    const auto ninth = link("b9", inside).at("ifindex");
+    for (const Arguments& command :
+         {Arguments{"link", "set", "b9", "name", "x"}, Arguments{"link", "set", "b1", "name", "b9"},
+          Arguments{"link", "set", "eth0", "nomaster"}}) {
+        ip(command, inside);
+    }
+    sandbox.apply();
+    is_settled(sandbox);
+    CHECK(bridge_of("eth0", inside) == "b9");
+    CHECK(link("b9", inside).at("ifindex") == ninth);
+}
+
 TEST_CASE("vlan: two VLANs over one trunk", "[links][vlan]") {
     Sandbox sandbox;
     if (run({"ip", "link", "add", "probe", "type", "bridge"}).code != 0 ||
@@ -237,6 +324,11 @@ TEST_CASE("vlan: two VLANs over one trunk", "[links][vlan]") {
         sandbox.apply();
         check();
     }
+    // a mark on the lower link that says it stands on itself
+    ip({"link", "set", "trunk", "alias", "partd:left/office"}, left);
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    check();
     // on a link of the host's
     ip({"link", "add", "card", "type", "bridge"});
     ip({"link", "set", "card", "up"});

@@ -59,6 +59,9 @@ TEST_CASE("/run/netns shadowed by another mount is recognised, and mends when it
     CHECK(status_of(sandbox, "workshop").at("state") != "active");
     const auto applied = sandbox.partctl({"apply"});
     INFO("apply while shadowed: " << applied.text());
+    CHECK(sandbox.partctl({"doctor"})
+              .out.find("no name of a namespace can be believed, so nothing is "
+                        "removed, and little can be made") != std::string::npos);
     CHECK(applied.code != 0);
     // what runs goes on
     CHECK(link("veth0").at("ifindex") == index);

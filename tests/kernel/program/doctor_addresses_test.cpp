@@ -49,7 +49,7 @@ TEST_CASE("addresses: a forward at nobody's", "[doctor][addresses]") {
     const Outcome applied = sandbox.partctl({"apply"});
     CHECK(applied.code == 0);
     CHECK(has(applied.err,
-              "/etc/partd/web.toml:7:11: tcp/8080 of web listens at 203.0.113.77, which is no "
+              "/etc/partd/web.toml:7:11: tcp/8080 of web listens at 203.0.113.77, which is not an "
               "address of this host"));
     CHECK(has(warnings(sandbox), "listens at 203.0.113.77"));
     CHECK(severity(sandbox, "listens at 203.0.113.77") == "warning");

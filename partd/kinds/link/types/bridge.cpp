@@ -12,8 +12,8 @@ struct Bridge {
     static constexpr std::string_view kName = "bridge";
     LinkEnd self = {};
     std::vector<Sourced<Address>> address = {};
-    std::optional<bool> stp = {};
-    std::optional<bool> vlan_filtering = {};
+    bool stp = false;
+    bool vlan_filtering = false;
     bool operator==(const Bridge&) const = default;
     static const Table table;
 };
@@ -22,9 +22,9 @@ constexpr auto kAttributes =
     link::joined(link::self_attributes<Bridge>(),
                  std::array{
                      link::type_number<IFLA_BR_STP_STATE, std::uint32_t, &Bridge::stp>(
-                         "stp", "it speaks the spanning tree protocol", {.fallback = "the kernel's: false"}),
+                         "stp", "it speaks the spanning tree protocol", {.fallback = "false"}),
                      link::type_number<IFLA_BR_VLAN_FILTERING, std::uint8_t, &Bridge::vlan_filtering>(
-                         "vlan_filtering", "it looks at VLAN tags", {.fallback = "the kernel's: false"}),
+                         "vlan_filtering", "it looks at VLAN tags", {.fallback = "false"}),
                      Attribute{.field = reserved("ports")},
                  });
 constexpr auto kFields = link::fields_of(kAttributes);

@@ -20,7 +20,7 @@ constexpr auto kFields = link::fields_of(kAttributes);
 }  // namespace
 
 constinit const Table Dummy::table = {
-    "link", "A dummy interface: it is up, has addresses, and drops what is sent by it.", kFields};
+    "link", "A dummy interface: it has addresses, and drops what is sent by it.", kFields};
 
 extern constinit const LinkType kDummy = link::make_type<Dummy, kAttributes>();
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/type.h"
+#include "kinds/link/interfaces.h"
 
 #include <array>
+
+#include <fmt/format.h>
 
 namespace partd {
 
@@ -29,6 +31,14 @@ constexpr auto kFields = link::fields_of(kAttributes);
 constinit const Table Vlan::table = {"link", "A VLAN: the tagged packets of a lower link (IEEE 802.1Q).",
                                      kFields};
 
-extern constinit const LinkType kVlan = link::make_type<Vlan, kAttributes>({.has_parent = true});
+extern constinit const LinkType kVlan = link::make_type<Vlan, kAttributes>(
+    {.exclusive_name =
+         [](const void* link) {
+             const Vlan& vlan = *static_cast<const Vlan*>(link);
+             const Lower lower = vlan.self.parent.value_or(Lower());
+             return fmt::format("VLAN {} of {}", vlan.id.value_or(0),
+                                place_text(lower.on_host() ? "" : vlan.self.netns, lower.name()));
+         },
+     .has_parent = true});
 
 }  // namespace partd
