@@ -55,11 +55,52 @@ private:
         }
         DeclaredObject object{
             .declaration = declaration, .owner = owner, .name = name, .source = value.source};
-        object.spec =
-            declaration->read(*declaration->table, value, grammar.child_names(), problems_, &object.places);
+        const auto not_its_own = keys_of_others(value, grammar, *declaration);
+        object.spec = declaration->read(*declaration->table, value, not_its_own, problems_, &object.places);
         if (object.spec) {
             declared_.add(std::move(object));
         }
+    }
+
+    // The keys here that the declaration does not read: those of objects below, and those of other kinds,
+    // which are told.
+    std::vector<std::string_view> keys_of_others(const Value& value, const Grammar& grammar,
+                                                 const Declaration& chosen) {
+        auto keys = grammar.child_names();
+        const auto* members = value.get_if<Object>();
+        if (members == nullptr || grammar.declarations.size() < 2) {
+            return keys;
+        }
+        for (const Member& member : *members) {
+            if (belongs_to_another(member, grammar, chosen)) {
+                keys.push_back(member.key);
+            }
+        }
+        return keys;
+    }
+
+    static bool has_key(const Declaration& declaration, std::string_view key) {
+        return std::ranges::any_of(declaration.table->fields, [&](const Field& field) {
+            const bool below = field.name.size() > key.size() && field.name[key.size()] == '.';
+            return !field.options.live && field.name.starts_with(key) &&
+                   (field.name.size() == key.size() || below);
+        });
+    }
+
+    // True, and told, for a key that objects of another kind at this place have.
+    bool belongs_to_another(const Member& member, const Grammar& grammar, const Declaration& chosen) {
+        if (has_key(chosen, member.key) || grammar.children.contains(member.key)) {
+            return false;
+        }
+        const auto other = std::ranges::find_if(
+            grammar.declarations, [&](const Declaration* each) { return has_key(*each, member.key); });
+        if (other == grammar.declarations.end()) {
+            return false;
+        }
+        problems_.error(member.key_source,
+                        fmt::format("\"{}\" is a key of kind = \"{}\", and this is a {}",
+                                    printable(member.key), (*other)->selector, chosen.selector));
+        return true;
     }
 
     void read_below(const Value& value, const Grammar& grammar, const std::string& path,
