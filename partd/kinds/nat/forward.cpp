@@ -204,9 +204,11 @@ void expand_forward(const DeclaredObject& object, std::span<const Prefix> prefix
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
-    const auto interfaces = interfaces_by_netns(declared);
+    const auto forwards = declared.all<Forward>();
+    const auto interfaces =
+        forwards.empty() ? std::map<std::string, std::vector<Interface>>() : interfaces_by_netns(declared);
     std::uint64_t entries = 0;
-    for (const DeclaredObject* object : declared.all<Forward>()) {
+    for (const DeclaredObject* object : forwards) {
         std::vector<Prefix> prefixes;
         std::ranges::transform(nat::own_prefixes(interfaces, object->owner), std::back_inserter(prefixes),
                                &nat::OwnPrefix::prefix);
