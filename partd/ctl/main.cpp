@@ -146,12 +146,12 @@ private:
     }
 
     void add_global() {
-        app_.add_option("--root", options_.root, "Work below this directory instead of / (for tests)")
+        app_.add_option("--root", options_.root, "Use this directory in place of / (for tests)")
             ->check(CLI::ExistingDirectory);
         app_.add_flag("--json", options_.request.json, "Print JSON");
-        app_.add_flag("-v,--verbose", options_.verbose, "Tell what is being done, on stderr");
-        app_.add_flag("--no-daemon", options_.own_process, "Work in this process even where partd runs");
-        app_.add_flag("!--no-legend", options_.request.legend, "Print no heading and no summary");
+        app_.add_flag("-v,--verbose", options_.verbose, "Log each step to stderr");
+        app_.add_flag("--no-daemon", options_.own_process, "Work in this process even if partd runs");
+        app_.add_flag("!--no-legend", options_.request.legend, "Print neither heading nor summary");
         app_.add_option("--color", color_, "Color: auto, always or never")
             ->check(CLI::IsMember({"auto", "always", "never"}));
         app_.set_version_flag("--version", PARTD_VERSION);
@@ -191,74 +191,73 @@ private:
     }
 
     void add_reading() {
-        add("check", "Check the configuration, or just these files; needs no rights")
+        add("check", "Check the configuration, or only these files; needs no privileges")
             ->add_option("file", options_.files, "Files; - for standard input");
         CLI::App* diff = add("diff", "Show what apply would do");
         add_name(diff, "Only this partition or slice");
         add_file(diff);
         diff->add_option("--generation", options_.request.generation,
-                         "What it would take to go back to that one")
+                         "Show what a rollback to that generation would change")
             ->excludes("--file");
-        CLI::App* status = add("status", "One line a partition, or all about one");
+        CLI::App* status = add("status", "Show a line for each partition, or all about one");
         add_name(status, "A partition");
-        status->add_flag("--check", options_.request.check, "Exit 1 when something is not as declared");
-        status->add_flag("--watch", options_.watch, "Again whenever something changes");
-        status->add_flag("--layers", options_.request.layers, "What partitions wrote over their roots");
-        add("list", "What the files declare; needs no rights");
-        add_name(add("show", "Every attribute of a partition or slice, as wanted and as found"),
+        status->add_flag("--check", options_.request.check, "Exit with 1 if something is not as declared");
+        status->add_flag("--watch", options_.watch, "Print again whenever something changes");
+        status->add_flag("--layers", options_.request.layers,
+                         "List the layers that partitions wrote over their roots");
+        add("list", "List what the files declare; needs no privileges");
+        add_name(add("show", "Show every attribute of a partition or slice, as declared and as found"),
                  "A partition or slice")
             ->required();
-        add("ns", "Namespaces, as lsns(8), with their partitions");
-        add("history", "The documents that were applied");
-        add("metrics", "Figures, as Prometheus reads them");
-        add("doctor", "Check this host for what gets in the way of partitions, and say the fix");
-        add("events", "What partd does, as it does it", run_events);
+        add("ns", "List namespaces with their partitions, like lsns(8)");
+        add("history", "List the generations that were applied");
+        add("metrics", "Print metrics in the format of Prometheus");
+        add("doctor", "Check this host for problems and suggest fixes");
+        add("events", "Print what partd does, while it does it", run_events);
         add("schema", "Print the JSON Schema of the configuration", run_schema)
             ->add_flag("--man", options_.manual, "Print the manual page partd.toml(5) instead");
     }
 
     void add_applying() {
-        CLI::App* apply = add("apply", "Make the host as declared");
+        CLI::App* apply = add("apply", "Change the host to what is declared");
         add_name(apply, "Only this partition or slice");
         add_file(apply);
         apply->add_flag("--keep-going", options_.request.keep_going,
-                        "Apply the valid files although others are not");
+                        "Apply the valid files although others are invalid");
         apply->add_flag("--allow-delete", options_.request.allow_delete,
-                        "Remove however many partitions are not declared any more");
+                        "Allow more removals than the delete limit");
         add_duration(apply, "--confirm", options_.request.confirm,
-                     "Go back after this time, unless partctl confirm comes first");
-        add_duration(apply, "--wait", options_.wait, "Wait so long until everything is as declared");
-        add("confirm", "Keep what apply --confirm did");
-        CLI::App* rollback = add("rollback", "Go back to the generation before, or to that one");
+                     "Roll back after TIME unless partctl confirm comes first");
+        add_duration(apply, "--wait", options_.wait, "Wait up to TIME for everything to be as declared");
+        add("confirm", "Keep what apply --confirm changed");
+        CLI::App* rollback = add("rollback", "Roll back to the previous generation, or to GENERATION");
         rollback->add_option("generation", options_.request.generation, "See partctl history");
         rollback->add_flag("--allow-delete", options_.request.allow_delete,
-                           "Remove however many partitions that one does not declare");
+                           "Allow more removals than the delete limit");
         CLI::App* wait = add("wait", "Wait until a partition is as declared", run_wait);
         add_name(wait, "A partition; all without one");
-        add_duration(wait, "--timeout", options_.wait, "At most so long; 90s");
+        add_duration(wait, "--timeout", options_.wait, "Wait at most TIME; default 90s");
         add_duration(wait, "--give-up", options_.give_up,
-                     "Only so long while nobody could bring it: no partd runs, or no valid file declares it");
+                     "Wait at most TIME while no partd runs or no valid file declares it");
     }
 
     void add_managing() {
-        CLI::App* pause = add("pause", "Leave a partition, or the files, to be worked on by hand");
+        CLI::App* pause = add("pause", "Leave a partition, or the files, for work by hand");
         add_name(pause, "A partition or slice");
-        pause->add_flag("--files", options_.request.hold,
-                        "Take up no file that changes, until resume or apply");
-        CLI::App* resume = add("resume", "Show what differs in a paused partition, and have it put back");
+        pause->add_flag("--files", options_.request.hold, "Ignore changes of files until resume or apply");
+        CLI::App* resume = add("resume", "Show what differs in a paused partition, and repair it");
         add_name(resume, "A partition or slice");
-        resume->add_flag("--files", options_.request.hold, "Take up all files at once");
-        resume->add_flag("--check", options_.request.check, "Only show");
+        resume->add_flag("--files", options_.request.hold, "Read all files again");
+        resume->add_flag("--check", options_.request.check, "Only show what would be done");
         CLI::App* kill = add("kill", "Send a signal to the processes of a partition");
         add_name(kill, "A partition")->required();
-        kill->add_option("signal", options_.request.signal, "Its name or number; TERM");
-        add_name(add("freeze", "Stop all processes of a partition where they are"), "A partition")
-            ->required();
-        add_name(add("thaw", "Let them go on"), "A partition")->required();
+        kill->add_option("signal", options_.request.signal, "Name or number of the signal; default TERM");
+        add_name(add("freeze", "Suspend all processes of a partition"), "A partition")->required();
+        add_name(add("thaw", "Resume the processes of a frozen partition"), "A partition")->required();
         CLI::App* purge = add("purge", "Delete the layer that a partition left behind", run_purge);
         add_name(purge, "The partition's name")->required();
         purge->add_flag("--yes", options_.request.yes, "Do not ask");
-        purge->add_flag("--check", options_.request.check, "Only show")->excludes("--yes");
+        purge->add_flag("--check", options_.request.check, "Only show what would be done")->excludes("--yes");
     }
 
     void add_entering() {
@@ -266,13 +265,13 @@ private:
         add_name(exec_, "A partition")->required();
         exec_->add_option("--environment", options_.environment,
                           "A file with variables for it, NAME=\"VALUE\" a line each");
-        add_name(add("shell", "A login shell in a partition, on a terminal of its own", run_shell),
+        add_name(add("shell", "Open a login shell in a partition, on a terminal of its own", run_shell),
                  "A partition")
             ->required();
     }
 
     void add_explaining() {
-        add("help", "What partctl, or one of its verbs, takes", [this](const Options&) {
+        add("help", "Show the options of partctl or of a verb", [this](const Options&) {
             return help();
         })->add_option("verb", verb_, "A verb");
         add("version", "Print the version", [](const Options&) {
