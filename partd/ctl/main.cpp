@@ -151,7 +151,8 @@ private:
         app_.add_flag("--json", options_.request.json, "Print JSON");
         app_.add_flag("-v,--verbose", options_.verbose, "Log each step to stderr");
         app_.add_flag("--no-daemon", options_.own_process, "Work in this process even if partd runs");
-        app_.add_flag("!--no-legend", options_.request.legend, "Print neither heading nor summary");
+        app_.add_flag_callback(
+            "--no-legend", [this] { options_.request.legend = false; }, "Print neither heading nor summary");
         app_.add_option("--color", color_, "Color: auto, always or never")
             ->check(CLI::IsMember({"auto", "always", "never"}));
         app_.set_version_flag("--version", PARTD_VERSION);
