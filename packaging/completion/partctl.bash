@@ -1,11 +1,8 @@
 # shellcheck shell=bash
 # Completion of partctl(8) for bash: verbs, options, names of partitions, generations, signals, files.
 
-# The options that stand before a verb or after it.
-_partctl_options='--root --json --color --no-legend --no-daemon --verbose --help --version'
-
-_partctl_verbs='check diff apply confirm rollback history status list show wait events pause resume exec shell kill freeze
-thaw purge ns doctor metrics schema help version'
+# Behind what `partctl completion bash` prints: _partctl_options, _partctl_verbs and _partctl_options_of.
+# shellcheck disable=SC2154
 
 # Runs partctl with these words, below the --root of the command line if it has one.
 _partctl_run() {
@@ -117,16 +114,7 @@ _partctl() {
     local words=$_partctl_options
     case $verb in
         '') [[ $word == -* ]] || words=$_partctl_verbs ;;
-        diff) words+=' --file --generation' ;;
-        exec) words+=' --environment' ;;
-        apply) words+=' --file --keep-going --allow-delete --confirm --wait' ;;
-        status) words+=' --check --watch --layers' ;;
-        wait) words+=' --timeout --give-up' ;;
-        rollback) words+=' --allow-delete' ;;
-        pause) words+=' --files' ;;
-        resume) words+=' --check --files' ;;
-        purge) words+=' --yes --check' ;;
-        schema) words+=' --man' ;;
+        *) words+=" $(_partctl_options_of "$verb")" ;;
     esac
     if [[ $word != -* && $verb == check ]]; then
         compopt -o filenames

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/values.h"
+#include "ctl/completion.h"
 #include "ctl/options.h"
 #include "kernel/session/enter.h"
 
@@ -104,6 +105,48 @@ public:
     }
 
 private:
+    static std::vector<OptionWords> option_words(const CLI::App& app) {
+        std::vector<OptionWords> all;
+        for (const CLI::Option* option : app.get_options()) {
+            if (!option->get_lnames().empty()) {
+                const auto& short_names = option->get_snames();
+                all.push_back({"--" + option->get_lnames().front(),
+                               short_names.empty() ? "" : "-" + short_names.front(),
+                               option->get_description(), option->get_items_expected_min() > 0});
+            }
+        }
+        return all;
+    }
+
+    int print_completion() const {
+        CommandWords words{.options = option_words(app_), .verbs = {}};
+        for (const CLI::App* verb : app_.get_subcommands(nullptr)) {
+            if (verb->get_group().empty()) {
+                continue;
+            }
+            VerbWords one{.name = verb->get_name(),
+                          .description = verb->get_description(),
+                          .options = {},
+                          .arguments = {}};
+            for (const OptionWords& option : option_words(*verb)) {
+                if (option.name != "--help") {
+                    one.options.push_back(option);
+                }
+            }
+            for (const CLI::Option* option : verb->get_options()) {
+                if (option->get_positional()) {
+                    one.arguments.push_back(option->get_name(true));
+                }
+            }
+            words.verbs.push_back(std::move(one));
+        }
+        const auto script = shell_ == "bash"  ? bash_completion(words)
+                            : shell_ == "zsh" ? zsh_completion(words)
+                                              : fish_completion(words);
+        std::fputs(script.c_str(), stdout);
+        return kDone;
+    }
+
     // nullptr when there is none of that name.
     [[nodiscard]] const CLI::App* find_verb(const std::string& name) const {
         const auto all = app_.get_subcommands(nullptr);
@@ -275,6 +318,11 @@ private:
         add("help", "Show the options of partctl or of a verb", [this](const Options&) {
             return help();
         })->add_option("verb", verb_, "A verb");
+        add("completion", "Print a completion script", [this](const Options&) { return print_completion(); })
+            ->group("")  // for the build
+            ->add_option("shell", shell_, "bash, zsh or fish")
+            ->required()
+            ->check(CLI::IsMember({"bash", "zsh", "fish"}));
         add("version", "Print the version", [](const Options&) {
             fmt::print("{}\n", PARTD_VERSION);
             return kDone;
@@ -295,7 +343,8 @@ private:
     Options& options_;
     Run run_;
     CLI::App* exec_ = nullptr;
-    std::string verb_;  // help
+    std::string verb_;   // help
+    std::string shell_;  // completion
     std::string color_ = "auto";
 };
 
