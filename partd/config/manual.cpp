@@ -59,14 +59,21 @@ std::string key_text(const Field& field) {
            ".\n";
 }
 
-// The keys that were not described before.
+// The keys that were not described before, behind the names of those that were.
 std::string keys_text(const Table& table, std::set<std::string_view>& described) {
     std::string text;
+    std::string shared;
     for (const Field& field : table.fields) {
-        const bool known = field.options.role != Role::Later && !field.options.live;
-        text += known && described.insert(field.name).second ? key_text(field) : "";
+        if (field.options.role == Role::Later || field.options.live) {
+            continue;
+        }
+        if (described.insert(field.name).second) {
+            text += key_text(field);
+        } else {
+            shared += (shared.empty() ? "" : ", ") + std::string(field.name);
+        }
     }
-    return text;
+    return (shared.empty() ? "" : fmt::format("Keys as above: {}.\n", roff(shared))) + text;
 }
 
 // One place of the language; the first declaration is what an object without the key "kind" is.

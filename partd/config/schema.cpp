@@ -40,10 +40,11 @@ Value names_schema(const Grammar& grammar) {
     return schema;
 }
 
-// Only the first of several types is what an object without the key "kind" is.
-void require_kind(Value& alternative) {
-    Value* required = alternative.find("required");
-    (required == nullptr ? alternative.set("required", Array()) : *required).push("kind");
+// A template may give the key "kind" and those that a type needs: of several types each takes what has no key
+// of another one.
+Value without_required(Value schema) {
+    std::erase_if(*schema.get_if<Object>(), [](const Member& member) { return member.key == "required"; });
+    return schema;
 }
 
 Value place_schema(const Grammar& grammar) {
@@ -54,13 +55,9 @@ Value place_schema(const Grammar& grammar) {
     if (grammar.declarations.size() == 1) {
         schema = declaration_schema(*grammar.declarations.front(), grammar);
     } else {
-        Value& one = schema.set("oneOf", Array());
+        Value& any = schema.set("anyOf", Array());
         for (const Declaration* declaration : grammar.declarations) {
-            Value alternative = declaration_schema(*declaration, grammar);
-            if (declaration != grammar.declarations.front()) {
-                require_kind(alternative);
-            }
-            one.push(std::move(alternative));
+            any.push(without_required(declaration_schema(*declaration, grammar)));
         }
     }
     if (!grammar.list) {

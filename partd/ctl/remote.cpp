@@ -191,7 +191,8 @@ Result<std::optional<bus::Event>> Remote::next_event(milliseconds patience) {
             result = sd_bus_wait(bus_, static_cast<std::uint64_t>(left.count()));
         }
         if (result < 0 && result != -EINTR) {
-            return fail_bus(result, "listen to partd");
+            return result == -ECONNRESET ? fail("partd has ended: there is nothing to listen to")
+                                         : fail_bus(result, "listen to partd");
         }
     }
     return std::exchange(heard_, std::nullopt);

@@ -71,6 +71,20 @@ void look_at_first_address(const Interface& interface, std::vector<Caution>& all
     }
 }
 
+// The kernel gives what a port receives to the bridge.
+void look_at_ports(const DeclaredObject& link, const Interface& self, std::vector<Caution>& all) {
+    const auto& bridge = type_of(link.spec)->end(link.spec.data(), Side::Self)->bridge;
+    if (bridge && !self.addresses.empty()) {
+        all.push_back({.partition = link.owner,
+                       .at = self.addresses.front().at,
+                       .what = fmt::format("{} is an address of {}/{}, which is a port of {}",
+                                           self.addresses.front().value.text(), link.owner, link.name,
+                                           std::string(*bridge)),
+                       .why = "a port takes no packets for itself: nobody reaches it there",
+                       .fix = fmt::format("give the address to {}", std::string(*bridge))});
+    }
+}
+
 void look_at_mtus(const Interface& self, const Interface& peer, std::vector<Caution>& all) {
     constexpr std::int64_t kUsual = 1500;
     const std::int64_t own = self.mtu.value_or(kUsual);
@@ -169,6 +183,7 @@ std::vector<Caution> cautions(const Declared& declared, std::string_view partiti
         for (const Interface& end : ends) {
             look_at_first_address(end, all);
         }
+        look_at_ports(*link, ends[0], all);
         if (ends.size() == 2) {
             look_at_networks(ends[0], ends[1], declared, all);
             look_at_mtus(ends[0], ends[1], all);

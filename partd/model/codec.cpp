@@ -133,6 +133,14 @@ std::optional<std::size_t> read_word(const Value& value, std::span<const std::st
 }
 
 bool read_tabled(const Table& table, const Value& value, void* out, Diagnostics& problems) {
+    if (value.get_if<Object>() == nullptr) {
+        std::string keys;
+        for (const Field& field : table.fields) {
+            keys += (keys.empty() ? "" : ", ") + std::string(field.name);
+        }
+        report_unexpected(value, fmt::format("a table with the keys {}", keys), problems);
+        return false;
+    }
     return read_object(table, value, out, {}, problems);
 }
 

@@ -63,6 +63,18 @@ TEST_CASE("Two MTUs of one link are told, with both lines") {
     CHECK(told(head + "mtu = 9000\n").empty());
 }
 
+TEST_CASE("An address of a bridge's port is told") {
+    const std::string bridge =
+        "[partition.web.link.br0]\nkind = \"bridge\"\naddress = [\"10.1.1.1/24\"]\n"
+        "[partition.web.link.eth0]\nbridge = \"br0\"\n";
+    CHECK(told(bridge).empty());
+    const auto all = told(bridge + "address = [\"10.1.1.2/24\"]\n");
+    REQUIRE(all.size() == 1);
+    CHECK(all[0] ==
+          "a.toml:6:12: 10.1.1.2/24 is an address of web/eth0, which is a port of br0: a port takes no "
+          "packets for itself: nobody reaches it there; give the address to br0");
+}
+
 TEST_CASE("Users that two partitions share, and the host's root, are told") {
     const auto map = [](const std::string& name, const std::string& outside) {
         return "[partition." + name + ".user]\nuid_map = [{ inside = 0, outside = " + outside +

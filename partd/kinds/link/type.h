@@ -168,8 +168,9 @@ constexpr Attribute type_number(std::string_view name, std::string_view descript
 }
 
 template <auto... Path>
-constexpr Attribute hardware_address(std::string_view name, std::string_view description) {
-    return {.field = field<Path...>(name, description, {.fallback = "random"}),
+constexpr Attribute hardware_address(std::string_view name, std::string_view description,
+                                     std::string_view fallback) {
+    return {.field = field<Path...>(name, description, {.fallback = fallback}),
             .put = [](kernel::Message& message, const void* link) {
                 if (const auto& mac = detail::Access<Path...>::get(link)) {
                     message.bytes(IFLA_ADDRESS, mac->bytes);
@@ -212,7 +213,8 @@ constexpr std::array<Attribute, 13> self_attributes() {
         row<&T::self, &LinkEnd::name>("name", "its name there", {.live = true}),
         row<&T::address>("address", "its addresses", {.role = Role::Declared}),
         number<IFLA_MTU, std::uint32_t, &T::self, &LinkEnd::mtu>("mtu", "largest packet", kMtu),
-        hardware_address<&T::self, &LinkEnd::mac>("mac", "hardware address"),
+        hardware_address<&T::self, &LinkEnd::mac>(
+            "mac", "hardware address", "random; of a bridge that of a port, of a VLAN its lower link's"),
         row<&T::self, &LinkEnd::up>("up", "the interface is up", {.fallback = "true"}),
         row<&T::self, &LinkEnd::alias>("alias", "free text kept with the interface"),
         row<&T::self, &LinkEnd::bridge>("bridge", "the bridge of the partition whose port it is",
@@ -228,8 +230,11 @@ constexpr std::array<Attribute, 13> self_attributes() {
 // The attribute of types that stand on a lower link.
 template <class T>
 constexpr std::array<Attribute, 1> parent_attribute() {
-    return {row<&T::self, &LinkEnd::parent>("parent", "the link that it stands on, and goes with",
-                                            {.role = Role::Replace, .required = true})};
+    return {row<&T::self, &LinkEnd::parent>(
+        "parent",
+        "the link that it stands on, and goes with: \"eth0\" of the partition, or "
+        "\"host:eth0\"",
+        {.role = Role::Replace, .required = true})};
 }
 
 template <std::size_t... N>

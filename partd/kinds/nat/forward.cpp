@@ -30,7 +30,10 @@ std::optional<Endpoint> port_at_end(std::string_view text) {
 }
 
 constexpr Field kTo = [] {
-    Field to = field<&Forward::to>("to", "address and port inside; a port behind IPv6 needs brackets",
+    Field to = field<&Forward::to>("to",
+                                   "address and port inside: without a port that of listen, for a range its "
+                                   "first; a port behind IPv6 needs "
+                                   "brackets",
                                    {.role = Role::Declared, .required = true});
     to.read = [](const Value& value, void* object, Diagnostics& problems) {
         const auto* text = value.get_if<std::string>();

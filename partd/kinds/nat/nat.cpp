@@ -50,9 +50,12 @@ constexpr FieldOptions kPlain = {.role = Role::Declared};
 constexpr Field kNatFields[] = {
     field<&Nat::masquerade>(
         "masquerade",
-        "true: its own prefixes, leaving the host by any other interface, get that one's address; or a list",
+        "true: its own prefixes, leaving the host by any other interface, get that one's address; or a list "
+        "of "
+        "{ source, out }: packets from source that leave by the interface out, by any without it",
         {.role = Role::Declared, .fallback = "false"}),
-    field<&Nat::snat>("snat", "sources that get an address of choice", kPlain),
+    field<&Nat::snat>("snat", "a list of { source, to, out }: packets from source get the address to",
+                      kPlain),
 };
 constexpr Declaration kLanguage[] = {declaration<Nat>("partition.*.nat")};
 

@@ -82,7 +82,7 @@ std::string source_text(const Element& element, const PrefixSet& set) {
         text += " by " + interface_at(element, size);
     }
     if (!element.data.empty()) {
-        text += " → " + Ip(std::span(element.data).first(size)).text();
+        text += " as " + Ip(std::span(element.data).first(size)).text();
     }
     return set.role == Role::Back ? "" : text;
 }

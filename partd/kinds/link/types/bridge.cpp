@@ -25,7 +25,7 @@ constexpr auto kAttributes =
                          "stp", "it speaks the spanning tree protocol", {.fallback = "false"}),
                      link::type_number<IFLA_BR_VLAN_FILTERING, std::uint8_t, &Bridge::vlan_filtering>(
                          "vlan_filtering", "it looks at VLAN tags", {.fallback = "false"}),
-                     Attribute{.field = reserved("ports")},
+                     Attribute{.field = reserved("ports")},  // the ports name the bridge
                  });
 constexpr auto kFields = link::fields_of(kAttributes);
 

@@ -39,7 +39,8 @@ constexpr Attribute kPeerAttributes[] = {
         {.fallback = "pv-PARTITION; of several links that name none, only the first by name, and "
                      "pv-PARTITION.LINK the others"}),
     link::row<&Veth::peer_address>("peer.address", "the other end's addresses", {.role = Role::Declared}),
-    link::hardware_address<&Veth::peer, &LinkEnd::mac>("peer.mac", "the other end's hardware address"),
+    link::hardware_address<&Veth::peer, &LinkEnd::mac>("peer.mac", "the other end's hardware address",
+                                                       "random"),
     link::number<IFLA_MTU, std::uint32_t, &Veth::peer, &LinkEnd::mtu>(
         "peer.mtu", "the other end's largest packet", kPeerMtu),
     link::row<&Veth::peer, &LinkEnd::up>("peer.up", "the other end is up", {.live = true}),
@@ -121,6 +122,26 @@ void check_addresses(const DeclaredObject& object, Diagnostics& problems) {
     }
 }
 
+// A link between partitions is declared once, at either end.
+void check_other_end(const Declared& declared, const DeclaredObject& object, Diagnostics& problems) {
+    const Veth& veth = object.spec.as<Veth>();
+    if (!veth.peer_partition) {
+        return;
+    }
+    const std::string name = peer_end(declared, object).name;
+    for (const DeclaredObject* other : declared.all<Veth>(*veth.peer_partition)) {
+        if (other != &object && other->name == name &&
+            other->spec.as<Veth>().peer_partition == object.owner) {
+            problems.error(
+                object.place("peer.partition"),
+                fmt::format("{}/{} is declared by itself: a link between partitions is declared at one "
+                            "of its ends alone",
+                            other->owner, other->name),
+                other->source, "the other end");
+        }
+    }
+}
+
 void check(const Declared& declared, const DeclaredObject& object, Diagnostics& problems) {
     const auto& partition = object.spec.as<Veth>().peer_partition;
     if (partition && !has_netns(declared, *partition)) {
@@ -131,6 +152,7 @@ void check(const Declared& declared, const DeclaredObject& object, Diagnostics& 
                                            *partition, object.owner, object.name));
     }
     check_addresses(object, problems);
+    check_other_end(declared, object, problems);
 }
 
 }  // namespace
