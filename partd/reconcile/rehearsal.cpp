@@ -4,6 +4,7 @@
 #include "kernel/batch.h"
 #include "kinds/kinds.h"
 #include "kinds/machine/mounted.h"
+#include "plan/order.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -25,12 +26,30 @@ std::set<std::string> made_anew(const Plan& plan) {
         return anew;
     }
     for (const Change& change : plan.changes) {
-        if (change.action == Action::Create && ending.contains(change.owner) &&
-            live_kind(*change.key.kind).rehearse != nullptr) {
+        const LiveKind& kind = live_kind(*change.key.kind);
+        if (change.action == Action::Create && ending.contains(change.owner) && kind.ends != nullptr &&
+            kind.rehearse != nullptr) {
             anew.insert(change.owner);
         }
     }
     return anew;
+}
+
+// Names of what is removed because it is made anew.
+plan::Keys replaced_keys(const Plan& plan) {
+    plan::Keys removed;
+    plan::Keys replaced;
+    for (const Change& change : plan.changes) {
+        if (change.action == Action::Remove && live_kind(*change.key.kind).rehearse != nullptr) {
+            removed.insert(change.key);
+        }
+    }
+    for (const Change& change : plan.changes) {
+        if (change.action == Action::Create && removed.contains(change.key)) {
+            replaced.insert(change.key);
+        }
+    }
+    return replaced;
 }
 
 // Which changes of a plan are left out, until nothing more follows from them.
@@ -58,8 +77,9 @@ private:
                 out_[i] = true;
                 more = true;
             }
+            const LiveKind& kind = live_kind(*change.key.kind);
             const bool is_replacement =
-                change.action == Action::Create && live_kind(*change.key.kind).rehearse != nullptr;
+                change.action == Action::Create && kind.ends != nullptr && kind.rehearse != nullptr;
             if (out_[i] && is_replacement && anew_.contains(change.owner)) {
                 more |= kept_.insert(change.owner).second;
             }
@@ -77,12 +97,15 @@ private:
 class Rehearsal {
 public:
     Rehearsal(kernel::Host& host, const Plan& plan)
-        : stage_{.host = host, .rehearsal = true}, plan_(plan), wanted_(plan.changes.size()) {}
+        : stage_{.host = host, .rehearsal = true, .plan = &plan}, plan_(plan), wanted_(plan.changes.size()) {}
 
     std::vector<Execution::Failed> run() && {
         const auto anew = made_anew(plan_);
+        const auto replaced = replaced_keys(plan_);
         for (std::size_t i = 0; i < plan_.changes.size(); ++i) {
-            if (plan_.changes[i].action == Action::Create && anew.contains(plan_.changes[i].owner)) {
+            const Change& change = plan_.changes[i];
+            if (change.action == Action::Create &&
+                (anew.contains(change.owner) || replaced.contains(change.key))) {
                 want(i);
             }
         }

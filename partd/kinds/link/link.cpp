@@ -328,6 +328,7 @@ constinit const LiveKind kLink = {
              .independent = true},
     .observe = observe_links,
     .apply = apply_link,
+    .rehearse = rehearse_link,
     .watch = watch,
 };
 

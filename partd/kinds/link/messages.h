@@ -25,4 +25,15 @@ kernel::Message altname_request(std::uint16_t type, std::uint16_t flags, int ind
                                 const std::string& altname);
 kernel::Message add_altname(int index, const std::string& altname);
 
+// An end, and where it is to be made.
+struct Place {
+    const LinkEnd* end;
+    kernel::Netns* netns;
+    int index;
+};
+// The whole link in one request, all names and all namespaces: nothing is ever seen under another name or in
+// another place. `parent`: the index of its lower link, in the namespace of the socket that sends it; 0 for
+// none.
+kernel::Message create_request(const Spec& link, std::span<const Place> places, int parent);
+
 }  // namespace partd::link

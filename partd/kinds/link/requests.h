@@ -8,4 +8,8 @@ namespace partd {
 // Makes, changes or removes a link (rtnetlink(7)).
 Result<> apply_link(ApplyContext& context, const Change& change, std::size_t number);
 
+// Makes the link in a namespace that nobody sees: a kernel that lacks its type, or an attribute, says so
+// before the link that has its place is removed. ENODEV when its lower link is not there.
+Result<> rehearse_link(Stage& stage, const Change& creation);
+
 }  // namespace partd

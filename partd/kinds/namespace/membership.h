@@ -40,6 +40,7 @@ Result<std::optional<kernel::Namespace>> open_user(kernel::Host& host, const std
 struct Stage {
     kernel::Host& host;
     bool rehearsal = false;
+    const Plan* plan = nullptr;                          // of a rehearsal
     std::map<std::string, kernel::Namespace> made = {};  // by pin_name()
 
     [[nodiscard]] bool has_made(const std::string& partition, NamespaceKind type) const {

@@ -186,6 +186,27 @@ TEST_CASE("A link that gets another kind is made anew under its name", "[links]"
     }
 }
 
+TEST_CASE("A link stays when what is to take its place cannot be made", "[links]") {
+    Sandbox sandbox;
+    const std::string head = "[partition.web.link.eth0]\naddress = [\"10.1.1.1/24\"]\n";
+    sandbox.write_config("web.toml", head + "peer = { address = [\"10.1.1.2/24\"] }\n");
+    sandbox.apply();
+    const auto index = link("eth0", sandbox.netns("web")).at("ifindex");
+    sandbox.write_config("web.toml", head + "kind = \"vlan\"\nparent = \"host:nosuch0\"\nid = 3\n");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find("web.toml:3:8") != std::string::npos);
+    CHECK(applied.err.find("find host:nosuch0: No such device") != std::string::npos);
+    CHECK(link("eth0", sandbox.netns("web")).at("ifindex") == index);
+    CHECK(addresses("pv-web") == Strings{"10.1.1.2/24"});
+    CHECK(pings(kHere, "10.1.1.1"));
+    // a kind that this kernel has
+    sandbox.write_config("web.toml", head + "kind = \"bridge\"\n");
+    sandbox.apply();
+    is_settled(sandbox);
+}
+
 TEST_CASE("A mark that somebody inside writes on a link of another kind takes nothing in", "[links]") {
     Sandbox sandbox;
     sandbox.write_config("web.toml", "[partition.web.link.eth0]\naddress = [\"10.1.1.1/24\"]\n");
