@@ -43,11 +43,11 @@ public:
         }
         if (const auto* number = node.as_floating_point()) {
             if (!std::isfinite(number->get())) {
-                problems_.error(at, "infinity and not-a-number are no values here");
+                problems_.error(at, "infinity and not-a-number are not valid values here");
             }
             return {number->get(), at};
         }
-        problems_.error(at, "dates and times are no values here");
+        problems_.error(at, "dates and times are not valid values here");
         return {nullptr, at};
     }
 

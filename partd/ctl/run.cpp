@@ -283,7 +283,7 @@ int run_purge(const Options& options) {
     Request request = options.request;
     request.origin = "partctl purge";
     if (!request.yes && !request.check && !options.at_terminal) {
-        complain("purge asks before it deletes, and here is no terminal to ask at: --yes is needed");
+        complain("purge asks before it deletes, and standard input is not a terminal: --yes is needed");
         return kUsage;
     }
     int code = kDone;

@@ -26,7 +26,7 @@ constexpr Field kFields[] = {
     field<&Partition::isolation>("isolation", "the namespaces that it has or shares", {.live = true}),
     field<&Partition::description>("description", "free text, shown by status", {.role = Role::Declared}),
     field<&Partition::namespaces>("namespaces",
-                                  "those it has of its own, out of net, mnt, pid, uts, ipc, user, cgroup and "
+                                  "namespaces of its own, out of net, mnt, pid, uts, ipc, user, cgroup and "
                                   "time; each has a name below /run/partd/ns (net: /run/netns)",
                                   {.role = Role::Declared, .fallback = "[\"net\"]"}),
     field<&Partition::hostname>("hostname", "its host name; implies the namespace \"uts\"",
@@ -35,33 +35,32 @@ constexpr Field kFields[] = {
                                   {.role = Role::Declared}),
     field<&Partition::share, &Share::partition>(
         "share.partition", "the partition whose namespaces it uses (a pod)", {.role = Role::Declared}),
-    field<&Partition::share, &Share::namespaces>(
-        "share.namespaces",
-        "which of that partition's namespaces it uses in place of its own; their links, host name or uid map "
-        "are declared there",
+    field<&Partition::share, &Share::namespaces>("share.namespaces",
+                                                 "namespaces of that partition that it uses in place of its "
+                                                 "own; their links, host name or uid map are declared there",
+                                                 {.role = Role::Declared}),
+    field<&Partition::extends>(
+        "extends", "a [template.NAME] whose keys it inherits; its own keys take precedence, key by key",
         {.role = Role::Declared}),
-    field<&Partition::extends>("extends",
-                               "a [template.NAME] whose keys it inherits, its own winning key by key",
-                               {.role = Role::Declared}),
-    field<&Partition::index>("index", "what {index} in its template stands for",
-                             {.role = Role::Declared,
-                              .min = 0,
-                              .max = 65535,
-                              .fallback = "its position among those that extend it, from 1"}),
+    field<&Partition::index>(
+        "index", "value of {index} in its template",
+        {.role = Role::Declared,
+         .min = 0,
+         .max = 65535,
+         .fallback = "its position among the partitions that extend the template, from 1"}),
     field<&Partition::reach>(
         "reach",
-        "to whom it may open connections: \"host\" (the host's own services), \"outside\", names of "
-        "partitions, "
-        "\"any\"",
+        "destinations to which it may open connections: \"host\" (the host's own services), \"outside\", "
+        "names of partitions, \"any\"",
         {.role = Role::Declared, .fallback = "[\"host\"], with masquerade or snat [\"host\", \"outside\"]"}),
     field<&Partition::on_remove>(
         "on_remove",
-        "when no file declares it any more, or a namespace that its processes live in is made anew: \"stop\" "
-        "ends them; \"refuse\" is an error while they live; \"keep\" is the same for what is made anew, and "
-        "lets go of a partition that is not declared any more",
+        "action when no file declares it any more, or a namespace that its processes live in is made anew: "
+        "\"stop\" ends the processes; \"refuse\" is an error while they live; \"keep\" is an error too when "
+        "a namespace is made anew, and lets go of a partition that is no longer declared",
         {.fallback = "stop"}),
-    field<&Partition::stop_timeout>("stop_timeout", "how long its processes have between SIGTERM and SIGKILL",
-                                    {.fallback = "10s"}),
+    field<&Partition::stop_timeout>(
+        "stop_timeout", "time that its processes have between SIGTERM and SIGKILL", {.fallback = "10s"}),
     reserved("owner"),
 };
 

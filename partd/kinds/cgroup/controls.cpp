@@ -203,7 +203,7 @@ constexpr Control huge_pages(std::string_view key, std::string_view description)
 }
 
 constexpr Control kControls[] = {
-    {.field = field<&Limits::cpu_weight>("cpu.weight", "share of processor time when it is short", kWeight),
+    {.field = field<&Limits::cpu_weight>("cpu.weight", "share of processor time under contention", kWeight),
      .initial = "100",
      .v1 = cpu_shares_v1},
     {.field = field<&Limits::cpu_max>("cpu.max",
@@ -214,7 +214,8 @@ constexpr Control kControls[] = {
      .v1 = cpu_quota_v1,
      .unit = unit_cpu_quota,
      .property = "CPUQuotaPerSecUSec"},
-    {.field = field<&Limits::cpu_idle>("cpu.idle", "run only when nobody else wants to", kPlain),
+    {.field = field<&Limits::cpu_idle>("cpu.idle", "its processes run only when no other process wants to",
+                                       kPlain),
      .initial = "0",
      .v1 = same_in_v1},
     {.field = field<&Limits::cpuset_cpus>("cpuset.cpus", "processors it may run on", kPlain),
@@ -227,18 +228,19 @@ constexpr Control kControls[] = {
      .property = "AllowedMemoryNodes"},
     memory<&Limits::memory_min>("memory.min", "memory that is never reclaimed", "0", "MemoryMin"),
     memory<&Limits::memory_low>("memory.low", "memory that is reclaimed last", "0", "MemoryLow"),
-    memory<&Limits::memory_high>("memory.high", "memory above which it is throttled", "max", "MemoryHigh"),
-    {.field = field<&Limits::memory_max>("memory.max", "memory above which it is killed", kPlain),
+    memory<&Limits::memory_high>("memory.high", "memory above which its processes are throttled", "max",
+                                 "MemoryHigh"),
+    {.field = field<&Limits::memory_max>("memory.max", "memory above which its processes are killed", kPlain),
      .initial = "max",
      .kept = kept_bytes,
      .v1 = memory_max_v1,
      .unit = unit_number,
      .property = "MemoryMax"},
     memory<&Limits::memory_swap_max>("memory.swap.max", "most swap space", "max", "MemorySwapMax"),
-    {.field = field<&Limits::memory_oom_group>("memory.oom.group",
-                                               "out of memory, all of it is killed together", kPlain),
+    {.field = field<&Limits::memory_oom_group>(
+         "memory.oom.group", "when it is out of memory, all its processes are killed together", kPlain),
      .initial = "0"},
-    {.field = field<&Limits::io_weight>("io.weight", "share of disk time when it is short", kWeight),
+    {.field = field<&Limits::io_weight>("io.weight", "share of disk time under contention", kWeight),
      .initial = "100",
      .v1 = io_weight_v1,
      .unit = unit_number,
@@ -259,17 +261,16 @@ constexpr Control kControls[] = {
     huge_pages<&Limits::hugetlb_512m>("hugetlb.512MB.max", "most memory in huge pages of 512 MiB"),
     huge_pages<&Limits::hugetlb_1g>("hugetlb.1GB.max", "most memory in huge pages of 1 GiB"),
     huge_pages<&Limits::hugetlb_16g>("hugetlb.16GB.max", "most memory in huge pages of 16 GiB"),
-    {.field = field<&Limits::freeze>("freeze", "its processes stand still", kPlain), .initial = "0"},
+    {.field = field<&Limits::freeze>("freeze", "its processes are frozen", kPlain), .initial = "0"},
 };
 constexpr std::size_t kCount = std::size(kControls);
 
 // Keys of the language that are not limits.
-constexpr Field kParent = field<&Limits::parent>("parent", "the slice below which this one stands", kPlain);
+constexpr Field kParent = field<&Limits::parent>("parent", "the slice that contains it", kPlain);
 constexpr Field kOthers[] = {
     field<&Limits::delegate>("delegate",
-                             "its root, or that of its users, may make groups "
-                             "below it; with a rootfs it needs "
-                             "the namespace \"cgroup\" to see them",
+                             "its root (with a user namespace, the root of that) may make groups below it; "
+                             "with a rootfs it needs the namespace \"cgroup\" to see them",
                              kPlain),
     reserved("devices"),
     reserved("net.priority"),

@@ -44,7 +44,8 @@ constexpr Field kHostFields[] = {
 
 constexpr Field kDaemonFields[] = {
     {.name = "delete_limit",
-     .description = "most partitions and slices that go at once without --allow-delete, when more than 3 go",
+     .description = "largest share of the partitions and slices that one run removes without --allow-delete; "
+                    "up to 3 are always removed",
      .options = {.role = Role::Declared, .fallback = "50%"},
      .read = Percent::read,
      .text = Percent::text,
@@ -52,24 +53,23 @@ constexpr Field kDaemonFields[] = {
      .same = [](const void*, const void*) { return true; },
      .schema = Percent::schema},
     field<&DaemonSettings::resync>("resync",
-                                   "how often partd looks at everything although nothing told it to",
+                                   "interval after which partd looks at everything without an event",
                                    {.role = Role::Declared, .fallback = "10min"}),
-    field<&DaemonSettings::settle>("settle",
-                                   "how long the files must have been left alone before they are read",
+    field<&DaemonSettings::settle>("settle", "time without a change to the files before they are read",
                                    {.role = Role::Declared, .fallback = "50ms"}),
-    field<&DaemonSettings::settle_removal>("settle_removal",
-                                           "how long a file must have been gone, and what it declared have "
-                                           "come back in no other file, before that "
-                                           "is removed; partctl apply does not wait",
-                                           {.role = Role::Declared, .fallback = "2s"}),
-    field<&DaemonSettings::log_level>("log_level", "the least that is logged",
+    field<&DaemonSettings::settle_removal>(
+        "settle_removal",
+        "time after which the objects of a vanished file are removed, unless another file declares them by "
+        "then; partctl apply does not wait",
+        {.role = Role::Declared, .fallback = "2s"}),
+    field<&DaemonSettings::log_level>("log_level", "least severe level that is logged",
                                       {.role = Role::Declared, .fallback = "info"}),
     field<&DaemonSettings::metrics>(
         "metrics",
         "the file that Prometheus' node_exporter reads (textfile collector); \"\" for none, or a path below "
         "/run or /var, no part of which is a symbolic link",
         {.role = Role::Declared, .fallback = "/run/partd/partd.prom"}),
-    field<&DaemonSettings::history>("history", "how many applied documents are kept to go back to",
+    field<&DaemonSettings::history>("history", "number of applied generations that are kept for a rollback",
                                     {.role = Role::Declared, .min = 2, .max = 10'000, .fallback = "20"}),
 };
 
@@ -113,7 +113,7 @@ void complete(const Declared& declared, State& desired, Diagnostics& problems) {
 }  // namespace
 
 constinit const Table HostSettings::table = {"host", "The host itself.", kHostFields};
-constinit const Table DaemonSettings::table = {"daemon", "How partd works.", kDaemonFields};
+constinit const Table DaemonSettings::table = {"daemon", "Settings of the daemon.", kDaemonFields};
 
 DaemonSettings daemon_settings(const Declared& declared) {
     const auto settings = declared.all<DaemonSettings>();

@@ -61,24 +61,24 @@ Sides told_command(const std::string& from, const std::string& to) {
 }
 
 constexpr Field kFields[] = {
-    field<&Init::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
-    field<&Init::command>("command", "what it was started with",
+    field<&Init::partition>("partition", "its partition", {.role = Role::Identity, .live = true}),
+    field<&Init::command>("command", "its command and settings",
                           {.role = Role::Replace, .live = true, .told = told_command}),
-    field<&Init::owner>("owner", "whose user namespace owns its pid namespace",
+    field<&Init::owner>("owner", "the partition whose user namespace owns its pid namespace",
                         {.role = Role::Replace, .live = true}),
-    field<&Init::root>("root", "what is mounted in its mount namespace",
-                       {.role = Role::Replace, .live = true}),
+    field<&Init::root>("root", "the mounts in its mount namespace", {.role = Role::Replace, .live = true}),
     field<&Init::running>("running", "PID 1 lives", {.role = Role::Replace, .live = true}),
     field<&Init::pinned>("pinned", "its names below /run/partd/ns stand for its namespaces", {.live = true}),
 };
 
 constexpr Field kCommandFields[] = {
-    field<&InitCommand::command>("command", "the program and its arguments; found by PATH in its root",
+    field<&InitCommand::command>("command", "the program and its arguments; PATH is searched in its root",
                                  {.role = Role::Declared, .required = true}),
     field<&InitCommand::environment>(
-        "environment", "variables besides, or in place of, PATH, HOME, USER, LOGNAME and container=partd",
+        "environment",
+        "variables in addition to, or in place of, PATH, HOME, USER, LOGNAME and container=partd",
         {.role = Role::Declared}),
-    field<&InitCommand::working_directory>("working_directory", "the directory inside where it starts",
+    field<&InitCommand::working_directory>("working_directory", "the directory inside in which it starts",
                                            {.role = Role::Declared, .fallback = "/"}),
 };
 
@@ -325,8 +325,8 @@ Result<std::optional<pid_t>> find_holder(kernel::Host& host, const std::string& 
 
 constinit const Table InitCommand::table = {
     "init",
-    "PID 1 of its pid namespace; without this table partd-init, which reaps, passes signals on and is the "
-    "last to go. Implies the namespace \"pid\".",
+    "PID 1 of its pid namespace. Without this table it is partd-init, which reaps orphaned processes, passes "
+    "signals on and ends last. Implies the namespace \"pid\".",
     kCommandFields};
 constinit const Table Init::table = {"init", "PID 1 of a partition.", kFields};
 

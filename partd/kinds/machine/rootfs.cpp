@@ -22,23 +22,21 @@ namespace {
 
 constexpr Field kMountFields[] = {
     field<&MountEntry::source>("source",
-                               "what is mounted: a path of the host, or what the type calls a device",
+                               "source of the mount: a path of the host, or a device as the type names it",
                                {.role = Role::Declared}),
-    field<&MountEntry::target>("target", "where, inside; made when it is not there",
+    field<&MountEntry::target>("target", "mount point inside; created when it is missing",
                                {.role = Role::Declared, .required = true}),
     field<&MountEntry::type>(
         "type", "\"bind\" for a file or directory of the host, \"tmpfs\", or another file system",
         {.role = Role::Declared, .fallback = "bind"}),
     field<&MountEntry::options>(
         "options",
-        "words of mount(8): nosuid, noexec, dev (device nodes work), noatime, ro and their like; of a bind, "
-        "which comes with all that is mounted below it, bind (it alone), private (nothing that is mounted "
-        "there "
-        "later comes along) and idmap (owners are seen through the uid map); of another type the file "
-        "system's "
-        "own, like \"size=64m\"",
+        "words of mount(8): nosuid, noexec, dev (device nodes work), noatime, ro and their like. A bind "
+        "includes the mounts below its source; it also takes bind (without these mounts), private (later "
+        "mounts there do not appear) and idmap (owners are seen through the uid map). Another type also "
+        "takes the file system's own options, like \"size=64m\"",
         {.role = Role::Declared}),
-    field<&MountEntry::read_only>("read_only", "nothing can be written there",
+    field<&MountEntry::read_only>("read_only", "the mount is read-only",
                                   {.role = Role::Declared, .fallback = "false"}),
 };
 
@@ -48,15 +46,14 @@ constexpr Field kRootfsFields[] = {
                          "there. With a user namespace, files of the host's root appear as those of the "
                          "partition's. Keep it below a directory that only root can enter",
                          {.role = Role::Declared, .required = true}),
-    field<&Rootfs::read_only>("read_only", "nothing can be written to it",
+    field<&Rootfs::read_only>("read_only", "the root is read-only",
                               {.role = Role::Declared, .fallback = "false"}),
     field<&Rootfs::overlay>(
         "overlay",
-        "true: what is written goes to a layer, /var/lib/partd/layers/NAME, and the "
-        "directory stays as it is. The layer is data: it outlives the partition, is taken "
-        "up again when one of that name comes back, and goes by partctl purge alone. "
-        "\"temporary\": it goes to memory, and is gone with PID 1 or the mount namespace. "
-        "Other mounts below the directory are not seen",
+        "true: writes go to a layer, /var/lib/partd/layers/NAME, and the directory stays as it is. The layer "
+        "is data: it outlives the partition, a later partition of that name uses it again, and only partctl "
+        "purge deletes it. \"temporary\": writes go to memory, and are gone with PID 1 or the mount "
+        "namespace. Other mounts below the directory are not visible",
         {.role = Role::Declared, .fallback = "false"}),
     field<&Rootfs::mounts>("mounts",
                            "further mounts, each with source, target, type, options and read_only; /proc, "
@@ -65,7 +62,7 @@ constexpr Field kRootfsFields[] = {
 };
 
 constexpr Field kLayerFields[] = {
-    field<&Layer::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
+    field<&Layer::partition>("partition", "its partition", {.role = Role::Identity, .live = true}),
     field<&Layer::whole>("whole", "upper/ and work/ are there", {.live = true}),
 };
 
@@ -401,7 +398,8 @@ Key layer_key(const std::string& partition) {
 constinit const Table MountEntry::table = {"mount", "A mount inside a partition's root.", kMountFields};
 constinit const Table Rootfs::table = {
     "rootfs", "A root directory of its own. Implies the namespace \"mnt\".", kRootfsFields};
-constinit const Table Layer::table = {"layer", "What a partition writes over its root.", kLayerFields};
+constinit const Table Layer::table = {"layer", "The files that a partition writes over its root.",
+                                      kLayerFields};
 
 constinit const LiveKind kLayer = {
     .kind = {.name = "layer",

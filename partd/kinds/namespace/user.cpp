@@ -21,16 +21,16 @@ constexpr Field kMappingFields[] = {
                               {.role = Role::Declared, .required = true, .min = 0, .max = kMostIds - 1}),
     field<&IdMapping::outside>("outside", "the number on the host that it stands for",
                                {.role = Role::Declared, .required = true, .min = 0, .max = kMostIds - 1}),
-    field<&IdMapping::count>("count", "how many follow each other",
+    field<&IdMapping::count>("count", "length of the range",
                              {.role = Role::Declared, .min = 1, .max = kMostIds, .fallback = "1"}),
 };
 
 constexpr Field kUserFields[] = {
     field<&User::uid_map>("uid_map",
-                          "which users of the host those inside are, each { inside, outside, count }; 0 has "
-                          "to be mapped. Give each partition numbers of its own",
+                          "users of the host for the users inside, as a list of { inside, outside, count }; "
+                          "0 has to be mapped. Give each partition uids of its own",
                           {.role = Role::Declared}),
-    field<&User::gid_map>("gid_map", "the same for groups",
+    field<&User::gid_map>("gid_map", "groups of the host for the groups inside, likewise",
                           {.role = Role::Declared, .fallback = "as uid_map"}),
     field<&User::automatic>("auto",
                             "a range of 65536 users and groups of its own, out of those that /etc/subuid and "
@@ -296,6 +296,7 @@ Result<> free_range(const kernel::Paths& paths, const std::string& partition) {
 
 constinit const Table IdMapping::table = {"mapping", "A range of users or groups.", kMappingFields};
 constinit const Table User::table = {
-    "user", "Users and groups: who inside is who on the host. Implies the namespace \"user\".", kUserFields};
+    "user", "Maps between users and groups inside and on the host. Implies the namespace \"user\".",
+    kUserFields};
 
 }  // namespace partd

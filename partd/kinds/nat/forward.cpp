@@ -31,9 +31,8 @@ std::optional<Endpoint> port_at_end(std::string_view text) {
 
 constexpr Field kTo = [] {
     Field to = field<&Forward::to>("to",
-                                   "address and port inside: without a port that of listen, for a range its "
-                                   "first; a port behind IPv6 needs "
-                                   "brackets",
+                                   "address and port inside. The port defaults to that of listen; for a "
+                                   "range it is the first. With a port, an IPv6 address needs brackets",
                                    {.role = Role::Declared, .required = true});
     to.read = [](const Value& value, void* object, Diagnostics& problems) {
         const auto* text = value.get_if<std::string>();

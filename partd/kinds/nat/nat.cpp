@@ -43,16 +43,16 @@ constexpr Field kMasqueradeFields[] = {
 };
 constexpr Field kSourceNatFields[] = {
     field<&SourceNat::source>("source", "source of the packets", {.required = true}),
-    field<&SourceNat::to>("to", "the source address they get", {.required = true}),
+    field<&SourceNat::to>("to", "the source address that they get", {.required = true}),
     field<&SourceNat::out>("out", "the host's interface by which they leave", {.fallback = "any"}),
 };
 constexpr FieldOptions kPlain = {.role = Role::Declared};
 constexpr Field kNatFields[] = {
     field<&Nat::masquerade>(
         "masquerade",
-        "true: its own prefixes, leaving the host by any other interface, get that one's address; or a list "
-        "of "
-        "{ source, out }: packets from source that leave by the interface out, by any without it",
+        "true: packets from its own prefixes that leave the host by another interface get that interface's "
+        "address. Or a list of { source, out }: packets from source that leave by the interface out get its "
+        "address; without out, this holds for every interface",
         {.role = Role::Declared, .fallback = "false"}),
     field<&Nat::snat>("snat", "a list of { source, to, out }: packets from source get the address to",
                       kPlain),
@@ -63,7 +63,8 @@ constexpr Declaration kLanguage[] = {declaration<Nat>("partition.*.nat")};
 
 constinit const Table Masquerade::table = {
     "masquerade", "Sources that get the address of the interface by which they leave.", kMasqueradeFields};
-constinit const Table SourceNat::table = {"snat", "Sources that get an address of choice.", kSourceNatFields};
+constinit const Table SourceNat::table = {"snat", "Sources that are translated to a given address.",
+                                          kSourceNatFields};
 constinit const Table Nat::table = {"nat", "Translation of addresses on the host.", kNatFields};
 bool translates_sources(const Declared& declared, std::string_view partition) {
     return std::ranges::any_of(declared.all<Nat>(partition), [](const DeclaredObject* object) {

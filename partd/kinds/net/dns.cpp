@@ -15,13 +15,13 @@ namespace {
 
 constexpr Field kDnsFields[] = {
     field<&Dns::nameserver>("nameserver", "addresses of name servers", {.role = Role::Declared}),
-    field<&Dns::search>("search", "domains to complete short names with", {.role = Role::Declared}),
+    field<&Dns::search>("search", "domains that complete short names", {.role = Role::Declared}),
     field<&Dns::options>("options", "options of resolv.conf(5)", {.role = Role::Declared}),
     field<&Dns::hosts>("hosts", "names with their addresses", {.role = Role::Declared}),
 };
 
 constexpr Field kFileFields[] = {
-    field<&DnsFile::partition>("partition", "whose it is", {.role = Role::Identity, .live = true}),
+    field<&DnsFile::partition>("partition", "its partition", {.role = Role::Identity, .live = true}),
     field<&DnsFile::name>("name", "its name below /etc/netns/NAME", {.role = Role::Identity, .live = true}),
     field<&DnsFile::content>("content", "its text", {.live = true}),
 };

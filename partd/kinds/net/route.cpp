@@ -75,7 +75,8 @@ namespace {
 constexpr Field kNextHopFields[] = {
     field<&NextHop::via>("via", "the gateway"),
     field<&NextHop::dev>("dev", "the interface"),
-    field<&NextHop::weight>("weight", "its share among the ways", {.min = 1, .max = 256, .fallback = "1"}),
+    field<&NextHop::weight>("weight", "its share among the next hops",
+                            {.min = 1, .max = 256, .fallback = "1"}),
 };
 
 // Left out of the file it is taken off the route.
@@ -98,17 +99,17 @@ constexpr Field kFields[] = {
     field<&Route::dev>("dev", "the interface",
                        {.role = Role::Declared, .fallback = "the one that reaches the gateway"}),
     field<&Route::path>("path", "gateways and interfaces", {.live = true}),
-    whole<&Route::src>("src", "the source address that it prefers"),
+    whole<&Route::src>("src", "preferred source address"),
     field<&Route::metric>(
-        "metric", "lower ones win",
+        "metric", "priority among routes to the same destination; lower values win",
         {.role = Role::Identity, .min = 0, .max = 0xffffffffLL, .fallback = "0; 1024 for IPv6"}),
     field<&Route::table_id>("table", "the routing table", {.role = Role::Identity, .fallback = "main"}),
-    whole<&Route::scope>("scope", "how far the destination is",
+    whole<&Route::scope>("scope", "scope of the destination",
                          {.fallback = "link without a gateway, else global"}),
     whole<&Route::mtu>("mtu", "largest packet on the way", {.min = 68, .max = kLargestMtu, .unit = "bytes"}),
-    field<&Route::type>("type", "what becomes of packets", {.fallback = "unicast"}),
+    field<&Route::type>("type", "action for packets", {.fallback = "unicast"}),
     field<&Route::mark>("mark", "partd's mark on it", {.live = true}),
-    field<&Route::nexthop>("nexthop", "several ways, each with via, dev and weight",
+    field<&Route::nexthop>("nexthop", "several next hops, each with via, dev and weight",
                            {.role = Role::Declared}),
 };
 
@@ -208,7 +209,7 @@ std::string summary(const Spec& spec) {
 
 }  // namespace
 
-constinit const Table NextHop::table = {"nexthop", "One way of a route.", kNextHopFields};
+constinit const Table NextHop::table = {"nexthop", "One next hop of a route.", kNextHopFields};
 constinit const Table Route::table = {"route", "A route of the partition.", kFields};
 
 std::vector<NextHop> Route::ways() const {

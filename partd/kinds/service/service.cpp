@@ -21,20 +21,19 @@ namespace partd {
 namespace {
 
 constexpr Field kFields[] = {
-    field<&Service::partition>("partition", "where it runs", {.role = Role::Identity, .live = true}),
-    field<&Service::name>("name", "its name there", {.role = Role::Identity, .live = true}),
+    field<&Service::partition>("partition", "its partition", {.role = Role::Identity, .live = true}),
+    field<&Service::name>("name", "its name in the partition", {.role = Role::Identity, .live = true}),
     field<&Service::unit>("unit", "the unit of systemd", {.role = Role::Replace, .live = true}),
     field<&Service::joins>("joins", "the unit is not partd's own", {.role = Role::Replace, .live = true}),
     field<&Service::content>("content", "the text of its file below /run/systemd/system", {.live = true}),
     field<&Service::environment>("environment",
-                                 "the variables of its command, in a file that root alone reads",
+                                 "the variables of its command, in a file that only root can read",
                                  {.live = true, .told = told_environment_files}),
     field<&Service::held>(
         "held",
-        "whether a unit that joins is kept from starting without the partition, by a file below "
-        "/etc/systemd/system",
+        "a file below /etc/systemd/system keeps a unit that joins from starting without the partition",
         {.live = true}),
-    field<&Service::state>("state", "whether it runs, and in the partition", {.live = true}),
+    field<&Service::state>("state", "it runs, and in the partition", {.live = true}),
 };
 
 constexpr FieldOptions kPlain = {.role = Role::Declared};
@@ -42,23 +41,21 @@ constexpr FieldOptions kPlain = {.role = Role::Declared};
 constexpr Field kSettings[] = {
     field<&ServiceSettings::unit>(
         "unit",
-        "a service of systemd that exists already and is to run in the partition's network namespace and "
-        "cgroup, with its resolv.conf and hosts; it is restarted if it runs elsewhere, does not start "
-        "without "
-        "the partition, also at boot, and goes back when this is not declared any more. Either this or "
-        "`command`",
+        "an existing service of systemd that joins the partition's network namespace and cgroup, with its "
+        "resolv.conf and hosts. It is restarted if it runs elsewhere, does not start without the partition, "
+        "also at boot, and returns to the host when it is no longer declared. Either this or `command`",
         kPlain),
     field<&ServiceSettings::command>("command",
-                                     "a program, its path beginning with '/', and its arguments, run by a "
-                                     "unit partd-PARTITION-NAME.service",
+                                     "a program, with a path that begins with '/', and its arguments; the "
+                                     "unit partd-PARTITION-NAME.service runs it",
                                      kPlain),
     field<&ServiceSettings::environment>("environment", "variables of the command", kPlain),
     field<&ServiceSettings::restart>(
         "restart",
-        "when systemd starts the command again: \"no\", \"on-failure\" or \"always\". One that was stopped "
-        "by hand or has come to its end is started again by partd only with \"always\"",
+        "condition on which systemd starts the command again: \"no\", \"on-failure\" or \"always\". Only "
+        "with \"always\" does partd start a command again that was stopped by hand or has ended",
         {.role = Role::Declared, .fallback = "\"on-failure\""}),
-    field<&ServiceSettings::user>("user", "the host's user as whom the command runs",
+    field<&ServiceSettings::user>("user", "the user of the host that runs the command",
                                   {.role = Role::Declared, .fallback = "root"}),
 };
 

@@ -25,9 +25,7 @@ constexpr Field kFields[] = {
     field<&Sysctl::netns>("netns", "the namespace", {.role = Role::Identity, .live = true}),
     field<&Sysctl::path>("path", "its file below /proc/sys", {.role = Role::Identity, .live = true}),
     field<&Sysctl::value>("value", "its value", {.live = true}),
-    field<&Sysctl::deaf>("deaf",
-                         "links of others that learn nothing from router "
-                         "advertisements because of it",
+    field<&Sysctl::deaf>("deaf", "foreign links that learn nothing from router advertisements because of it",
                          {.live = true}),
     field<&Sysctl::stalled>("stalled", "links of partd's that forward nothing all the same", {.live = true}),
 };
@@ -279,11 +277,10 @@ void complete(const Declared&, State& desired, Diagnostics&) {
 
 constinit const Table Sysctls::table = {
     "sysctl",
-    "Kernel parameters of the partition's network namespace, written in any "
-    "way that the kernel takes; one "
-    "that is not declared any more has again what it had before partd. "
-    "net.ipv4.ping_group_range means the groups "
-    "inside; with users of its own, and where it is not declared, all of them.",
+    "Kernel parameters of the partition's network namespace, in any form that the kernel accepts. A "
+    "parameter that is no longer declared gets the value back that it had before partd. "
+    "net.ipv4.ping_group_range takes gids inside; in a partition with users of its own that does not declare "
+    "it, all groups may ping.",
     {}};
 constinit const Table Sysctl::table = {"sysctl", "One kernel parameter.", kFields};
 
