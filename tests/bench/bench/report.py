@@ -73,7 +73,7 @@ DAEMON_ROWS = (
     ("drift_down", "setting a link down, by itself", "median"),
     ("drift_first", "link set down by others: until it is up", "median"),
     ("drift_repaired", "link set down by others: until address and routes are there", "median"),
-    ("drift_repaired", "the same, 99th percentile", "p99"),
+    ("drift_repaired", "address and routes there, 99th percentile", "p99"),
 )
 
 
@@ -115,7 +115,7 @@ def _packets(results):
 
 def _budgets(results):
     rows = list(budgets.rows(results))
-    return "\n## Budgets\n\n" + table(["what", "measured", "budget", "kept"], rows) if rows else ""
+    return "\n## Budgets\n\n" + table(["figure", "measured", "budget", "kept"], rows) if rows else ""
 
 
 def _elements(results):
@@ -138,8 +138,8 @@ def _machine(results):
 
 def markdown(results):
     text = "# Benchmark of partd\n\n" + _machine(results) + """
-Written by `tests/bench/run`. Medians of the runs; in brackets how many times the floor's. All contenders took turns on
-throw-away hosts. tests/README.md says what each does.
+Written by `tests/bench/run`. Times are medians of the runs; in brackets is the multiple of the
+floor's. All contenders took turns on throw-away hosts. tests/README.md describes each of them.
 """
     if results["failures"]:
         text += "\n## What failed\n\n" + "".join(f"- {failure}\n" for failure in results["failures"])
