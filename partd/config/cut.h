@@ -10,7 +10,7 @@
 namespace partd::config {
 
 // The tables that the file writes, those with keys of their own or a header, as paths of names: "partition",
-// "web", "link", "eth0", each followed by the end of a line. None of a file that is no TOML.
+// "web", "link", "eth0", each followed by the end of a line. Empty for a file that is not TOML.
 std::set<std::string> tables_in(const TextFile& file);
 
 // The file without these tables: their own keys, and of an object of a partition's (three names or more) also

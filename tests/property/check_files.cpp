@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in files: names, and the settings of a network namespace.
+// The contents of files: names, and the settings of a network namespace.
 
 #include "../kernel/support/host_view.h"
 #include "check_parts.h"

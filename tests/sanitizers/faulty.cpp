@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sanitizer has to find, done by a child whose end nobody looks at: so is shown that
-// tests/sanitizers/watch finds its report.
+// Faults that a sanitizer has to report, made by a child whose exit status nobody looks at. They show that
+// tests/sanitizers/watch finds the report.
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What partctl doctor makes of numbers, whatever the host is like.
+// The findings of partctl doctor for given numbers, independent of the host.
 
 #include "doctor/checks.h"
 

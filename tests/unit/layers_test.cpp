@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is decided about layers and about files that are overlooked without looking at a host.
+// Decisions about layers and about overlooked files that need no look at a host.
 
 #include "config/compile.h"
 #include "kernel/file/config_files.h"

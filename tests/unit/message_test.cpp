@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What partctl asks over the bus arrives as it was asked.
+// Requests of partctl arrive over the bus unchanged.
 
 #include "bus/message.h"
 

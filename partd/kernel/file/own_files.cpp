@@ -49,8 +49,8 @@ Result<Place> place_of(const std::string& path, std::uint64_t resolve = 0) {
               : fail_errno(path + ": open " + directory);
 }
 
-// True when the name still stands for this very file, which has no other name and is no other user's: a link
-// to it could have been put there, to have it written over.
+// True when the name still stands for this very file, which has no other name and does not belong to another
+// user. Otherwise somebody could have put a link there, to have its target written over.
 bool is_own(const Place& place, const std::string& name, int fd) {
     struct stat named{};
     struct stat open{};

@@ -84,7 +84,7 @@ void reset_scheduling() {
     const sched_param plain{};
     (void)sched_setscheduler(0, SCHED_OTHER, &plain);
     (void)setpriority(PRIO_PROCESS, 0, 0);
-    // ioprio_set(2). Numbers, because <linux/ioprio.h> of Linux 6.5 is no C++.
+    // ioprio_set(2). Numbers, because <linux/ioprio.h> of Linux 6.5 is not valid C++.
     constexpr int kOneProcess = 1;  // IOPRIO_WHO_PROCESS
     constexpr int kNoClass = 0;     // IOPRIO_CLASS_NONE, level 0
     syscall(SYS_ioprio_set, kOneProcess, 0, kNoClass);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in /proc/sys/net, what partd made of it, and what was there before.
+// Values in /proc/sys/net: as they are now, as partd set them, and as they were before.
 //
 // A parameter is always there: partd's is the value. The one before goes to the ledger while the parameter is
 // only looked at, so that it is on record before anything is written; that it was written is recorded
-// afterwards. A value that another parameter of partd's brought about ("all", "default") is none that was
-// there before: what a new namespace has stands for that.
+// afterwards. A value that another parameter of partd's brought about ("all", "default") does not count as
+// the one before: the value of a new namespace takes its place.
 
 #include "base/text.h"
 #include "kernel/file/files.h"

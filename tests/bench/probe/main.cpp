@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the benchmark needs that Python is too slow for: see probe.h.
+// The parts of the benchmark for which Python is too slow: see probe.h.
 #include "message.h"
 #include "probe.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon tells while it works: partctl events, and status --watch.
+// The daemon's messages while it works: partctl events, and status --watch.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file said when it was last good, also after the host was booted; and what partd does when it cannot
-// write down what it keeps for later.
+// The last good contents of a file stay in force, also after a reboot. partd continues when it cannot write
+// the records that it keeps for later.
 
 #include "daemon_fixture.h"
 #include "host_view.h"

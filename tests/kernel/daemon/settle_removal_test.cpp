@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A removal is no edit: files that vanish for a moment, move, or are replaced end nothing; and files that are
+// A removal is not an edit: files that vanish for a moment, move, or are replaced end nothing. Files that are
 // paused are taken up all at once.
 
 #include "daemon_fixture.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that the kernel gives again: an interface index and a namespace's inode are no identity. Rows 9 and
-// 10 of the table in tests/faults.md.
+// The kernel reuses interface indexes and inodes of namespaces: neither is an identity. Rows 9 and 10 of the
+// table in tests/faults.md.
 
 #include "host_view.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /proc shows where a partition's processes are counted by another one's pid namespace.
+// The contents of /proc where a partition's processes are in the pid namespace of another one.
 
 #include "process.h"
 #include "sandbox.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a light machine finds: its own groups, mounts as they were meant, the
-// memory of its pod.
+// A light machine finds its own groups, its mounts as they were meant, and the memory of its pod.
 
 #include "host_view.h"
 #include "machine.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a partition's users are on the host, and that a second look finds them as declared.
+// A partition's users have the declared uids on the host, and a second look finds them as declared.
 
 #include "process.h"
 #include "sandbox.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What passes while partd works: nothing before the firewall stands, and everything that was open stays open.
+// Packets while partd works: none passes before the firewall stands, and open connections stay open.
 // Rows 26 to 28 of the table in tests/faults.md.
 
 #include "daemon_fixture.h"

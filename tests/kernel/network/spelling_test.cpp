@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file may say is what the kernel shows, in whatever form it shows it: applied, a second plan is
-// empty; gone, it is put back; not declared any more, nothing of it is left. The judge is iproute2.
+// A file may write a value in another form than the kernel shows. After an apply the second plan is empty, a
+// value that is gone is put back, and nothing is left of one that is no longer declared. The judge is
+// iproute2.
 
 #include "host_view.h"
 #include "machine.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the manual says of taking partd away, carried out as it stands there.
+// The manual's commands that remove partd (partd(8), UNINSTALL), run as they stand there.
 
 #include "daemon_fixture.h"
 #include "host_view.h"
