@@ -114,6 +114,10 @@ std::vector<Interface> host_ends(const Declared& declared, const std::string& pa
     return only_on_host(all_interfaces(declared, partition));
 }
 
+std::string end_identity(const kernel::Netns& netns, int index) {
+    return fmt::format("{}:{}", netns.cookie(), index);
+}
+
 Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,
                                              const std::string& name) {
     const kernel::Link* link = context.host.find_link(netns, name);

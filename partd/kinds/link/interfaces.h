@@ -38,6 +38,9 @@ std::vector<Interface> interfaces_of(const Declared& declared, const DeclaredObj
 // "web/eth0", "host:veth0".
 std::string place_text(std::string_view netns, std::string_view interface);
 
+// The ledger knows an interface by this, whatever its name is: the cookie of its namespace and its index.
+std::string end_identity(const kernel::Netns& netns, int index);
+
 // The interface of that name, for a request that names its index. On the host an index of partd's own is
 // never anybody else's; any other one may be by now, and is asked for again. ENODEV when that interface is
 // not there any more.

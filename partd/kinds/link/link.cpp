@@ -2,8 +2,7 @@
 #include "kinds/link/link.h"
 
 #include "kinds/link/interfaces.h"
-#include "kinds/link/observe.h"
-#include "kinds/link/requests.h"
+#include "kinds/link/live.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
 #include "kinds/namespace/netns.h"
@@ -11,7 +10,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -125,29 +123,53 @@ const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& li
     return lower == found->second.end() ? nullptr : &*lower;
 }
 
+// The link's lower interfaces, the next one first; of links that stand on each other each once.
+std::vector<const Interface*> all_below(const Interfaces& interfaces, const DeclaredObject& link) {
+    std::vector<const Interface*> all;
+    const Interface* lower = lower_of(interfaces, link);
+    while (lower != nullptr && std::ranges::find(all, lower) == all.end()) {
+        all.push_back(lower);
+        lower = lower->link ? lower_of(interfaces, *lower->declared) : nullptr;
+    }
+    return all;
+}
+
+// The MTU of the first of these interfaces that tells it. nullopt where none does: a bridge has its ports',
+// and who knows what an interface of others has.
+std::optional<std::int64_t> mtu_of(const std::vector<const Interface*>& lowers) {
+    constexpr std::int64_t kUsual = 1500;
+    for (const Interface* lower : lowers) {
+        const LinkType* type = lower->link ? type_of(lower->declared->spec) : nullptr;
+        if (lower->mtu || type == nullptr || type->ops.has_ports) {
+            return lower->mtu;
+        }
+        if (!type->ops.has_parent) {
+            return kUsual;
+        }
+    }
+    return std::nullopt;
+}
+
 // Reports a lower link that carries no other, that is narrower, or that stands on this one itself.
 void check_lower(const Interfaces& interfaces, const DeclaredObject& link, const Interface& lower,
                  Diagnostics& problems) {
-    constexpr std::int64_t kUsual = 1500;
     const LinkEnd& end = *type_of(link.spec)->end(link.spec.data(), Side::Self);
     if (!lower.link) {
         problems.error(link.place("parent"), fmt::format("{} carries no other link", lower.name));
         return;
     }
-    if (end.mtu && *end.mtu > lower.mtu.value_or(kUsual)) {
+    const auto lowers = all_below(interfaces, link);
+    const auto mtu = mtu_of(lowers);
+    if (end.mtu && mtu && *end.mtu > *mtu) {
         problems.error(link.place("mtu"), fmt::format("{} is larger than the MTU of {}, which is {}",
-                                                      *end.mtu, lower.name, lower.mtu.value_or(kUsual)));
+                                                      *end.mtu, lower.name, *mtu));
     }
     if (end.bridge && lower.netns == link.owner && *end.bridge == lower.name) {
         problems.error(link.place("bridge"),
                        fmt::format("{} stands on {} and cannot be a port of it", link.name, lower.name));
     }
-    std::set<const DeclaredObject*> seen;
-    for (const Interface* at = &lower; at != nullptr && at->link && seen.insert(at->declared).second;
-         at = lower_of(interfaces, *at->declared)) {
-        if (at->declared == &link) {
-            problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
-        }
+    if (std::ranges::find(lowers, &link, &Interface::declared) != lowers.end()) {
+        problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
     }
 }
 

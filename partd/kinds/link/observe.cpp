@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/observe.h"
-
 #include "base/text.h"
 #include "kinds/link/interfaces.h"
+#include "kinds/link/live.h"
 #include "kinds/marks.h"
 #include "kinds/namespace/netns.h"
 #include "kinds/net/own_routes.h"
@@ -23,6 +22,7 @@ using kernel::Link;
 struct FoundEnd {
     std::string netns;
     const Link* link = nullptr;
+    bool known = false;  // by the ledger, not by its mark alone
 };
 struct FoundLink {
     FoundEnd self;
@@ -138,13 +138,13 @@ LinkEnd end_of(Observation& observation, const Ours& ours, const Key& key, const
 
 std::string identity_of(Observation& observation, const FoundEnd& end) {
     const auto netns = observation.host.netns(end.netns);
-    return end.link == nullptr || !netns ? "" : fmt::format("{}:{}", (*netns)->cookie(), end.link->index);
+    return end.link == nullptr || !netns ? "" : end_identity(**netns, end.link->index);
 }
 
 using Found = std::map<std::pair<std::string, std::string>, FoundLink>;  // by partition and link
 
-// True if an end without a mark is the one that we made: the ledger has its identity, or the ledger has none
-// yet and the end's namespace and name are the wanted ones.
+// True if an end without the right mark is the one that we made: the ledger has its identity; or the ledger
+// has none yet, the end has no mark at all, and its namespace and name are the wanted ones.
 bool is_expected(Observation& observation, const Key& key, const FoundEnd& end, Side side) {
     const LedgerEntry* entry = observation.ledger.find({kLink.kind.name, key.name});
     if (entry != nullptr && !entry->identity.empty()) {
@@ -152,7 +152,8 @@ bool is_expected(Observation& observation, const Key& key, const FoundEnd& end, 
         return std::ranges::find(known, identity_of(observation, end)) != known.end();
     }
     const LinkEnd* wanted = wanted_end(observation, key, side);
-    return wanted != nullptr && wanted->netns == end.netns && wanted->name == end.link->name;
+    return wanted != nullptr && !parse_link_mark(end.link->alias) && wanted->netns == end.netns &&
+           wanted->name == end.link->name;
 }
 
 // A partition's root can write any alias: a mark counts only where that end may be, on a link of a type that
@@ -178,22 +179,23 @@ bool has_wanted_name(Observation& observation, const LinkMark& mark, const Link&
     return wanted != nullptr && link.name == wanted->name;
 }
 
-// The links with one end that the ledger knows, by their identity: in a partition they are known by that
-// first, for its root can write any mark.
+// The links that the ledger knows, by the identity of their ends in partitions. It comes before marks, for a
+// partition's root can write any mark.
 using Known = std::map<std::string, std::pair<std::string, std::string>, std::less<>>;
 
 Known known_by_identity(const Observation& observation) {
     Known known;
     observation.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
-        if (words(entry.identity).size() == 1) {
+        if (const auto ends = words(entry.identity); !ends.empty()) {
             const std::size_t slash = name.find('/');
-            known[entry.identity] = {name.substr(0, slash), name.substr(slash + 1)};
+            known[std::string(ends[0])] = {name.substr(0, slash), name.substr(slash + 1)};
         }
     });
     return known;
 }
 
-// True if the ledger knows the link of that mark, and this is another interface.
+// True if the ledger knows the link of that mark, and this is another interface. Of a pair the end on the
+// host tells, which nobody inside can change.
 bool is_pretender(const Observation& observation, const LinkMark& mark, const Link& link) {
     if (find_link_type(link.kind)->ops.peer_info != 0 || observation.ledger.lost) {
         return false;
@@ -208,11 +210,10 @@ Result<> collect(Observation& observation, const std::string& netns, const Known
     auto links = observation.host.links_in_view(netns);
     PARTD_TRY(links);
     for (const Link& link : **links) {
-        const LinkType* type = find_link_type(link.kind);
-        if (type != nullptr && type->ops.peer_info == 0 && !known.empty()) {
+        if (!netns.empty() && !known.empty() && find_link_type(link.kind) != nullptr) {
             const auto own = known.find(identity_of(observation, {netns, &link}));
             if (own != known.end() && own->second.first == netns) {
-                found[own->second].self = {netns, &link};
+                found[own->second].self = {netns, &link, true};
                 continue;
             }
         }
@@ -223,35 +224,11 @@ Result<> collect(Observation& observation, const std::string& netns, const Known
         }
         FoundLink& one = found[{mark->partition, mark->link}];
         FoundEnd& end = mark->peer ? one.peer : one.self;
-        if (end.link == nullptr || has_wanted_name(observation, *mark, link)) {
+        if (end.link == nullptr || (!end.known && has_wanted_name(observation, *mark, link))) {
             end = {netns, &link};
         }
     }
     return {};
-}
-
-// A link that the ledger knows has its mark put back when all of it is gone.
-void find_unmarked(Observation& observation, Found& found) {
-    observation.for_known(kLink.kind, [&](const std::string& name, const LedgerEntry& entry) {
-        const std::size_t slash = name.find('/');
-        const std::string partition = name.substr(0, slash);
-        FoundLink& one = found[{partition, name.substr(slash + 1)}];
-        if (one.self.link != nullptr || one.peer.link != nullptr ||
-            std::ranges::find(observation.netns, partition) == observation.netns.end()) {
-            return;
-        }
-        const auto known = words(entry.identity);
-        for (const Link& link : **observation.host.links_in_view(partition)) {
-            const FoundEnd end{partition, &link};
-            if (find_link_type(link.kind) != nullptr && !parse_link_mark(link.alias) &&
-                std::ranges::find(known, identity_of(observation, end)) != known.end()) {
-                one.self = end;
-            }
-        }
-    });
-    std::erase_if(found, [](const auto& each) {
-        return each.second.self.link == nullptr && each.second.peer.link == nullptr;
-    });
 }
 
 // An end inside that is of another type than the one on the host has its mark from somebody else.
@@ -280,7 +257,7 @@ void complete_pair(Observation& observation, const Key& key, FoundLink& found, S
             const bool last_trace = mark && observation.ledger.lost &&
                                     observation.desired.find(key) == nullptr && side_of(*mark) == side &&
                                     link_key(mark->partition, mark->link) == key;
-            if (crossed && (last_trace || (!mark && is_expected(observation, key, candidate, side)))) {
+            if (crossed && (last_trace || is_expected(observation, key, candidate, side))) {
                 missing = candidate;
                 return;
             }
@@ -389,45 +366,6 @@ void look_for_holder(Observation& observation, const Ours& ours, const Resource&
     }
 }
 
-// The host's interfaces that may be ends of the links that are looked at: by name, by what their other ends
-// say, and by what the ledger knows of those whose other ends went out of sight.
-Result<> list_host_ends(Observation& observation) {
-    std::set<std::string> names;
-    observation.for_wanted(kLink.kind, [&](const Resource& wanted) {
-        for (const LinkEnd* end : ends_of(wanted.spec)) {
-            if (end->netns.empty()) {
-                names.insert(end->name);
-            }
-            if (end->parent && end->parent->on_host()) {
-                names.insert(end->parent->name());
-            }
-        }
-    });
-    auto host = observation.host.netns("");
-    PARTD_TRY(host);
-    const std::string here = fmt::format("{}:", (*host)->cookie());
-    std::set<int> indexes;
-    observation.for_known(kLink.kind, [&](const auto&, const LedgerEntry& entry) {
-        for (const std::string_view word : words(entry.identity)) {
-            if (const auto index =
-                    word.starts_with(here) ? parse_number(word.substr(here.size())) : std::nullopt) {
-                indexes.insert(static_cast<int>(*index));
-            }
-        }
-    });
-    for (const std::string& netns : observation.netns) {
-        auto links = observation.host.links(netns);
-        PARTD_TRY(links);
-        for (const Link& link : **links) {
-            const LinkType* type = find_link_type(link.kind);
-            if (type != nullptr && type->ops.peer_info != 0 && link.peer_index != 0) {
-                indexes.insert(link.peer_index);
-            }
-        }
-    }
-    return observation.host.view_only(names, indexes);
-}
-
 }  // namespace
 
 Result<> observe_links(Observation& observation) {
@@ -435,7 +373,7 @@ Result<> observe_links(Observation& observation) {
         return {};
     }
     if (!observation.scope.all) {
-        PARTD_TRY(list_host_ends(observation));
+        PARTD_TRY(limit_view(observation));
     }
     std::vector<std::string> namespaces = observation.netns;
     namespaces.emplace_back();
@@ -444,7 +382,6 @@ Result<> observe_links(Observation& observation) {
     for (const std::string& netns : namespaces) {
         PARTD_TRY(collect(observation, netns, known, found));
     }
-    find_unmarked(observation, found);
     Ours ours;
     for (auto& [name, link] : found) {
         const Key key = link_key(name.first, name.second);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/interfaces.h"
+#include "kinds/link/live.h"
 #include "kinds/link/messages.h"
-#include "kinds/link/requests.h"
 #include "kinds/namespace/membership.h"
 
 #include <linux/if_link.h>

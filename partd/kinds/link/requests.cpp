@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/requests.h"
-
+#include "base/text.h"
 #include "kinds/link/interfaces.h"
+#include "kinds/link/live.h"
 #include "kinds/link/messages.h"
 #include "kinds/link/trust.h"
 #include "kinds/marks.h"
@@ -129,7 +129,7 @@ Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::si
         const auto index = context.host.draw_index(end->netns);
         PARTD_TRY(index);
         places.push_back({end, *netns, *index});
-        identity += fmt::format("{}{}:{}", identity.empty() ? "" : " ", (*netns)->cookie(), *index);
+        identity += (identity.empty() ? "" : " ") + end_identity(**netns, *index);
     }
     auto maker = find_maker(context, places[0]);
     PARTD_TRY(maker);
@@ -211,7 +211,7 @@ Result<> rename_or_step_aside(ApplyContext& context, kernel::NetlinkSocket& sock
     };
     auto done = rename_to(name);
     const Link* holder = !done && done.error().code == EEXIST ? context.host.find_link(netns, name) : nullptr;
-    if (holder != nullptr && parse_link_mark(holder->alias)) {
+    if (holder != nullptr && holder->index >= kernel::kFirstOwnIndex && parse_link_mark(holder->alias)) {
         (void)rename_to("pv." + std::to_string(link.index));
     } else if (holder != nullptr && is_replaceable(netns, *holder)) {
         PARTD_TRY(remove_stranger(context, netns, name, holder->index));
@@ -315,8 +315,9 @@ Result<> update(ApplyContext& context, const Change& change, std::size_t number)
 }
 
 // True if it is certainly ours: by its mark, or by its identity where that is gone.
-bool is_certain(const LinkEnd& end, const Link& link, const Change& removal) {
-    return !end.mark.empty() || removal.identity.ends_with(fmt::format(":{}", link.index));
+bool is_certain(const LinkEnd& end, const kernel::Netns& netns, const Link& link, const Change& removal) {
+    const auto known = words(removal.identity);
+    return !end.mark.empty() || std::ranges::find(known, end_identity(netns, link.index)) != known.end();
 }
 
 // Either end takes the other along.
@@ -331,7 +332,7 @@ Result<> remove(ApplyContext& context, const Change& change, std::size_t number)
     for (const LinkEnd* end : ends_of(change.found)) {
         const auto link = find_end(context, *end);
         const auto netns = link ? context.host.netns(end->netns) : std::unexpected(link.error());
-        if (!netns || !is_certain(*end, **link, change)) {
+        if (!netns || !is_certain(*end, **netns, **link, change)) {
             continue;
         }
         const int index = (*link)->index;

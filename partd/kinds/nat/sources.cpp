@@ -100,8 +100,9 @@ void expand_snat(const DeclaredObject& object, State& desired, Diagnostics& prob
 }
 
 void expand_masquerades(const Declared& declared, State& desired, Diagnostics& problems) {
-    const ByNetns interfaces = interfaces_by_netns(declared);
-    for (const DeclaredObject* object : declared.all<Nat>()) {
+    const auto all = declared.all<Nat>();
+    const ByNetns interfaces = all.empty() ? ByNetns() : interfaces_by_netns(declared);
+    for (const DeclaredObject* object : all) {
         expand_masquerade(*object, interfaces, desired, problems);
     }
 }

@@ -274,6 +274,47 @@ TEST_CASE("Whatever marks somebody inside writes on links with one end, they are
     }
 }
 
+TEST_CASE("Whatever marks somebody inside writes on ends of pairs, they are what the ledger says",
+          "[links]") {
+    Sandbox sandbox;
+    sandbox.write_config("web.toml",
+                         "[partition.web.link.eth0]\npeer = { name = \"w0\" }\n"
+                         "[partition.web.link.eth1]\npeer = { name = \"w1\" }\n"
+                         "[partition.far.link.up]\npeer = { partition = \"web\", name = \"far0\" }\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    const std::vector<std::pair<std::string, std::string>> kMarks = {
+        {"eth0", "partd:web/eth0"}, {"eth1", "partd:web/eth1"}, {"far0", "partd:far/up:peer"}};
+    std::vector<Json> indexes;
+    for (const auto& [name, mark] : kMarks) {
+        indexes.push_back(link(name, inside).at("ifindex"));
+    }
+    const std::vector<Drift> kDone = {
+        {"another one's mark", {{"link", "set", "eth0", "alias", "partd:web/eth1"}}},
+        {"marks that changed places",
+         {{"link", "set", "eth0", "alias", "partd:web/eth1"},
+          {"link", "set", "eth1", "alias", "partd:web/eth0"}}},
+        {"the far end with a near end's mark", {{"link", "set", "far0", "alias", "partd:web/eth0"}}},
+        {"a mark and a name at once",
+         {{"link", "set", "eth0", "down"},
+          {"link", "set", "eth0", "alias", "partd:web/none"},
+          {"link", "set", "eth0", "name", "x"}}},
+    };
+    for (const Drift& drift : kDone) {
+        INFO(drift.what);
+        for (const Arguments& command : drift.commands) {
+            ip(command, inside);
+        }
+        CHECK(sandbox.diff() == 1);
+        sandbox.apply();
+        is_settled(sandbox);
+        for (std::size_t i = 0; i < kMarks.size(); ++i) {
+            CHECK(link(kMarks[i].first, inside).at("ifalias") == kMarks[i].second);
+            CHECK(link(kMarks[i].first, inside).at("ifindex") == indexes[i]);
+        }
+    }
+}
+
 TEST_CASE("A bridge's switches that are not declared are off", "[links]") {
     Sandbox sandbox;
     const std::string head = "[partition.web.link.br0]\nkind = \"bridge\"\n";

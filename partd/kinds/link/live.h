@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kinds/kinds.h"
+#include "kinds/link/link.h"
 
 namespace partd {
+
+// Finds the links in the namespaces of the look and on the host: by the identities in the ledger, and by the
+// marks of their ends.
+Result<> observe_links(Observation& observation);
+
+// Lets a partial look see only those of the host's interfaces that may be ends of its links.
+Result<> limit_view(Observation& observation);
 
 // Makes, changes or removes a link (rtnetlink(7)).
 Result<> apply_link(ApplyContext& context, const Change& change, std::size_t number);
