@@ -139,16 +139,23 @@ private:
         });
     }
 
-    // Containers that contain each other end the search: what was observed is the word of others.
-    bool goes_along(const Resource& found, int depth = 0) const {
-        constexpr int kMostNested = 32;
-        return depth < kMostNested && std::ranges::any_of(
-                                          found.contained_in,
-                                          [&](const Key& container) {
-                                              const Resource* outer = observed_.find(container);
-                                              return removed_.contains(container) ||
-                                                     (outer != nullptr && goes_along(*outer, depth + 1));
-                                          });
+    // True if the removal of one of its containers takes it along. Containers may contain each other: what
+    // was observed is the word of others.
+    bool goes_along(const Resource& found) const {
+        Keys seen;
+        std::vector<Key> open = found.contained_in;
+        while (!open.empty()) {
+            const Key container = open.back();
+            open.pop_back();
+            if (removed_.contains(container)) {
+                return true;
+            }
+            const Resource* outer = observed_.find(container);
+            if (outer != nullptr && seen.insert(container).second) {
+                open.insert(open.end(), outer->contained_in.begin(), outer->contained_in.end());
+            }
+        }
+        return false;
     }
 
     void add(Action action, const Resource& wanted, const Resource* found, std::vector<FieldChange> fields) {

@@ -159,3 +159,19 @@ TEST_CASE("Observed containers that contain each other end the planning") {
     const State wanted = compile(kCases / "mtu", "after.toml");
     CHECK_FALSE(plan::diff(wanted, observed).empty());
 }
+
+TEST_CASE("However many observed containers contain each other, a remainder is judged at once") {
+    const State wanted = compile(kCases / "lightvm-init-needs", "before.toml");
+    State observed = wanted;
+    std::vector<Key> keys;
+    for (const Resource& resource : observed.all()) {
+        keys.push_back(resource.key);
+    }
+    for (Resource& resource : observed.all()) {
+        resource.contained_in = keys;
+    }
+    const auto netns = std::ranges::find(keys, "netns", [](const Key& key) { return key.kind->name; });
+    REQUIRE(netns != keys.end());
+    observed.erase(std::span(netns, 1));  // so that all that stood in it is made anew
+    CHECK_FALSE(plan::diff(wanted, observed).empty());
+}
