@@ -29,6 +29,33 @@ bool has_terminal() {
     return std::ranges::any_of(kStandard, kernel::is_terminal);
 }
 
+Result<kernel::Entry> open_found(Engine& engine, const Desired& desired, const Inspection& view,
+                                 const std::string& name) {
+    const State& wanted = desired.compiled.desired;
+    auto entry = open_entry(engine.host(), wanted, view.observed, name);
+    const std::string near =
+        entry || engine.knows(wanted, name) ? std::string() : near_name(engine, wanted, name);
+    return near.empty() ? std::move(entry)
+                        : fail(fmt::format("there is no partition \"{}\"{}", printable(name), near));
+}
+
+// By the files about it alone, where that suffices.
+Result<kernel::Entry> find_entry(Engine& engine, const std::string& name) {
+    const FileRecord record(engine.paths());
+    if (const auto part = record.part_of(name)) {
+        const auto view = engine.look_at(*part, name, kinds_of_entry());
+        if (view && *view) {
+            return open_found(engine, *part, **view, name);
+        }
+    }
+    const auto all = load_desired(engine.paths(), {.keep_going = true});
+    PARTD_TRY(all);
+    record.renew(*all);
+    const auto view = engine.look(*all);
+    PARTD_TRY(view);
+    return open_found(engine, *all, *view, name);
+}
+
 int run(const Options& options, const char* verb) {
     if (const auto refused = refuse_without_rights(verb)) {
         return *refused;
@@ -48,19 +75,10 @@ int run(const Options& options, const char* verb) {
         complain(variables.error().message);
         return kCannotRun;
     }
-    auto engine = Engine::open(options.paths());
-    auto loaded = engine ? (*engine)->load({.keep_going = true}) : std::unexpected(engine.error());
-    auto view = loaded ? (*engine)->look((*engine)->desired()) : std::unexpected(loaded.error());
-    auto entry = view ? open_entry((*engine)->host(), (*engine)->desired().compiled.desired, view->observed,
-                                   options.request.name)
-                      : std::unexpected(view.error());
+    const auto engine = Engine::open(options.paths());
+    const auto entry = engine ? find_entry(**engine, options.request.name) : std::unexpected(engine.error());
     if (!entry) {
-        const std::string& name = options.request.name;
-        const bool unknown = view && !(*engine)->knows((*engine)->desired().compiled.desired, name);
-        const std::string near =
-            unknown ? near_name(**engine, (*engine)->desired().compiled.desired, name) : "";
-        complain(near.empty() ? entry.error().message
-                              : fmt::format("there is no partition \"{}\"{}", printable(name), near));
+        complain(entry.error().message);
         return kCannotRun;
     }
     const kernel::SessionPlan plan{.command = options.command,

@@ -235,8 +235,10 @@ private:
     }
 
     void add_reading() {
-        add("check", "Check the configuration, or only these files; needs no privileges")
-            ->add_option("file", options_.files, "Files; - for standard input");
+        CLI::App* check = add("check", "Check the configuration, or only these files; needs no privileges");
+        check->add_option("file", options_.files, "Files; - for standard input");
+        check->add_flag("--with", options_.request.with,
+                        "Check the files as if they were among those of the configuration directories");
         CLI::App* diff = add("diff", "Show what apply would do");
         add_name(diff, "Only this partition or slice");
         add_file(diff);

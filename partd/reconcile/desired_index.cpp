@@ -103,6 +103,7 @@ State DesiredIndex::part(const State& desired, const Scope& scope) const {
         }
     }
     State part;
+    part.left_out = desired.left_out;
     for (std::size_t at = 0; at < open.size();) {
         const Resource* wanted = desired.find(open[at++]);
         if (wanted == nullptr || !scope.covers(*wanted->key.kind) || part.find(wanted->key) != nullptr) {

@@ -49,8 +49,8 @@ Scope Engine::adopt(Desired desired) {
 std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
     const bool was_well = desired_.good() && desired_.notes.empty() && desired_.stale.empty();
     const auto rolled_back = read_rolled_back(paths());
-    if (options.extra || options.generation || options.as_written || !was_well || desired_.files.empty() ||
-        !rolled_back || *rolled_back) {
+    if (!options.extra.empty() || options.generation || options.as_written || !was_well ||
+        desired_.files.empty() || !rolled_back || *rolled_back) {
         return std::nullopt;
     }
     auto found = kernel::read_config_directories(paths().config(), config::kMaxFileSize, &memory_);

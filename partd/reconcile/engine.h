@@ -64,6 +64,7 @@ public:
     [[nodiscard]] std::uint64_t files() const { return files_; }
     [[nodiscard]] const DesiredIndex& parts() const { return parts_; }
     const Ledger& ledger() { return reconciler_.ledger(); }
+    [[nodiscard]] const Ledger& last_ledger() const { return reconciler_.last_ledger(); }
     [[nodiscard]] History history() const { return History(paths().history()); }
 
     // Reads the files; returns what is wanted differently now.
@@ -79,6 +80,10 @@ public:
     Scope adopt(Desired desired);
     Result<Inspection> look(const Desired& desired, const std::string& only = {}) {
         return reconciler_.look(desired.compiled.desired, only);
+    }
+    Result<std::optional<Inspection>> look_at(const Desired& desired, const std::string& name,
+                                              std::span<const LiveKind* const> kinds = {}) {
+        return reconciler_.look_at(desired.compiled.desired, name, kinds);
     }
     // Makes the host as loaded, and remembers what was applied: as last good, and as a generation when it is
     // another document than the last one.

@@ -67,6 +67,13 @@ std::optional<LedgerEdit> decode_edit(std::string_view line) {
         LedgerEntry{.identity = std::string(parts[5]), .owner = std::string(parts[3]), .since = *since}};
 }
 
+// True if the line is about an object of these owners, is about one in the ledger, or cannot be read.
+bool concerns(std::string_view line, const std::set<std::string>& owners, const Ledger& ledger) {
+    const auto parts = split(line, '\t');
+    return parts.size() != 6 || owners.contains(std::string(parts[3])) ||
+           ledger.find({parts[1], parts[2]}) != nullptr;
+}
+
 void carry_out(std::vector<LedgerEdit>& edits, Ledger& ledger) {
     for (LedgerEdit& edit : edits) {
         if (edit.entry) {
@@ -99,29 +106,40 @@ std::string encode_edits(const std::vector<LedgerEdit>& edits, std::string& chec
     return text + end_line(edits.size(), check);
 }
 
-DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size) {
+DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size,
+                            const std::set<std::string>* owners) {
     const std::string first = header(boot_id);
     if (!text.starts_with(first)) {
         return {};
     }
     DecodedLedger decoded;
     std::vector<LedgerEdit> edits;  // of the block that is being read
+    std::size_t lines = 0;          // of the block
     std::size_t begin = 0;          // of the block
     for (std::size_t at = first.size(), end = 0; (end = text.find('\n', at)) != std::string_view::npos;
          at = end + 1) {
         if (!text.substr(at, end - at).starts_with(kEnd)) {
-            auto edit = decode_edit(text.substr(at, end - at));
+            const std::string_view line = text.substr(at, end - at);
+            ++lines;
+            if (owners != nullptr && !concerns(line, *owners, decoded.ledger)) {
+                continue;
+            }
+            auto edit = decode_edit(line);
             if (!edit) {
                 break;
+            }
+            if (owners != nullptr && edit->entry && !owners->contains(edit->entry->owner)) {
+                edit->entry.reset();
             }
             edits.push_back(std::move(*edit));
             continue;
         }
         const std::string check = check_of(decoded.check, text.substr(begin, at - begin));
-        if (text.substr(at, end + 1 - at) != end_line(edits.size(), check)) {
+        if (text.substr(at, end + 1 - at) != end_line(lines, check)) {
             break;
         }
         begin = end + 1;
+        lines = 0;
         carry_out(edits, decoded.ledger);
         decoded.ledger.lost = false;
         decoded.size = begin;
@@ -130,22 +148,31 @@ DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std
     return decoded.size > 0 && decoded.size >= size ? std::move(decoded) : DecodedLedger();
 }
 
+Result<> LedgerFile::decode(const std::set<std::string>* owners) {
+    const auto text = kernel::read_if_there(path_);
+    PARTD_TRY(text);
+    edits_.clear();
+    const auto noted = parse_number(kernel::get_xattr(path_, kSizeMark));
+    auto decoded = decode_ledger(*text, kernel::boot_id(), noted.value_or(text->size()), owners);
+    ledger_ = std::move(decoded.ledger);
+    check_ = std::move(decoded.check);
+    size_ = decoded.size;
+    // 0: nothing can be appended, so the next write replaces the whole file.
+    first_size_ = noted && decoded.size == text->size() ? size_ : 0;
+    return {};
+}
+
 Result<> LedgerFile::read() {
     const std::string stamp = kernel::file_stamp(path_);
     if (stamp.empty() || stamp != stamp_) {
-        const auto text = kernel::read_if_there(path_);
-        PARTD_TRY(text);
-        edits_.clear();
-        const auto noted = parse_number(kernel::get_xattr(path_, kSizeMark));
-        auto decoded = decode_ledger(*text, kernel::boot_id(), noted.value_or(text->size()));
-        ledger_ = std::move(decoded.ledger);
-        check_ = std::move(decoded.check);
-        size_ = decoded.size;
-        // 0: nothing can be appended, so the next write replaces the whole file.
-        first_size_ = noted && decoded.size == text->size() ? size_ : 0;
+        PARTD_TRY(decode(nullptr));
         stamp_ = stamp;
     }
     return {};
+}
+
+Result<> LedgerFile::read_of(const std::set<std::string>& owners) {
+    return stamp_.empty() ? decode(&owners) : read();
 }
 
 void LedgerFile::set(Ledger::NameView name, LedgerEntry entry) {

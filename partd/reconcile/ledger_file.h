@@ -5,6 +5,7 @@
 #include "model/ledger.h"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,8 +36,10 @@ struct DecodedLedger {
     std::string check = {};
 };
 // Returns a `lost` ledger if fewer than `size` bytes are whole or the text is of another boot. Text after the
-// last whole block was left by a writer that was killed, and never took effect.
-DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size);
+// last whole block was left by a writer that was killed, and never took effect. With `owners` it has only
+// what these own.
+DecodedLedger decode_ledger(std::string_view text, std::string_view boot_id, std::size_t size,
+                            const std::set<std::string>* owners = nullptr);
 
 // The ledger in a file in /run, which lives as long as the kernel's objects do. A few edits among thousands
 // of entries cost a few bytes. The file's least length is an extended attribute of it.
@@ -46,6 +49,8 @@ public:
 
     // Reads it again if somebody else wrote it; one that is not there is lost.
     Result<> read();
+    // As read(), for a look: where nothing was read before, only what these owners have.
+    Result<> read_of(const std::set<std::string>& owners);
     [[nodiscard]] const Ledger& get() const { return ledger_; }
 
     void set(Ledger::NameView name, LedgerEntry entry);
@@ -54,6 +59,7 @@ public:
     Result<> commit();
 
 private:
+    Result<> decode(const std::set<std::string>* owners);
     Result<> append();
     Result<> rewrite();
 

@@ -284,11 +284,10 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
         unsure = read_files(paths, good, options, desired);
         PARTD_TRY(stay_rolled_back(paths, options, good, desired));
     }
-    if (options.extra) {
-        std::erase_if(desired.files, [&](const TextFile& file) {
-            return name_of(file.path) == name_of(options.extra->path);
-        });
-        desired.files.push_back(*options.extra);
+    for (const TextFile& extra : options.extra) {
+        std::erase_if(desired.files,
+                      [&](const TextFile& file) { return name_of(file.path) == name_of(extra.path); });
+        desired.files.push_back(extra);
     }
     if (options.leaving != nullptr && !desired.rolled_back) {
         compile_following(*options.leaving, good.files, unsure, desired);

@@ -15,7 +15,7 @@
 namespace partd {
 
 struct DesiredOptions {
-    std::optional<TextFile> extra = {};            // besides those of the directories
+    std::vector<TextFile> extra = {};              // besides those of the directories, or in their place
     bool keep_going = false;                       // a wrong file does not hold back the others
     bool as_written = false;                       // also files that were rolled back
     std::optional<std::uint64_t> generation = {};  // that one instead of the files; 0: nothing at all

@@ -35,11 +35,11 @@ void keep_scope(const State& desired, const Scope& scope, State& observed) {
 }
 
 Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, const Ledger& ledger,
-                 Inspection& view) {
+                 Inspection& view, std::span<const LiveKind* const> kinds = live_kinds()) {
     host.invalidate();
     Observation observation{
         .host = host, .desired = desired, .ledger = ledger, .observed = view.observed, .scope = scope};
-    for (const LiveKind* kind : live_kinds()) {
+    for (const LiveKind* kind : kinds) {
         if (kind->observe == nullptr || !scope.covers(kind->kind)) {
             continue;
         }
@@ -336,6 +336,52 @@ Result<Inspection> Reconciler::look(const State& desired, const std::string& onl
     PARTD_TRY(check_host(host_, ledger));
     PARTD_TRY(observe(host_, desired, {}, ledger, view));
     view.plan = plan::diff(desired, view.observed, {.only = only, .removals = !view.hidden});
+    foretell(host_, view.plan);
+    return view;
+}
+
+namespace {
+
+// All that one partition or slice has.
+Scope scope_of(const std::string& name) {
+    Scope scope = Scope::nothing();
+    for (const Kind* kind : pure_kinds()) {
+        scope.add_own(*kind, name);
+    }
+    return scope;
+}
+
+// True if it changes nothing but what that partition or slice has.
+bool stays_within(const Plan& plan, const std::string& name) {
+    return plan.conflicts.empty() && plan.blocked.empty() &&
+           std::ranges::all_of(plan.changes, [&](const Change& change) { return change.owner == name; });
+}
+
+}  // namespace
+
+Result<std::optional<Inspection>> Reconciler::look_at(const State& desired, const std::string& name,
+                                                      std::span<const LiveKind* const> kinds) {
+    const DesiredIndex parts(desired);
+    const Scope scope = parts.closed(scope_of(name));
+    std::set<std::string> owners = scope.owners;
+    owners.insert("");  // what several share
+    PARTD_TRY(ledger_.read_of(owners));
+    const Ledger& ledger = ledger_.get();
+    PARTD_TRY(check_host(host_, ledger));
+    if (ledger.lost) {
+        return std::nullopt;  // only everything tells what is ours
+    }
+    const State part = parts.part(desired, scope);
+    Inspection view;
+    if (!kinds.empty()) {
+        PARTD_TRY(observe(host_, part, scope, ledger, view, kinds));
+        return view;
+    }
+    PARTD_TRY(observe(host_, part, scope, ledger, view));
+    view.plan = plan::diff(part, view.observed, {.only = name, .removals = !view.hidden});
+    if (!stays_within(view.plan, name)) {
+        return std::nullopt;
+    }
     foretell(host_, view.plan);
     return view;
 }

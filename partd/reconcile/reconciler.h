@@ -11,10 +11,14 @@
 #include "reconcile/ledger_file.h"
 
 #include <functional>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 namespace partd {
+
+struct LiveKind;
 
 // The host as it was found, and what it would take to make it as wanted.
 struct Inspection {
@@ -61,12 +65,20 @@ public:
 
     // Looks, without changing anything. The plan is that of one partition or slice, or of all.
     Result<Inspection> look(const State& desired, const std::string& only = {});
+    // As look(), but only at what concerns that partition or slice; nullopt where that does not tell the
+    // plan: something is in the way that may be another partition's, or what several share has to change.
+    // With `kinds` only those are looked at, and there is no plan.
+    Result<std::optional<Inspection>> look_at(const State& desired, const std::string& name,
+                                              std::span<const LiveKind* const> kinds = {});
     Result<Outcome> apply(const State& desired, const ApplyOptions& options);
     // The ledger as last written by any process; if it cannot be read now, as it was.
     const Ledger& ledger() {
         (void)ledger_.read();
         return ledger_.get();
     }
+
+    // As the last look or apply found it: of one partition's look at least what is its own.
+    [[nodiscard]] const Ledger& last_ledger() const { return ledger_.get(); }
 
 private:
     kernel::Host& host_;

@@ -152,7 +152,7 @@ bool may_apply(VerbContext& work) {
 Answer apply(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     auto loaded = load_desired(
-        engine.paths(), {.extra = request.extra, .keep_going = request.keep_going, .as_written = true});
+        engine.paths(), {.extra = request.extras(), .keep_going = request.keep_going, .as_written = true});
     if (!loaded) {
         return work.not_loaded(loaded.error());
     }

@@ -39,8 +39,8 @@ std::vector<Problem> amiss_here(const kernel::Paths& paths, const Desired& desir
 
 Answer check_with(const kernel::Paths& paths, const Request& request, bool observation) {
     VerbContext work(paths, request);
-    auto desired = request.files.empty() && request.unreadable.empty() ? load_desired(paths, {})
-                                                                       : load_files(request.files);
+    const bool alone = !request.with && (!request.files.empty() || !request.unreadable.empty());
+    auto desired = alone ? load_files(request.files) : load_desired(paths, {.extra = request.files});
     if (!desired) {
         return work.not_loaded(desired.error());
     }

@@ -103,7 +103,7 @@ bool VerbContext::judge(const Desired& loaded, bool tolerant) {
 }
 
 bool VerbContext::load(bool tolerant, bool as_written) {
-    auto loaded = load_desired(paths, {.extra = request.extra,
+    auto loaded = load_desired(paths, {.extra = request.extras(),
                                        .keep_going = tolerant || request.keep_going,
                                        .as_written = as_written,
                                        .generation = request.generation});
@@ -114,6 +114,41 @@ bool VerbContext::load(bool tolerant, bool as_written) {
     desired = std::move(*loaded);
     keep(desired.problems);
     return judge(desired, tolerant);
+}
+
+bool VerbContext::inspect_part(Engine& engine, const FileRecord& record) {
+    auto part = request.name.empty() || request.extra || request.generation ? std::nullopt
+                                                                            : record.part_of(request.name);
+    const auto found = part ? engine.look_at(*part, request.name) : Result<std::optional<Inspection>>();
+    if (!found || !*found) {
+        return false;  // a look at everything says what is wrong
+    }
+    desired = std::move(*part);
+    view = **found;
+    return judge(desired, true);
+}
+
+bool VerbContext::inspect(Engine& engine, bool tolerant, bool as_written) {
+    const FileRecord record(paths);
+    if (inspect_part(engine, record)) {
+        return true;
+    }
+    if (!load(tolerant, as_written)) {
+        return false;
+    }
+    if (!request.extra && !request.generation) {
+        record.renew(desired);
+    }
+    if (!knows_name(engine)) {
+        return false;
+    }
+    auto found = engine.look(desired, request.name);
+    if (!found) {
+        answer = failed(found.error());
+        return false;
+    }
+    view = std::move(*found);
+    return true;
 }
 
 bool VerbContext::knows_name(Engine& engine) {

@@ -4,6 +4,7 @@
 #include "base/diagnostics.h"
 #include "base/value.h"
 #include "reconcile/discretion.h"
+#include "reconcile/file_record.h"
 #include "verbs/verbs.h"
 
 #include <string>
@@ -19,6 +20,7 @@ struct VerbContext {
     const kernel::Paths& paths;
     const Request& request;
     Desired desired = {};
+    Inspection view = {};
     Answer answer = {};
     Discretion discretion = {};
 
@@ -57,10 +59,16 @@ struct VerbContext {
     // `tolerant`: files that are wrong are told, but do not end it. `as_written`: also files that were rolled
     // back.
     bool load(bool tolerant, bool as_written = false);
+    // As load(), and looks at the host; both only as far as it concerns the name asked for, where that
+    // suffices.
+    bool inspect(Engine& engine, bool tolerant, bool as_written = false);
     // Reports the problems of a loaded document; false if the verb cannot go on.
     bool judge(const Desired& loaded, bool tolerant);
     // True if there is such a partition or slice; else reports that there is none.
     bool knows_name(Engine& engine);
+
+private:
+    bool inspect_part(Engine& engine, const FileRecord& record);
 };
 
 // File, line, column and message of each.

@@ -5,18 +5,14 @@ namespace partd::verbs {
 
 Answer diff(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
-    if (!work.load(false, true) || !work.knows_name(engine)) {
+    if (!work.inspect(engine, false, true)) {
         return std::move(work.answer);
     }
-    auto view = engine.look(work.desired, request.name);
-    if (!view) {
-        return work.failed(view.error());
-    }
-    work.keep(view->plan);
-    work.print_plan(view->plan);
-    return work.done(!view->plan.changes.empty()    ? kDifferences
-                     : view->plan.conflicts.empty() ? kDone
-                                                    : kRefused);
+    work.keep(work.view.plan);
+    work.print_plan(work.view.plan);
+    return work.done(!work.view.plan.changes.empty()    ? kDifferences
+                     : work.view.plan.conflicts.empty() ? kDone
+                                                        : kRefused);
 }
 
 }  // namespace partd::verbs

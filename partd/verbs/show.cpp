@@ -71,12 +71,8 @@ void print(VerbContext& work, const Resource& wanted, const State& observed) {
 
 Answer show(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
-    if (!work.load(true) || !work.knows_name(engine)) {
+    if (!work.inspect(engine, true)) {
         return std::move(work.answer);
-    }
-    auto view = engine.look(work.desired, request.name);
-    if (!view) {
-        return work.failed(view.error());
     }
     Value resources = Array();
     for (const Resource& wanted : work.desired.compiled.desired.all()) {
@@ -84,9 +80,9 @@ Answer show(Engine& engine, const Request& request) {
             continue;
         }
         if (request.json) {
-            resources.push(to_value(work, wanted, view->observed));
+            resources.push(to_value(work, wanted, work.view.observed));
         } else {
-            print(work, wanted, view->observed);
+            print(work, wanted, work.view.observed);
         }
     }
     if (request.json) {

@@ -158,15 +158,12 @@ Answer status(Engine& engine, const Request& request) {
         return list_layers(engine, request);
     }
     VerbContext work(engine.paths(), request);
-    if (!work.load(true)) {
+    if (!work.inspect(engine, true)) {
         return std::move(work.answer);
     }
-    auto view = engine.look(work.desired, request.name);
-    if (!view) {
-        return work.failed(view.error());
-    }
-    auto all = summarize(engine, work.desired, *view);
-    work.keep(view->plan);
+    Inspection& view = work.view;
+    auto all = summarize(engine, work.desired, view);
+    work.keep(view.plan);
     std::ranges::for_each(all, [&](Summary& summary) {
         if (work.keeps(summary.source)) {
             summary.description.clear();
@@ -175,12 +172,9 @@ Answer status(Engine& engine, const Request& request) {
     std::erase_if(
         all, [&](const Summary& summary) { return !request.name.empty() && summary.name != request.name; });
     if (all.empty() && !request.name.empty()) {
-        if (!work.knows_name(engine)) {
-            return std::move(work.answer);
-        }
         Summary other;
         other.name = request.name;
-        other.state = view->plan.empty() ? "active" : "degraded";
+        other.state = view.plan.empty() ? "active" : "degraded";
         all.push_back(std::move(other));
     }
     tell_waiting(work, engine);
@@ -189,20 +183,20 @@ Answer status(Engine& engine, const Request& request) {
         add_cut_offs(work, engine, request.name, warned);
     }
     if (request.json) {
-        print_as_json(work, all, *view, warned);
+        print_as_json(work, all, view, warned);
     } else if (request.name.empty()) {
         print_line_each(work, all);
-        for (const std::string& obstacle : obstacles(*view, {})) {
+        for (const std::string& obstacle : obstacles(view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }
         for (const Warning& warning : warned) {
             work.say(printable("warning: " + warning.text));
         }
     } else {
-        print_whole(work, all.front(), *view, warned);
+        print_whole(work, all.front(), view, warned);
     }
     const bool invalid = request.name.empty() ? !work.desired.good() : all.front().state == "invalid";
-    const bool differs = !view->plan.empty() || invalid;
+    const bool differs = !view.plan.empty() || invalid;
     return work.done(request.check && differs ? kDifferences : kDone);
 }
 

@@ -33,7 +33,7 @@ class Summarizer {
 public:
     Summarizer(Engine& engine, const Desired& document, const Inspection& view)
         : engine_(engine),
-          ledger_(engine.ledger()),
+          ledger_(engine.last_ledger()),
           document_(document),
           view_(view),
           by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})

@@ -31,6 +31,7 @@ enum Exit : int {
 struct Request {
     std::string name = {};                 // a partition or slice
     std::vector<TextFile> files = {};      // check: just these
+    bool with = false;                     // check: these with those of the directories
     std::vector<Problem> unreadable = {};  // why others of these cannot be read
     std::optional<TextFile> extra = {};    // apply -f
     bool json = false;
@@ -47,6 +48,10 @@ struct Request {
     std::optional<std::chrono::milliseconds> confirm = {};  // apply
     std::string origin = {};                                // the caller, for the history
     bool reader = false;  // another than root asks: what is not for all to read is not for this one
+
+    [[nodiscard]] std::vector<TextFile> extras() const {
+        return extra ? std::vector{*extra} : std::vector<TextFile>();
+    }
 };
 
 // An answer: data for stdout, messages for stderr, and the exit code.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file edited, come or gone: what is taken over from it alone is what the whole document says.
 
-#include "../unit/state_lines.h"
+#include "../unit/part_of_whole.h"
 #include "genes.h"
 #include "host.h"
 #include "reconcile/incremental.h"
@@ -96,6 +96,16 @@ TEST_CASE("an edit taken alone is what the whole says", "[property]") {
     }));
     INFO(count.taken << " taken alone, " << count.whole << " whole");
     CHECK(count.taken > count.whole / 20);
+}
+
+TEST_CASE("a part compiled alone is what the whole says", "[property]") {
+    CHECK(rc::check("a part compiled alone is what the whole says", [] {
+        const auto drawn = *arbitrary_case();
+        const auto files = files_of(texts(build(drawn, Side::Before, {"cpu", "memory", "pids"})));
+        const std::string unlike = unlike_whole(files);
+        RC_LOG() << unlike;
+        RC_ASSERT(unlike.empty());
+    }));
 }
 
 }  // namespace partd::test

@@ -53,6 +53,28 @@ TEST_CASE("Edits of a ledger come back, too") {
     }
 }
 
+TEST_CASE("A ledger read for some owners has what is theirs, whoever had it before") {
+    auto ledger = sample();
+    ledger.set({"netns", "db"}, {.identity = "1", .owner = "db", .since = {}});
+    std::string text = encode_ledger(ledger, "boot");
+    std::string check = decode_ledger(text, "boot", 0).check;
+    text +=
+        encode_edits({{{"link", "web/eth0"}, LedgerEntry{.identity = "4212:2", .owner = "db", .since = {}}},
+                      {{"netns", "db"}, LedgerEntry{.identity = "2", .owner = "web", .since = {}}}},
+                     check);
+    const std::set<std::string> web = {"web"};
+    const auto read = decode_ledger(text, "boot", text.size(), &web);
+    CHECK_FALSE(read.ledger.lost);
+    CHECK(read.size == text.size());
+    CHECK(read.check == check);
+    CHECK(read.ledger.find({"link", "web/eth0"}) == nullptr);
+    REQUIRE(read.ledger.find({"netns", "db"}) != nullptr);
+    CHECK(read.ledger.find({"netns", "db"})->identity == "2");
+    CHECK(read.ledger.find({"sysctl", "web net.ipv4.ip_forward"}) != nullptr);
+    text[text.size() / 2] = '\x01';
+    CHECK(decode_ledger(text, "boot", text.size(), &web).ledger.lost);
+}
+
 TEST_CASE("A ledger cut or changed at any byte, or of another boot, is known to be lost") {
     const std::string text = encode_ledger(sample(), "boot");
     for (std::size_t size = 0; size < text.size(); ++size) {

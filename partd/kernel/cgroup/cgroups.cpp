@@ -103,11 +103,11 @@ std::vector<std::string> path_down(const std::string& group) {
 }
 
 Result<Cgroups> Cgroups::find(const std::string& root) {
-    auto mounts = read_mounts();
+    const auto mounts = current_mounts();
     PARTD_TRY(mounts);
     Cgroups found;
     found.root_ = root;
-    for (const Mount& mount : *mounts) {
+    for (const Mount& mount : **mounts) {
         if (mount.type == "cgroup2" && is_cgroup_fs(mount.point)) {
             found.unified_ = mount.point;  // of several on one point, the last is what is seen
         } else if (mount.type == "cgroup" && is_cgroup_fs(mount.point)) {

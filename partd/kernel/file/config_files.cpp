@@ -72,7 +72,7 @@ bool is_being_written(int fd) {
     return refused;
 }
 
-std::array<std::int64_t, 7> stamp_of(const struct stat& st) {
+FileStamp stamp_of(const struct stat& st) {
     return {static_cast<std::int64_t>(st.st_dev),
             static_cast<std::int64_t>(st.st_ino),
             st.st_size,
@@ -119,6 +119,13 @@ public:
                        S_ISREG(st.st_mode)) {
                 result_.overlooked.insert(path + "/" + name);
             }
+        }
+    }
+
+    void take(const std::string& path) {
+        const std::size_t slash = path.rfind('/');
+        if (const auto directory = open_directory(path.substr(0, slash))) {
+            take_file(directory->get(), path, path.substr(slash + 1));
         }
     }
 
@@ -241,6 +248,40 @@ ConfigFiles read_config_directories(const std::vector<std::string>& directories,
     Collector collector(most, memory);
     for (const std::string& directory : directories) {
         collector.take_directory(directory);
+    }
+    return std::move(collector).finish();
+}
+
+std::optional<std::map<std::string, FileStamp>> stamp_config_directories(
+    const std::vector<std::string>& directories) {
+    std::map<std::string, FileStamp> stamps;
+    for (const std::string& path : directories) {
+        const auto directory = open_directory(path);
+        const auto names = list_directory(path);
+        struct stat st{};
+        if (!directory || !names || fstat(directory->get(), &st) != 0) {
+            continue;
+        }
+        stamps[path] = {static_cast<std::int64_t>(st.st_dev), static_cast<std::int64_t>(st.st_ino),
+                        static_cast<std::int64_t>(st.st_uid), static_cast<std::int64_t>(st.st_mode)};
+        for (const std::string& name : *names) {
+            if (!is_config_name(name) ||
+                fstatat(directory->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+                continue;
+            }
+            if (!has_settled(st)) {
+                return std::nullopt;
+            }
+            stamps[path + "/" + name] = stamp_of(st);
+        }
+    }
+    return stamps;
+}
+
+ConfigFiles read_config_files(const std::set<std::string>& paths, std::size_t most) {
+    Collector collector(most, nullptr);
+    for (const std::string& path : paths) {
+        collector.take(path);
     }
     return std::move(collector).finish();
 }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,11 +31,15 @@ struct ConfigFiles {
 // for hidden files and editors' leftovers (`#web.toml#`, `web.toml~`).
 bool is_near_config_name(std::string_view name);
 
+// Device, inode, size, and the times of the last change of its text and of itself: a file with the same stamp
+// is the same.
+using FileStamp = std::array<std::int64_t, 7>;
+
 // Files as they were read, by path, with what told that they had come to rest: one that is still the same is
 // not read again.
 struct ConfigMemory {
     struct Entry {
-        std::array<std::int64_t, 7> stamp = {};
+        FileStamp stamp = {};
         std::string text;
     };
     std::map<std::string, Entry> entries = {};
@@ -46,6 +51,14 @@ struct ConfigMemory {
 // Never waits for anything (FIFOs) and follows no link. `memory` is used and renewed.
 ConfigFiles read_config_directories(const std::vector<std::string>& directories, std::size_t most,
                                     ConfigMemory* memory = nullptr);
+
+// The stamps of the directories, and of everything in them that read_config_directories() would read. nullopt
+// when one of the files was changed so lately that another change might not show.
+std::optional<std::map<std::string, FileStamp>> stamp_config_directories(
+    const std::vector<std::string>& directories);
+
+// As read_config_directories(), but only these files, by their paths.
+ConfigFiles read_config_files(const std::set<std::string>& paths, std::size_t most);
 
 // True when any user of the host can read the file at that absolute path: its mode, and each directory above
 // it.

@@ -17,7 +17,7 @@ struct Selected {
     std::set<int> indexes;
 };
 
-// Those that the wanted links name.
+// Selects the interfaces that the wanted links name.
 void select_wanted(const Observation& observation, Selected& selected) {
     observation.for_wanted(kLink.kind, [&](const Resource& wanted) {
         for (const LinkEnd* end : ends_of(wanted.spec)) {
@@ -31,7 +31,7 @@ void select_wanted(const Observation& observation, Selected& selected) {
     });
 }
 
-// Those that the ledger knows: their other ends may have gone out of sight.
+// Selects those that the ledger knows: their other ends may have gone out of sight.
 void select_known(const Observation& observation, const kernel::Netns& host, Selected& selected) {
     const std::string here = fmt::format("{}:", host.cookie());
     observation.for_known(kLink.kind, [&](const auto&, const LedgerEntry& entry) {
@@ -44,7 +44,7 @@ void select_known(const Observation& observation, const kernel::Netns& host, Sel
     });
 }
 
-// Those that interfaces in the partitions name as their other ends.
+// Selects those that interfaces in the partitions name as their other ends.
 Result<> select_others(Observation& observation, Selected& selected) {
     for (const std::string& netns : observation.netns) {
         const auto links = observation.host.links(netns);

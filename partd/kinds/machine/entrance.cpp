@@ -10,6 +10,7 @@
 #include "kinds/partition.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -57,6 +58,11 @@ const Resource* missing_part(const State& desired, const State& observed, const 
 }
 
 }  // namespace
+
+std::span<const LiveKind* const> kinds_of_entry() {
+    static constexpr std::array kKinds = {&kNetns, &kNamespace, &kInit, &kCgroup, &kPartition};
+    return kKinds;
+}
 
 Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const State& observed,
                                  const std::string& partition) {

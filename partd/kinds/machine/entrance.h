@@ -11,4 +11,7 @@ namespace partd {
 Result<kernel::Entry> open_entry(kernel::Host& host, const State& desired, const State& observed,
                                  const std::string& partition);
 
+// The kinds that open_entry() asks for, in the order in which they look.
+std::span<const LiveKind* const> kinds_of_entry();
+
 }  // namespace partd

@@ -193,6 +193,24 @@ TEST_CASE("files: --root keeps files and names below it", "[files][root]") {
     CHECK_FALSE(fs::exists(root + "/run/netns/w"));
 }
 
+TEST_CASE("check: files beside those of the directories", "[files][check]") {
+    Sandbox sandbox;
+    sandbox.write_config("templates.toml", "[template.small.cgroup]\npids.max = 7\n");
+    sandbox.write_config("web.toml", "[partition.web]\n");
+    const std::string draft = sandbox.scratch() + "/db.toml";
+    write_file(draft, "[partition.db]\nextends = \"small\"\n");
+    CHECK(sandbox.partctl({"check", draft}).code == 3);
+    CHECK(sandbox.partctl({"check", "--with", draft}).code == 0);
+    const std::string changed = sandbox.scratch() + "/web.toml";
+    write_file(changed, "[partition.web]\nextends = \"large\"\n");
+    const auto told = sandbox.partctl({"check", "--with", draft, changed});
+    CHECK(told.code == 3);
+    CHECK(told.err.find(changed + ":2:11: error: partition web extends \"large\"") != std::string::npos);
+    write_file(changed, "[partition.web]\n[partition.db]\n");
+    CHECK(sandbox.partctl({"check", "--with", draft, changed}).code == 3);
+    CHECK(sandbox.partctl({"check", "--with", sandbox.scratch() + "/none.toml"}).code == 3);
+}
+
 TEST_CASE("without root: exit 5 and one sentence, check and schema need none", "[files][root]") {
     Sandbox sandbox;
     sandbox.example("workshop");

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which files tell about a partition, and that they tell all about it.
+
+#include "part_of_whole.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <catch2/catch.hpp>
+
+using namespace partd;
+using partd::test::unlike_whole;
+using Names = std::set<std::string>;
+
+namespace {
+
+// The files of that owner's group, without the directory.
+Names files_of(const std::string& owner, const std::vector<TextFile>& files) {
+    for (const config::Related& group : config::related_owners(files, pure_kinds())) {
+        if (group.owners.contains(owner)) {
+            return group.files;
+        }
+    }
+    return {"none"};
+}
+
+}  // namespace
+
+TEST_CASE("Partitions that do not mention each other are told by their own files") {
+    const std::vector<TextFile> files = {{"a", "[partition.a.link.eth0]\n"},
+                                         {"b", "[partition.b]\ndescription = \"as ab, b-a1 and ba\"\n"},
+                                         {"s", "[slice.s]\npids.max = 7\n"}};
+    CHECK(files_of("a", files) == Names{"a"});
+    CHECK(files_of("b", files) == Names{"b"});
+    CHECK(files_of("s", files) == Names{"s"});
+    CHECK(files_of("", files).empty());
+    CHECK(unlike_whole(files).empty());
+}
+
+TEST_CASE("A partition is told by all whose names are mentioned, in either direction") {
+    const std::vector<TextFile> files = {
+        {"a", "[partition.a.link.up]\npeer = { partition = \"b\", name = \"down\" }\n"},
+        {"b", "[partition.b]\n"},
+        {"b2", "[partition.b.link.eth0]\npeer.name = \"tenant0\"\naddress = [\"10.1.1.2/24\"]\n"},
+        {"c", "[partition.c.link.v]\nkind = \"vlan\"\nparent = \"host:tenant0\"\nid = 7\n"},
+        {"d", "[partition.d.link.v]\nkind = \"vlan\"\nparent = \"host:pv-e\"\nid = 7\n"},
+        {"e", "[partition.e.link.eth0]\n"},
+        {"f", "[partition.f]\n"},
+        {"z", "[daemon]\nhistory = 7\n"}};
+    CHECK(files_of("a", files) == Names{"a", "b", "b2", "c"});
+    CHECK(files_of("c", files) == files_of("a", files));
+    CHECK(files_of("d", files) == Names{"d", "e"});
+    CHECK(files_of("f", files) == Names{"f"});
+    CHECK(files_of("", files) == Names{"z"});
+    CHECK(unlike_whole(files).empty());
+}
+
+TEST_CASE("A template is told with those that extend it, and binds them only where it counts them") {
+    const std::string one = "[partition.one]\nextends = \"small\"\n";
+    const std::string two = "[partition.two]\nextends = \"small\"\n";
+    const std::vector<TextFile> plain = {
+        {"one", one}, {"t", "[template.small.cgroup]\npids.max = 7\n"}, {"two", two}};
+    CHECK(files_of("one", plain) == Names{"one", "t"});
+    CHECK(unlike_whole(plain).empty());
+    const std::vector<TextFile> counting = {
+        {"one", one}, {"t", "[template.small.link.eth0]\naddress = [\"10.1.{index}.2/24\"]\n"}, {"two", two}};
+    const auto groups = config::related_owners(counting, pure_kinds());
+    CHECK(std::ranges::count(groups, true, &config::Related::numbered) == 2);
+}
+
+TEST_CASE("A name that an escape makes is found") {
+    const std::vector<TextFile> files = {
+        {"a", "[partition.a.link.up]\npeer = { partition = \"\\u0062ee\", name = \"down\" }\n"},
+        {"b", "[partition.bee]\n"}};
+    CHECK(files_of("a", files) == Names{"a", "b"});
+}
+
+TEST_CASE("All examples together are told in parts") {
+    std::vector<TextFile> files;
+    for (const auto& entry : std::filesystem::directory_iterator(PARTD_SOURCE_DIR "/config-examples")) {
+        if (entry.path().extension() != ".toml") {
+            continue;
+        }
+        std::ifstream in(entry.path());
+        files.push_back({entry.path(), {std::istreambuf_iterator<char>(in), {}}});
+        CAPTURE(files.back().path);
+        CHECK(unlike_whole({files.back()}).empty());
+        const auto all = load_files(files);
+        if (!all->good()) {
+            files.pop_back();  // two examples may want one name
+        }
+    }
+    std::ranges::sort(files, {}, &TextFile::path);
+    CHECK(files.size() > 4);
+    CHECK(unlike_whole(files).empty());
+}
