@@ -302,15 +302,15 @@ TABLE = re.compile(r'^\s*\[\[?[A-Za-z0-9_.\-\s]+\]\]?\s*$')
 KEY = re.compile(r'^(\s*[A-Za-z0-9_.\-]+\s*=).*$')
 
 
-def masked(text, other):
-    """The text of a file that others may not read, with names and no values. A line that `other` has not is marked."""
-    known = set((other or '').splitlines())
+def masked(text, former=None):
+    """The text of a file that others may not read, with names and no values. A line that `former` has not is marked."""
+    known = None if former is None else set(former.splitlines())
     lines = []
     for line in (text or '').splitlines():
-        match = KEY.match(line)
-        if not TABLE.match(line) and line.strip():
-            mark = '' if line in known else ' (another value)' if other else ''
-            line = (match.group(1) if match else '') + ' ***' + mark
+        if line.strip() and not TABLE.match(line):
+            match = KEY.match(line)
+            mark = ' (another value)' if known is not None and line not in known else ''
+            line = (match.group(1) + ' ***' if match else '***') + mark
         lines.append(line)
     return ''.join(line + '\n' for line in lines)
 
@@ -323,7 +323,7 @@ def difference(directory, name, before, after):
     if before.text != after.text or before.odd:
         old, new = before.text or '', after.text or ''
         if secret:
-            old, new = masked(before.text, after.text), masked(after.text, before.text)
+            old, new = masked(before.text), masked(after.text, before.text)
         found.append(dict(
             before=old, after=new,
             before_header=path if before.text is not None else path + ' (absent)',

@@ -78,8 +78,20 @@ class Answer(object):
 
     def words(self):
         """What went wrong, a line each."""
-        told = [line for line in self.err.splitlines() if ': error: ' in line or line.startswith('partctl: ')]
-        return told or [line for line in self.err.splitlines() if line.strip()] or ['partctl ended with %d' % self.code]
+        told = []
+        for each in self.errors():
+            place = ':'.join(str(each[part]) for part in ('file', 'line', 'column') if each.get(part) is not None)
+            told.append('%serror: %s' % (place + ': ' if place else '', each.get('message')))
+        for each in self.data.get('conflicts') or []:
+            told.append('%s:%s: conflict: %s %s: %s has it' % (
+                each.get('file'), each.get('line'), each.get('kind'), each.get('name'), each.get('holder')))
+        for each in self.data.get('skipped') or []:
+            told.append('skipped %s %s, which needs %s' % (each.get('kind'), each.get('name'), each.get('because')))
+        lines = [line for line in self.err.splitlines() if line.strip()]
+        # A pause is told by the modules, as it is when partctl has ended.
+        lines = [line for line in lines if not line.startswith('partctl: the files are paused')]
+        return (told or [line for line in lines if line.startswith('partctl: ')] or lines
+                or ['partctl ended with %d' % self.code])
 
     def warnings(self):
         found = []

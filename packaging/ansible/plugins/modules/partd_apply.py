@@ -257,9 +257,10 @@ def apply(module, program):
     result = dict(changed=done > 0, changes=changes, plan=text.splitlines(), done=done, waits=waits,
                   generation=answer.data.get('generation') or 0, diff=diff_of(module, text))
     if answer.code != partctl.DONE:
+        what = 'partctl apply failed' if done else 'partctl apply failed; nothing was changed'
         if partctl.files_are_held():
-            result['held'] = True
-        fail(module, answer, 'partctl apply failed' if done else 'partctl apply failed; nothing was changed', **result)
+            what += ', and the files stay paused until the next apply, or partctl resume --files'
+        fail(module, answer, what, **result)
     for warning in answer.warnings():
         module.warn(warning)
     module.exit_json(**result)
@@ -276,7 +277,11 @@ def finish(module, program):
     waits = partctl.waits_to_be_confirmed()
     if answer.code == partctl.USAGE and not waits:
         module.exit_json(changed=False, waits=False)
-    if answer.code != partctl.DONE:
+    if answer.code == partctl.NOT_CONVERGED and not waits:
+        # It went back; something that partd never takes back, such as forwarding, stays.
+        for line in answer.words():
+            module.warn(line if len(line) < 200 else line[:200] + ' ...')
+    elif answer.code != partctl.DONE:
         fail(module, answer, 'partctl %s failed' % verb, waits=waits)
     module.exit_json(changed=True, waits=waits)
 
