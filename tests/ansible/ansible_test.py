@@ -7,6 +7,7 @@ usage: ansible_test.py PARTCTL [TEST…]
 
 import json
 import pathlib
+import re
 import sys
 import time
 import unittest
@@ -381,6 +382,32 @@ class States(HostTest):
         self.assertFalse(run.result("there")["changed"])
         self.assertEqual(run.result("false")["rc"], 1)
         self.assertIn("nobody", run.result("no such partition")["msg"])
+
+
+class Page(HostTest):
+    """The playbook of docs/ansible.md, with the output that is printed there."""
+
+    def test_page(self):
+        page = (host.PROJECT / "docs/ansible.md").read_text()
+        blocks = dict(re.findall(r"^`(\S+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+        self.assertEqual(sorted(blocks), ["files/template.toml", "site.yml", "templates/tenants.toml.j2"])
+        place = host.SCRATCH / "page"
+        for name, text in blocks.items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        site = place / "site.yml"
+        (CONFIG / "old.toml").write_text("[partition.old]\n")
+        with daemon():
+            wet = self.assert_well(play(site))
+            self.assertEqual(wet.changed(), ["Write the files", "Make the host as declared"])
+            self.assertTrue(wet.result("Make the host as declared")["confirmed"])
+            again = self.assert_well(play(site))
+            self.assertEqual(again.changed(), [])
+            shown = re.search(r"^# ansible-playbook site.yml (.*?)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+            dry = self.assert_well(play(site, *shown[1].split()))
+            for part in shown[2].split("…\n"):
+                self.assertIn(part, dry.text)
 
 
 if __name__ == "__main__":

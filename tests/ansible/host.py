@@ -141,7 +141,7 @@ def start(playbook, *options, connection="local", environment=None):
         path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": playbook}]))
         playbook = path
     record = SCRATCH / f"record-{counter}"
-    inventory = f"throwaway ansible_connection={connection} ansible_python_interpreter={sys.executable}\n"
+    inventory = f"[servers]\nthrowaway ansible_connection={connection} ansible_python_interpreter={sys.executable}\n"
     (SCRATCH / f"hosts-{connection}").write_text(inventory)
     process = subprocess.Popen(
         ["ansible-playbook", "-i", SCRATCH / f"hosts-{connection}", playbook, *options],
