@@ -57,9 +57,14 @@ def dotted(path):
     return len(path) == 3 and path[0] in ('partition', 'template') and path[2] in ('cgroup', 'sysctl')
 
 
+def unfold(config):
+    """The data with tables in place of dotted keys."""
+    return toml_writer.unfold(config, dotted)
+
+
 def rendered(config):
     try:
-        return HEADER + toml_writer.dumps(toml_writer.unfold(config, dotted), dotted)
+        return HEADER + toml_writer.dumps(unfold(config), dotted)
     except toml_writer.NotToml as error:
         raise Wrong('config: %s' % error)
 
@@ -76,7 +81,7 @@ def parsed(text, path):
 def merged(text, config, path):
     """The text with the keys of config; the text itself where it says that already."""
     before = parsed(text or '', path)
-    after = toml_writer.merge(before, toml_writer.unfold(config, dotted))
+    after = toml_writer.merge(before, unfold(config))
     return text if text and after == before else rendered(after)
 
 

@@ -32,8 +32,8 @@ options:
       - What the file declares, as data, for instance C(partition.web.link.eth0.address).
       - Keys of the tables C(cgroup), C(sysctl) and C(slice.NAME) may be written with dots, as in C(memory.max).
       - null leaves a key out; with O(state=merged) it takes the key out of the file.
-      - A template makes a string of a number. Where partd wants a number, the error says so; write the whole table as one
-        expression, or O(content).
+      - Templating makes strings of numbers. Where partd takes nothing but a number or a boolean, a string that is one is
+        written as that.
     type: dict
   src:
     description:
@@ -81,7 +81,7 @@ options:
       - V(overridden) does as V(replaced), and removes every other file of the directory. Files in the other directories of
         partd stay.
       - V(absent) removes the named files.
-      - V(rendered) returns the text that would be written, without a look at the host.
+      - V(rendered) returns the text of O(config), without a look at the host. Strings stay strings there.
       - V(gathered) returns the files that are there, all or the named ones.
     type: str
     choices: [merged, replaced, overridden, absent, rendered, gathered]
@@ -197,7 +197,7 @@ errors:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.partd.host.plugins.module_utils import document
+from ansible_collections.partd.host.plugins.module_utils import document, schema
 from ansible_collections.partd.host.plugins.module_utils.document import Directory, Lock, Mirror, Wrong
 from ansible_collections.partd.host.plugins.module_utils.partctl import (
     PARTCTL_ARGUMENT, Missing, Partctl, files_are_held, partd_runs)
@@ -261,10 +261,26 @@ def mode_of(each):
     return mode
 
 
-def edited(params):
+def schema_of(module):
+    """What the host's partctl says of the language; empty where there is none and the files are written unchecked."""
+    try:
+        return Partctl(module).run('schema', json=False).data
+    except Missing:
+        if module.params['validate']:
+            raise
+        return {}
+
+
+def edited(module):
     """The directory with the task's edits."""
+    params = module.params
     directory = Directory(params['directory'])
     files = named_files(params)
+    if any(each.get('config') for each in files):
+        language = schema_of(module)
+        for each in files:
+            if each.get('config'):
+                each['config'] = schema.typed(document.unfold(each['config']), [language])
     for each in files:
         name = each['name']
         if each['absent']:
@@ -373,7 +389,7 @@ def gather(module):
 
 def change(module):
     with Lock():
-        directory = edited(module.params)
+        directory = edited(module)
         for warning in check(module, directory):
             module.warn(warning)
         changes = directory.changes()
