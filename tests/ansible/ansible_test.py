@@ -202,6 +202,24 @@ class Wrong(HostTest):
         self.assertEqual(run.result("apply")["errors"][0]["file"], "/etc/partd/web.toml")
 
 
+    def test_conflict(self):
+        host.must("ip", "link", "add", "pv-web", "type", "veth", "peer", "name", "foreign")
+        self.addCleanup(host.must, "ip", "link", "del", "pv-web")
+        tasks = role([{"name": "web", "config": web()}])
+        dry, wet = play(tasks, "--check", "--diff"), play(tasks, "--diff")
+        for run in (dry, wet):
+            self.assertEqual(run.code, 2, run.text)
+            self.assertEqual(run.result("Make the host as declared")["rc"], 7 if run is wet else 1)
+            self.assertRegex(run.result("Make the host as declared")["msg"], r"/etc/partd/web\.toml:\d+: conflict: link web/eth0: .*pv-web")
+        self.assertEqual(dry.changed(), wet.changed())
+
+    def test_as_another_user(self):
+        task = config("write", name="web", content="")
+        task["vars"] = {"ansible_python_interpreter": f"/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups {sys.executable}"}
+        run = play([task])
+        self.assertIn("the module needs root on the host", run.result("write")["msg"])
+
+
 class Together(HostTest):
     """Two controllers at once, and partd beside them."""
 

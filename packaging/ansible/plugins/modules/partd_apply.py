@@ -168,8 +168,9 @@ def fail(module, answer, what, **more):
     module.fail_json(msg='%s:\n%s' % (what, '\n'.join(told)), rc=answer.code, errors=answer.errors(), **more)
 
 
-def diff_of(module, text):
-    return dict(prepared=text) if text else dict(prepared='')
+def diff_of(text):
+    """The plan as --diff prints it."""
+    return dict(prepared=text)
 
 
 def over_the_limit(program, answer, texts):
@@ -205,8 +206,8 @@ def preview(module, program):
     else:
         answer = program.run('diff', *name)
         text = program.run('--no-legend', 'diff', *name, json=False).out
-    if answer.code not in (partctl.DONE, partctl.DIFFERENCES):
-        fail(module, answer, 'partctl apply would fail', plan=text.splitlines(), diff=diff_of(module, text))
+    if answer.code not in (partctl.DONE, partctl.DIFFERENCES, partctl.REFUSED):
+        fail(module, answer, 'partctl apply would fail', plan=text.splitlines(), diff=diff_of(text))
     if partctl.waits_to_be_confirmed():
         module.warn('An earlier apply waits to be confirmed; this one would wait for that.')
     if not module.params['allow_delete'] and not name:
@@ -214,11 +215,13 @@ def preview(module, program):
                  for each in texts_in(directory, pending[1] if pending and pending[0] == directory else {})]
         refused = over_the_limit(program, answer, texts)
         if refused:
-            module.fail_json(msg=refused, rc=partctl.REFUSED, errors=[], plan=text.splitlines(), diff=diff_of(module, text))
+            module.fail_json(msg=refused, rc=partctl.REFUSED, errors=[], plan=text.splitlines(), diff=diff_of(text))
     if module.params['confirm'] and not partctl.partd_runs():
         module.fail_json(msg='confirm needs a running partd, and none answers at %s' % partctl.BUS, rc=partctl.OUT_OF_REACH)
     changes = answer.data.get('changes') or []
-    module.exit_json(changed=bool(changes), changes=changes, plan=text.splitlines(), diff=diff_of(module, text))
+    if answer.data.get('conflicts'):
+        fail(module, answer, 'partctl apply would fail', changed=bool(changes), plan=text.splitlines(), diff=diff_of(text))
+    module.exit_json(changed=bool(changes), changes=changes, plan=text.splitlines(), diff=diff_of(text))
 
 
 def options_of(module):
@@ -255,7 +258,7 @@ def apply(module, program):
     done = answer.data.get('done') or 0
     waits = bool(module.params['confirm']) and bool(answer.data) and partctl.waits_to_be_confirmed()
     result = dict(changed=done > 0, changes=changes, plan=text.splitlines(), done=done, waits=waits,
-                  generation=answer.data.get('generation') or 0, diff=diff_of(module, text))
+                  generation=answer.data.get('generation') or 0, diff=diff_of(text))
     if answer.code != partctl.DONE:
         what = 'partctl apply failed' if done else 'partctl apply failed; nothing was changed'
         if partctl.files_are_held():

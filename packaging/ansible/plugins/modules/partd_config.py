@@ -436,7 +436,8 @@ def main():
     except (Wrong, Missing) as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg='%s: %s' % (error.filename or module.params['directory'], error.strerror))
+        hint = '; the module needs root on the host (become: true)' if os.geteuid() != 0 else ''
+        module.fail_json(msg='%s: %s%s' % (error.filename or module.params['directory'], error.strerror, hint))
 
 
 if __name__ == '__main__':
