@@ -22,6 +22,7 @@ INSIDE = "PARTD_ANSIBLE_TEST_INSIDE"
 TIMEOUT = 60
 SCRATCH = pathlib.Path("/run/scratch")
 CONFIG = pathlib.Path("/etc/partd")
+HOST, CONTROLLER = "192.0.2.1", "192.0.2.2"
 
 
 def enter(arguments):
@@ -71,6 +72,45 @@ def host(programs):
             reset()
 
 
+def output(*program):
+    return subprocess.run(program, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
+
+
+@contextlib.contextmanager
+def controller_beside():
+    """Within, there is a controller in a network namespace of its own, which reaches the host by SSH; yields the options of
+    play() for it."""
+    key, home = SCRATCH / "id", SCRATCH / "home"
+    if not key.exists():
+        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        must("dropbearkey", "-t", "ed25519", "-f", SCRATCH / "hostkey")
+        (home / ".ssh").mkdir(parents=True)
+        shutil.copy(f"{key}.pub", home / ".ssh/authorized_keys")
+        # The server goes by root's home; that of the machine is not ours.
+        users = pathlib.Path("/etc/passwd")
+        users.write_text(users.read_text().replace(":/root:", f":{home}:", 1))
+    must("ip", "netns", "add", "controller")
+    must("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "eth0", "netns", "controller")
+    must("ip", "address", "add", f"{HOST}/24", "dev", "uplink")
+    must("ip", "link", "set", "uplink", "up")
+    must("ip", "-n", "controller", "address", "add", f"{CONTROLLER}/24", "dev", "eth0")
+    must("ip", "-n", "controller", "link", "set", "eth0", "up")
+    server = subprocess.Popen(["dropbear", "-F", "-E", "-s", "-p", "2222", "-r", SCRATCH / "hostkey"], stderr=subprocess.DEVNULL)
+    try:
+        ssh = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+        yield {
+            "connection": "ssh",
+            "prefix": ("ip", "netns", "exec", "controller"),
+            "variables": f"ansible_host={HOST} ansible_port=2222 ansible_user=root ansible_ssh_private_key_file={key} "
+                         f"ansible_ssh_common_args='{ssh}'",
+        }  # fmt: skip
+    finally:
+        server.terminate()
+        server.wait(timeout=TIMEOUT)
+        must("ip", "link", "del", "uplink")
+        must("ip", "netns", "del", "controller")
+
+
 def partctl(*arguments):
     return subprocess.run(["partctl", "--color", "never", *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
@@ -90,7 +130,6 @@ def daemon():
     with open(SCRATCH / "partd.log", "a") as log:
         process = subprocess.Popen(["partd"], stdout=log, stderr=log)
     try:
-        until(lambda: partctl("events") if False else pathlib.Path("/run/partd/bus").exists())
         until(lambda: partctl("status").returncode == 0)
         yield process
     finally:
@@ -132,8 +171,8 @@ class Run:
 counter = 0
 
 
-def start(playbook, *options, connection="local", environment=None):
-    """A play of these tasks, or the playbook in that file; returns what finish() takes."""
+def start(playbook, *options, connection="local", variables="", prefix=(), environment=None):
+    """A play of these tasks, or the playbook in that file; returns what Run takes. prefix: what runs ansible-playbook."""
     global counter
     counter += 1
     if not isinstance(playbook, (str, pathlib.Path)):
@@ -141,10 +180,10 @@ def start(playbook, *options, connection="local", environment=None):
         path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": playbook}]))
         playbook = path
     record = SCRATCH / f"record-{counter}"
-    inventory = f"[servers]\nthrowaway ansible_connection={connection} ansible_python_interpreter={sys.executable}\n"
+    inventory = f"[servers]\nthrowaway ansible_connection={connection} ansible_python_interpreter={sys.executable} {variables}\n"
     (SCRATCH / f"hosts-{connection}").write_text(inventory)
     process = subprocess.Popen(
-        ["ansible-playbook", "-i", SCRATCH / f"hosts-{connection}", playbook, *options],
+        [*prefix, "ansible-playbook", "-i", SCRATCH / f"hosts-{connection}", playbook, *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "RECORD": str(record), **(environment or {})},
     )  # fmt: skip

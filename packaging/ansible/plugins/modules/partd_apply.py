@@ -42,10 +42,10 @@ options:
   state:
     description:
       - V(applied) applies.
-      - V(confirmed) keeps the change that waits to be confirmed; V(reverted) goes back at once. Both change nothing when
-        none waits.
+      - V(confirmed) keeps the change that waits to be confirmed; V(reverted) goes back at once; V(settled) does the one
+        where all is as declared, and the other where not. They change nothing when none waits.
     type: str
-    choices: [applied, confirmed, reverted]
+    choices: [applied, confirmed, reverted, settled]
     default: applied
   pending:
     description:
@@ -125,12 +125,16 @@ waits:
   returned: without check mode
   type: bool
 confirmed:
-  description: The change was confirmed over a new connection.
-  returned: with confirm
+  description: The change was confirmed, over a new connection.
+  returned: with confirm, and with state settled
   type: bool
 reverted:
   description: The host went back to what was there before.
   returned: when it did
+  type: bool
+differs:
+  description: Something is not as declared.
+  returned: with state settled
   type: bool
 errors:
   description: C(file), C(line) and C(message) of each error.
@@ -271,22 +275,26 @@ def apply(module, program):
 
 def finish(module, program):
     """Confirms or goes back, where something waits for that."""
-    verb = dict(confirmed='confirm', reverted='rollback')[module.params['state']]
-    if not partctl.waits_to_be_confirmed():
-        module.exit_json(changed=False, waits=False)
-    if module.check_mode:
-        module.exit_json(changed=True)
+    state, told = module.params['state'], {}
+    if state == 'settled':
+        told['differs'] = program.run('diff').code != partctl.DONE
+        state = 'reverted' if told['differs'] else 'confirmed'
+    waits = partctl.waits_to_be_confirmed()
+    if module.check_mode or not waits:
+        module.exit_json(changed=waits, waits=waits, **told)
+    verb = dict(confirmed='confirm', reverted='rollback')[state]
     answer = program.run(verb, json=False)
     waits = partctl.waits_to_be_confirmed()
     if answer.code == partctl.USAGE and not waits:
-        module.exit_json(changed=False, waits=False)
+        module.exit_json(changed=False, waits=False, **told)  # its time was over just now
     if answer.code == partctl.NOT_CONVERGED and not waits:
         # It went back; something that partd never takes back, such as forwarding, stays.
         for line in answer.words():
             module.warn(line if len(line) < 200 else line[:200] + ' ...')
     elif answer.code != partctl.DONE:
-        fail(module, answer, 'partctl %s failed' % verb, waits=waits)
-    module.exit_json(changed=True, waits=waits)
+        fail(module, answer, 'partctl %s failed' % verb, waits=waits, **told)
+    told[state] = True
+    module.exit_json(changed=True, waits=waits, **told)
 
 
 def main():
@@ -296,7 +304,7 @@ def main():
             allow_delete=dict(type='bool', default=False),
             confirm=dict(type='str'),
             confirm_by=dict(type='str', choices=['connection', 'task'], default='connection'),
-            state=dict(type='str', choices=['applied', 'confirmed', 'reverted'], default='applied'),
+            state=dict(type='str', choices=['applied', 'confirmed', 'reverted', 'settled'], default='applied'),
             pending=dict(type='list', elements='dict', default=[]),
             wait=dict(type='str'),
             patience=dict(type='str', default='60s'),
