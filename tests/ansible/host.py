@@ -19,7 +19,8 @@ sys.path.insert(0, str(HERE.parent / "config"))
 from throwaway_root import must, own_cgroups  # noqa: E402
 
 INSIDE = "PARTD_ANSIBLE_TEST_INSIDE"
-TIMEOUT = 60
+PATIENCE = float(os.environ.get("PARTD_TEST_PATIENCE", "1"))
+TIMEOUT = 60 * PATIENCE
 SCRATCH = pathlib.Path("/run/scratch")
 CONFIG = pathlib.Path("/etc/partd")
 HOST, CONTROLLER = "192.0.2.1", "192.0.2.2"
@@ -138,7 +139,7 @@ def daemon():
 
 
 def until(condition, patience=10):
-    end = time.monotonic() + patience
+    end = time.monotonic() + patience * PATIENCE
     while not condition():
         if time.monotonic() > end:
             raise AssertionError("it did not come to that")

@@ -259,6 +259,10 @@ class Mirror(object):
             self.link_all(here, there, part)
             here, there = os.path.join(here, part), os.path.join(there, part)
             os.mkdir(there, 0o755)
+        if os.path.isdir(here):
+            found = os.stat(here)  # partd refuses one that others may write
+            os.chown(there, found.st_uid, found.st_gid)
+            os.chmod(there, stat.S_IMODE(found.st_mode))
         self.link_all(here, there, None, skip=is_read)
         for name in set(names_in(directory)) | set(edits):
             edited = edits.get(name)
