@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
         return self.confirm(result, end, task_vars)
 
     def notice_loss(self, confirm):
-        """Has an SSH client end a connection that is dead, well before partd goes back. What the user sets comes first."""
+        """Has an SSH client end a connection that is dead, well before partd goes back. A setting of the user comes first."""
         try:
             given = self._connection.get_option('ssh_common_args') or ''
             alive = ' -o ServerAliveInterval=%d -o ServerAliveCountMax=3' % max(1, min(5, confirm // 8))

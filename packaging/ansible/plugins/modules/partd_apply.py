@@ -12,7 +12,7 @@ module: partd_apply
 short_description: Make a host as the files of partd declare
 description:
   - Runs C(partctl apply). It changes what differs, and reports a change only then.
-  - With O(confirm) partd goes back by itself unless the change is confirmed. The task confirms over a new connection, so
+  - With I(confirm) partd goes back by itself unless the change is confirmed. The task confirms over a new connection, so
     that a change which cuts the controller off does not stay.
 author: the authors of partd (@partd)
 options:
@@ -28,21 +28,21 @@ options:
     default: false
   confirm:
     description:
-      - Goes back after this time, for instance V(60s), unless the change is confirmed. It needs a running partd.
+      - Goes back after this time, for instance C(60s), unless the change is confirmed. It needs a running partd.
       - When a part of the change fails, the task goes back at once.
       - The files stay as they are when the host went back. The next run applies them again.
     type: str
   confirm_by:
     description:
-      - V(connection) confirms as soon as a new connection to the host stands.
-      - V(task) leaves that to a later task with O(state=confirmed), after tests of your own.
+      - C(connection) confirms as soon as a new connection to the host stands.
+      - C(task) leaves that to a later task with I(state=confirmed), after tests of your own.
     type: str
     choices: [connection, task]
     default: connection
   state:
     description:
-      - V(applied) applies.
-      - V(confirmed) keeps the change that waits to be confirmed; V(reverted) goes back at once; V(settled) does the one
+      - C(applied) applies.
+      - C(confirmed) keeps the change that waits to be confirmed; C(reverted) goes back at once; C(settled) does the one
         where all is as declared, and the other where not. They change nothing when none waits.
     type: str
     choices: [applied, confirmed, reverted, settled]
@@ -56,7 +56,7 @@ options:
     default: []
   wait:
     description:
-      - Waits afterwards, at most so long, until everything (or the partition O(name)) is as declared.
+      - Waits afterwards, at most so long, until everything (or the partition I(name)) is as declared.
     type: str
   patience:
     description:

@@ -15,7 +15,7 @@ description:
   - The whole configuration is checked as it will be, before a file is written. An error names file and line, and
     nothing is changed. Templates and objects of other files count, and so do other files of the same task.
   - All files of a task count at once, as one generation. A file is written beside its place and renamed.
-  - A running partd applies the files by itself a moment later, unless O(hold=true). Without partd they count at the next
+  - A running partd applies the files by itself a moment later, unless I(hold=true). Without partd they count at the next
     run of M(partd.host.partd_apply).
 author: the authors of partd (@partd)
 options:
@@ -31,7 +31,7 @@ options:
     description:
       - What the file declares, as data, for instance C(partition.web.link.eth0.address).
       - Keys of the tables C(cgroup), C(sysctl) and C(slice.NAME) may be written with dots, as in C(memory.max).
-      - null leaves a key out; with O(state=merged) it takes the key out of the file.
+      - null leaves a key out; with I(state=merged) it takes the key out of the file.
       - Templating makes strings of numbers. Where partd takes nothing but a number or a boolean, a string that is one is
         written as that.
     type: dict
@@ -48,41 +48,41 @@ options:
     type: str
   files:
     description:
-      - Several files, in place of O(name).
+      - Several files, in place of I(name).
     type: list
     elements: dict
     suboptions:
       name:
-        description: As the option O(name).
+        description: As the option I(name).
         type: str
         required: true
       content:
-        description: As the option O(content).
+        description: As the option I(content).
         type: str
       config:
-        description: As the option O(config).
+        description: As the option I(config).
         type: dict
       src:
-        description: As the option O(src).
+        description: As the option I(src).
         type: path
       mode:
-        description: As the option O(mode).
+        description: As the option I(mode).
         type: str
       state:
-        description: V(absent) removes this file.
+        description: C(absent) removes this file.
         type: str
         choices: [present, absent]
         default: present
   state:
     description:
-      - V(replaced) makes each named file exactly what is given.
-      - V(merged) changes only the keys in O(config), and leaves all others of the file. Lists are replaced as a whole.
+      - C(replaced) makes each named file exactly what is given.
+      - C(merged) changes only the keys in I(config), and leaves all others of the file. Lists are replaced as a whole.
         When something changes, the file is written anew, without its comments. It needs Python 3.11, or tomli, on the host.
-      - V(overridden) does as V(replaced), and removes every other file of the directory. Files in the other directories of
+      - C(overridden) does as C(replaced), and removes every other file of the directory. Files in the other directories of
         partd stay.
-      - V(absent) removes the named files.
-      - V(rendered) returns the text of O(config), without a look at the host. Strings stay strings there.
-      - V(gathered) returns the files that are there, all or the named ones.
+      - C(absent) removes the named files.
+      - C(rendered) returns the text of I(config), without a look at the host. Strings stay strings there.
+      - C(gathered) returns the files that are there, all or the named ones.
     type: str
     choices: [merged, replaced, overridden, absent, rendered, gathered]
     default: replaced
@@ -98,7 +98,7 @@ options:
     default: false
   validate:
     description:
-      - V(false) writes the files unchecked, also where there is no partctl yet.
+      - C(false) writes the files unchecked, also where there is no partctl yet.
     type: bool
     default: true
   hold:
@@ -166,11 +166,11 @@ files:
   contains:
     name: {description: The file's name., type: str, returned: always}
     path: {description: The file., type: str, returned: always}
-    action: {description: "V(created), V(changed), V(removed) or V(unchanged).", type: str, returned: always}
+    action: {description: "C(created), C(changed), C(removed) or C(unchanged).", type: str, returned: always}
     mode: {description: Its mode., type: str, returned: when it is there}
     backup_file: {description: The former file., type: str, returned: with backup}
 pending:
-  description: In check mode the edits that were not made, for the option O(partd.host.partd_apply#module:pending).
+  description: In check mode the edits that were not made, for the option I(pending) of M(partd.host.partd_apply).
   returned: always but for states rendered and gathered
   type: list
   elements: dict

@@ -16,8 +16,8 @@ author: the authors of partd (@partd)
 options:
   gather:
     description:
-      - What to ask. V(status) is the state of each partition and slice, V(list) what the files declare, V(history) the
-        generations, V(layers) what overlays wrote, V(doctor) what is in the way on this host.
+      - What to ask. C(status) is the state of each partition and slice, C(list) what the files declare, C(history) the
+        generations, C(layers) what overlays wrote, C(doctor) what is in the way on this host.
     type: list
     elements: str
     choices: [status, list, history, layers, namespaces, metrics, doctor]
@@ -32,7 +32,7 @@ options:
     type: path
 notes:
   - Supports C(check_mode).
-  - All but V(list) needs root on the host, or the group C(partd) where partd runs.
+  - All but C(list) needs root on the host, or the group C(partd) where partd runs.
 seealso:
   - module: partd.host.partd_apply
 '''
@@ -110,7 +110,7 @@ findings:
   type: list
   elements: dict
 resources:
-  description: The attributes of the partition O(name).
+  description: The attributes of the partition I(name).
   returned: with name
   type: list
   elements: dict
