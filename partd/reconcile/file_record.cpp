@@ -68,7 +68,7 @@ bool find_files(std::string_view record, const std::string& owner, std::set<std:
     return false;
 }
 
-// What these files say, compiled; nullopt when it is not right, which only all files together explain.
+// Compiles these files; nullopt when they are not right, which only all files together explain.
 std::optional<Desired> compile_part(const std::set<std::string>& paths) {
     auto found = kernel::read_config_files(paths, config::kMaxFileSize);
     if (!found.problems.empty() || found.files.size() != paths.size()) {

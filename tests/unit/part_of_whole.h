@@ -12,7 +12,7 @@
 
 namespace partd::test {
 
-// What these owners have, of any state.
+// The resources of these owners.
 inline State owned_by(const State& state, const std::set<std::string>& owners) {
     State owned;
     for (const Resource& resource : state.all()) {
@@ -23,7 +23,7 @@ inline State owned_by(const State& state, const std::set<std::string>& owners) {
     return owned;
 }
 
-// What differs between a group compiled alone and the same owners in the whole; "" for nothing.
+// A difference between a group compiled alone and the same owners in the whole; "" for none.
 inline std::string unlike_whole(const std::vector<TextFile>& files) {
     const auto whole = load_files(files);
     const auto groups = config::related_owners(files, pure_kinds());
