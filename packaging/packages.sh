@@ -25,6 +25,9 @@ coverage_packages=(gcovr)
 bench_packages=(iptables containernetworking-plugins netavark python3-pyroute2)
 # What makes and runs the machine of the system tests.
 system_packages=(mmdebstrap qemu-system-x86 e2fsprogs)
+# What makes the packages (packaging/deb, packaging/rpm/build) and judges them.
+package_packages=(debhelper systemd)
+package_check_packages=(lintian rpm rpmlint)
 check_packages=(git clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck)
 
 say() {
