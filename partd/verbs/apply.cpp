@@ -235,6 +235,9 @@ Answer rollback(Engine& engine, const Request& request) {
     if (!waiting) {
         return work.failed(waiting.error());
     }
+    if (!work.knows_generation()) {
+        return std::move(work.answer);
+    }
     const bool takes_back = !request.generation && *waiting;
     std::uint64_t generation = request.generation.value_or(0);
     if (!request.generation && !takes_back) {

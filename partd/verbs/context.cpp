@@ -6,6 +6,7 @@
 #include "plan/render.h"
 #include "reconcile/pause.h"
 
+#include <algorithm>
 #include <set>
 
 namespace partd::verbs {
@@ -103,6 +104,9 @@ bool VerbContext::judge(const Desired& loaded, bool tolerant) {
 }
 
 bool VerbContext::load(bool tolerant, bool as_written) {
+    if (!knows_generation()) {
+        return false;
+    }
     auto loaded = load_desired(paths, {.extra = request.extras(),
                                        .keep_going = tolerant || request.keep_going,
                                        .as_written = as_written,
@@ -157,6 +161,17 @@ bool VerbContext::knows_name(Engine& engine) {
     }
     complain(fmt::format("there is no partition or slice \"{}\"{}", printable(request.name),
                          near_name(engine, desired.compiled.desired, request.name)));
+    answer.code = kUsage;
+    return false;
+}
+
+bool VerbContext::knows_generation() {
+    const auto numbers = History(paths.history()).numbers();
+    const std::uint64_t number = request.generation.value_or(0);
+    if (number == 0 || !numbers || std::ranges::find(*numbers, number) != numbers->end()) {
+        return true;
+    }
+    complain(fmt::format("there is no generation {}: see partctl history", number));
     answer.code = kUsage;
     return false;
 }

@@ -66,6 +66,8 @@ struct VerbContext {
     bool judge(const Desired& loaded, bool tolerant);
     // True if there is such a partition or slice; else reports that there is none.
     bool knows_name(Engine& engine);
+    // True unless the generation asked for is not in the history, which is reported.
+    bool knows_generation();
 
 private:
     bool inspect_part(Engine& engine, const FileRecord& record);
