@@ -17,7 +17,7 @@ constexpr std::string_view kOnHost = "host:";  // and the name of an interface
 struct Owner {
     std::set<std::string> files = {};
     std::set<std::string> mentioned = {};  // other owners whose names occur in its values
-    bool numbered = false;
+    bool needs_all = false;
 };
 using Owners = std::map<std::string, Owner, std::less<>>;
 
@@ -45,9 +45,11 @@ void walk(const Value& value, const Each& each) {
     }
 }
 
-// Notes the owners whose names occur in the text, also as a part of another one ("web" in "pv-web").
-void note_mentioned(const Owners& owners, std::string_view text, std::set<std::string>& mentioned) {
+// Notes the owners whose names occur in the text, also as a part of another one ("web" in "pv-web"); true if
+// there are any.
+bool note_mentioned(const Owners& owners, std::string_view text, std::set<std::string>& mentioned) {
     constexpr std::size_t kLongest = 64;
+    bool any = false;
     for (std::size_t begin = 0; begin < text.size(); ++begin) {
         if (!is_wordy(text[begin]) || !is_edge(text, begin)) {
             continue;
@@ -57,9 +59,11 @@ void note_mentioned(const Owners& owners, std::string_view text, std::set<std::s
                 is_edge(text, end) ? owners.find(text.substr(begin, end - begin)) : owners.end();
             if (found != owners.end()) {
                 mentioned.insert(found->first);
+                any = true;
             }
         }
     }
+    return any;
 }
 
 using HostNames = std::map<std::string, std::string, std::less<>>;  // of interfaces: whose they are
@@ -114,6 +118,30 @@ std::set<std::string> counting_templates(const Value& merged) {
     return all;
 }
 
+// Notes the owner of an interface of the host by the name that a file gives it. One of partd's own names has
+// its owner's name in it (`told`) where that is short enough.
+void note_interface(std::string_view name, bool told, const HostNames& host_names, Owner& owner) {
+    if (const auto end = host_names.find(name); end != host_names.end()) {
+        owner.mentioned.insert(end->second);
+    } else {
+        owner.needs_all |= name.starts_with("pv-") && !told;
+    }
+}
+
+void note_values(const Value& value, const Owners& owners, const HostNames& host_names, Owner& owner) {
+    const std::string* last = nullptr;
+    walk(value, [&](const Source& source, std::string_view text) {
+        if (source.file != nullptr && source.file.get() != last) {
+            last = source.file.get();
+            owner.files.insert(*last);
+        }
+        const bool told = note_mentioned(owners, text, owner.mentioned);
+        if (text.starts_with(kOnHost)) {
+            note_interface(text.substr(kOnHost.size()), told, host_names, owner);
+        }
+    });
+}
+
 Owners relate(const Value& document, const std::set<std::string>& counting, const Grammar& grammar) {
     const auto values = by_owner(document, grammar);
     Owners owners = {{"", {}}};
@@ -123,23 +151,12 @@ Owners relate(const Value& document, const std::set<std::string>& counting, cons
         note_host_names(name, *value, host_names);
     }
     for (const auto& [name, value] : values) {
-        Owner& owner = owners.find(name)->second;
-        const std::string* last = nullptr;
-        walk(*value, [&](const Source& source, std::string_view text) {
-            if (source.file != nullptr && source.file.get() != last) {
-                last = source.file.get();
-                owner.files.insert(*last);
-            }
-            note_mentioned(owners, text, owner.mentioned);
-            const auto end =
-                text.starts_with(kOnHost) ? host_names.find(text.substr(kOnHost.size())) : host_names.end();
-            if (end != host_names.end()) {
-                owner.mentioned.insert(end->second);
-            }
-        });
+        note_values(*value, owners, host_names, owners.find(name)->second);
+        owners.find(name)->second.mentioned.erase(name);
         const Value* extends = value->find("extends");
         const auto* of = extends == nullptr ? nullptr : extends->get_if<std::string>();
-        owner.numbered |= of != nullptr && counting.contains(*of) && value->find("index") == nullptr;
+        owners.find(name)->second.needs_all |=
+            of != nullptr && counting.contains(*of) && value->find("index") == nullptr;
     }
     return owners;
 }
@@ -169,7 +186,7 @@ public:
             const auto owner = owners_.find(name);
             group.owners.insert(owner->first);
             group.files.insert(owner->second.files.begin(), owner->second.files.end());
-            group.numbered |= owner->second.numbered;
+            group.needs_all |= owner->second.needs_all;
             const auto& next = neighbours_[name];
             open.insert(open.end(), next.begin(), next.end());
         }

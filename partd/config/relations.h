@@ -16,7 +16,9 @@ namespace partd::config {
 struct Related {
     std::set<std::string> owners = {};  // "" for what belongs to none
     std::set<std::string> files = {};   // where their values were written, those of their templates too
-    bool numbered = false;              // except that a template counts one among others: {index}
+    // Only all files tell: a template counts one among others ({index}), or a value has the name of an end on
+    // the host that cannot be told whose it is.
+    bool needs_all = false;
     bool operator==(const Related&) const = default;
 };
 

@@ -41,7 +41,7 @@ std::string line_of(const config::Related& group) {
     const auto is_plain = [](const std::string& path) {
         return path.find_first_of("\t\n") == std::string::npos;
     };
-    if (group.numbered || !std::ranges::all_of(group.files, is_plain)) {
+    if (group.needs_all || !std::ranges::all_of(group.files, is_plain)) {
         return {};
     }
     return fmt::format("\t{}{}{}\t\n", fmt::join(group.owners, "\t"), kFiles, fmt::join(group.files, "\t"));

@@ -35,7 +35,7 @@ inline std::string unlike_whole(const std::vector<TextFile>& files) {
             return group.files.contains(file.path) || common->files.contains(file.path);
         });
         const auto part = load_files(some);
-        if (group.numbered || !whole->good()) {
+        if (group.needs_all || !whole->good()) {
             continue;
         }
         if (!part->good()) {

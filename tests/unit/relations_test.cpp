@@ -66,7 +66,16 @@ TEST_CASE("A template is told with those that extend it, and binds them only whe
     const std::vector<TextFile> counting = {
         {"one", one}, {"t", "[template.small.link.eth0]\naddress = [\"10.1.{index}.2/24\"]\n"}, {"two", two}};
     const auto groups = config::related_owners(counting, pure_kinds());
-    CHECK(std::ranges::count(groups, true, &config::Related::numbered) == 2);
+    CHECK(std::ranges::count(groups, true, &config::Related::needs_all) == 2);
+}
+
+TEST_CASE("The name of an end on the host whose owner nobody can read needs all files") {
+    const std::vector<TextFile> files = {
+        {"a", "[partition.a.link.v]\nkind = \"vlan\"\nparent = \"host:pv-aver8f2c1d0a\"\nid = 7\n"},
+        {"b", "[partition.b.link.v]\nkind = \"vlan\"\nparent = \"host:eth0\"\nid = 7\n"}};
+    for (const config::Related& group : config::related_owners(files, pure_kinds())) {
+        CHECK(group.needs_all == group.owners.contains("a"));
+    }
 }
 
 TEST_CASE("A name that an escape makes is found") {
