@@ -11,4 +11,7 @@ namespace partd {
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates,
                          std::string_view otherwise = {});
 
+// "a bridge", "an ifb".
+std::string with_article(std::string_view noun);
+
 }  // namespace partd

@@ -59,16 +59,18 @@ std::string key_text(const Field& field) {
            ".\n";
 }
 
-// The keys that were not described before, behind the names of those that were.
-std::string keys_text(const Table& table, std::set<std::string_view>& described) {
+// The keys that were not described before, behind the names of those that were. One name may stand for
+// something else in another kind.
+std::string keys_text(const Table& table, std::set<std::string>& described) {
     std::string text;
     std::string shared;
     for (const Field& field : table.fields) {
         if (field.options.role == Role::Later || field.options.live) {
             continue;
         }
-        if (described.insert(field.name).second) {
-            text += key_text(field);
+        std::string key = key_text(field);
+        if (described.insert(key).second) {
+            text += key;
         } else {
             shared += (shared.empty() ? "" : ", ") + std::string(field.name);
         }
@@ -78,7 +80,7 @@ std::string keys_text(const Table& table, std::set<std::string_view>& described)
 
 // One place of the language; the first declaration is what an object without the key "kind" is.
 std::string section(std::string_view path, const std::vector<const Declaration*>& declarations) {
-    std::set<std::string_view> described;
+    std::set<std::string> described;
     std::string text = fmt::format(".SH {}\n", roff(heading(path)));
     for (const Declaration* declaration : declarations) {
         if (declaration != declarations.front()) {

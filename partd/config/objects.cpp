@@ -98,8 +98,8 @@ private:
             return false;
         }
         problems_.error(member.key_source,
-                        fmt::format("\"{}\" is a key of kind = \"{}\", and this is a {}",
-                                    printable(member.key), (*other)->selector, chosen.selector));
+                        fmt::format("\"{}\" is a key of kind = \"{}\", and this is {}", printable(member.key),
+                                    (*other)->selector, with_article(chosen.selector)));
         return true;
     }
 

@@ -71,17 +71,22 @@ void look_at_first_address(const Interface& interface, std::vector<Caution>& all
     }
 }
 
-// The kernel gives what a port receives to the bridge.
-void look_at_ports(const DeclaredObject& link, const Interface& self, std::vector<Caution>& all) {
-    const auto& bridge = type_of(link.spec)->end(link.spec.data(), Side::Self)->bridge;
-    if (bridge && !self.addresses.empty()) {
-        all.push_back({.partition = link.owner,
-                       .at = self.addresses.front().at,
-                       .what = fmt::format("{} is an address of {}/{}, which is a port of {}",
-                                           self.addresses.front().value.text(), link.owner, link.name,
-                                           std::string(*bridge)),
-                       .why = "a port takes no packets for itself: nobody reaches it there",
-                       .fix = fmt::format("give the address to {}", std::string(*bridge))});
+// The kernel gives what a port receives to the link whose port it is.
+void look_at_ports(const Declared& declared, const DeclaredObject& link, const Interface& self,
+                   std::vector<Caution>& all) {
+    for (const PortOf& port_of : masters_of(declared, link)) {
+        if (self.addresses.empty() || port_of.master == nullptr ||
+            !type_of(port_of.master->spec)->ops.takes_packets) {
+            continue;
+        }
+        all.push_back(
+            {.partition = link.owner,
+             .at = self.addresses.front().at,
+             .what = fmt::format("{} is an address of {}/{}, which is a port of {}",
+                                 self.addresses.front().value.text(), link.owner, link.name, port_of.name),
+             .why = "a port takes no packets for itself: nobody reaches it there",
+             .fix = fmt::format("give the address to {}", port_of.name)});
+        return;
     }
 }
 
@@ -183,7 +188,7 @@ std::vector<Caution> cautions(const Declared& declared, std::string_view partiti
         for (const Interface& end : ends) {
             look_at_first_address(end, all);
         }
-        look_at_ports(*link, ends[0], all);
+        look_at_ports(declared, *link, ends[0], all);
         if (ends.size() == 2) {
             look_at_networks(ends[0], ends[1], declared, all);
             look_at_mtus(ends[0], ends[1], all);

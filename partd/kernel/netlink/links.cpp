@@ -94,6 +94,12 @@ Link parse_link(const Reply& reply) {
                                DEVCONF_ACCEPT_DAD)};
     const auto info = attributes.nested(IFLA_LINKINFO).bytes(IFLA_INFO_DATA);
     link.info.assign(info.begin(), info.end());
+    if (link.master != 0) {
+        const auto of_port = attributes.nested(IFLA_LINKINFO);
+        link.port_kind = of_port.text(IFLA_INFO_SLAVE_KIND);
+        const auto told = of_port.bytes(IFLA_INFO_SLAVE_DATA);
+        link.port_info.assign(told.begin(), told.end());
+    }
     if (const auto raw = attributes.bytes(IFLA_ADDRESS); raw.size() == 6) {
         std::ranges::copy(raw, link.mac.emplace().bytes.begin());
     }

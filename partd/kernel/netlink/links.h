@@ -22,11 +22,13 @@ struct Link {
     std::optional<Mac> mac = {};
     std::int64_t mtu = 0;
     bool up = false;
-    bool running = false;    // up, and the other end is
-    bool ipv6 = false;       // IPv6 is on for it
-    bool leads_out = false;  // its other end, or what it stands on, is in another namespace
-    int peer_index = 0;      // of a pair: its other end's index, in that one's namespace
-    int master = 0;          // the index of what it is a port of; 0 for none
+    bool running = false;                      // up, and the other end is
+    bool ipv6 = false;                         // IPv6 is on for it
+    bool leads_out = false;                    // its other end, or what it stands on, is in another namespace
+    int peer_index = 0;                        // of a pair: its other end's index, in that one's namespace
+    int master = 0;                            // the index of what it is a port of; 0 for none
+    std::string port_kind = {};                // IFLA_INFO_SLAVE_KIND: the kind of that
+    std::vector<std::uint8_t> port_info = {};  // IFLA_INFO_SLAVE_DATA: what it is as a port
     // It takes what changes its host's routes from whoever is on the link: router advertisements, redirects,
     // or packets that say themselves which way they go (Documentation/networking/ip-sysctl.rst: accept_ra,
     // accept_redirects, accept_source_route).

@@ -192,13 +192,18 @@ AddressedLinks by_link(const std::vector<StoredReply>& addresses, const std::vec
     return all;
 }
 
-std::vector<OwnRoute> missing_routes(const Link& link, const Addressed& on_link, const Assigned& address) {
+std::vector<OwnRoute> missing_routes(const Link& link, const RouteHome& home, const Addressed& on_link,
+                                     const Assigned& address) {
     const bool v6 = address.address.ip.v6();
     std::vector<OwnRoute> missing;
     if (!link.up || address.to_peer || (v6 && !link.running)) {
         return missing;
     }
-    for (const OwnRoute& route : v6 ? routes6(link, address) : routes4(link, on_link, address)) {
+    for (OwnRoute& route : v6 ? routes6(link, address) : routes4(link, on_link, address)) {
+        if (home.whole_table && route.type == RTN_MULTICAST) {
+            continue;
+        }
+        route.table = home.table == 0 ? route.table : home.table;
         const auto is_it = [&](const OwnRoute& found) { return is_kind(route, found); };
         if (std::ranges::none_of(on_link.routes, is_it)) {
             missing.push_back(route);
@@ -237,6 +242,7 @@ void put_back(int index, const Assigned& address, const OwnRoute& route, std::ve
     head.rtm_type = route.type;
     message.head(head);
     message.ip(RTA_DST, route.to.ip);
+    message.number<std::uint32_t>(RTA_TABLE, route.table);
     message.number<std::uint32_t>(RTA_OIF, static_cast<std::uint32_t>(index));
     if (route.src) {
         message.ip(RTA_PREFSRC, *route.src);

@@ -53,9 +53,16 @@ Result<std::vector<StoredReply>> list_routes(NetlinkSocket& socket, int index, b
 AddressedLinks by_link(const std::vector<StoredReply>& addresses, const std::vector<StoredReply>& routes,
                        std::uint8_t own_protocol);
 
+// Where the kernel makes an interface's own routes.
+struct RouteHome {
+    std::uint32_t table = 0;   // 0: main and local
+    bool whole_table = false;  // the interface stands for that table (l3mdev): it has no multicast route
+};
+
 // The routes that the kernel would have made of one of its addresses while the link is up, and that are not
 // there any more. None where it makes them later: the link is down, or an address is still being probed.
-std::vector<OwnRoute> missing_routes(const Link& link, const Addressed& on_link, const Assigned& address);
+std::vector<OwnRoute> missing_routes(const Link& link, const RouteHome& home, const Addressed& on_link,
+                                     const Assigned& address);
 
 // Appends what puts such a route of that address back, just as the kernel has it: it takes it away with the
 // address.

@@ -49,6 +49,15 @@ std::vector<Interface> all_of(const Declared& declared, const std::vector<const 
     return all;
 }
 
+std::string domain_of(const Declared& declared, const DeclaredObject& link) {
+    if (type_of(link.spec)->ops.table_info != 0) {
+        return link.name;
+    }
+    const auto masters = masters_of(declared, link);
+    const auto* master = masters.empty() ? nullptr : masters.front().master;
+    return master != nullptr && type_of(master->spec)->ops.table_info != 0 ? master->name : "";
+}
+
 std::vector<Interface> only_on_host(std::vector<Interface> interfaces) {
     std::erase_if(interfaces, [](const Interface& each) { return !each.netns.empty(); });
     return interfaces;
@@ -59,6 +68,11 @@ std::vector<Interface> only_on_host(std::vector<Interface> interfaces) {
 std::string place_text(std::string_view netns, std::string_view interface) {
     return netns.empty() ? "host:" + std::string(interface)
                          : std::string(netns) + "/" + std::string(interface);
+}
+
+std::string lower_text(const LinkEnd& end) {
+    const Lower* lower = end.lower();
+    return lower == nullptr ? "" : place_text(lower->on_host() ? "" : end.netns, lower->name());
 }
 
 std::vector<const DeclaredObject*> declared_links(const Declared& declared) {
@@ -87,6 +101,7 @@ std::vector<Interface> interfaces_of(const Declared& declared, const DeclaredObj
     if (ends.size() == 2 && ends[1].netns.empty()) {
         all[0].host_end = all[1].name;
     }
+    all[0].domain = domain_of(declared, link);
     return all;
 }
 
@@ -114,6 +129,39 @@ std::vector<Interface> host_ends(const Declared& declared, const std::string& pa
     return only_on_host(all_interfaces(declared, partition));
 }
 
+std::vector<PortOf> masters_of(const Declared& declared, const DeclaredObject& link) {
+    const auto& bridge = type_of(link.spec)->end(link.spec.data(), Side::Self)->bridge;
+    std::vector<PortOf> all;
+    if (bridge) {
+        all.push_back({nullptr, *bridge, link.place("bridge")});
+    }
+    for (const DeclaredObject* other : declared.all(link.owner)) {
+        const LinkType* type = type_of(other->spec);
+        if (bridge && type != nullptr && other->name == *bridge) {
+            all[0].master = other;
+        }
+        if (type == nullptr || type->ports == nullptr) {
+            continue;
+        }
+        for (const auto& [port, at] : type->ports(other->spec.data())) {
+            if (port == link.name) {
+                all.push_back({other, other->name, at});
+            }
+        }
+    }
+    return all;
+}
+
+const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& link) {
+    const Lower* parent = type_of(link.spec)->end(link.spec.data(), Side::Self)->lower();
+    const auto found = interfaces.find(parent != nullptr && parent->on_host() ? "" : link.owner);
+    if (parent == nullptr || found == interfaces.end()) {
+        return nullptr;
+    }
+    const auto lower = std::ranges::find(found->second, parent->name(), &Interface::name);
+    return lower == found->second.end() ? nullptr : &*lower;
+}
+
 std::string end_identity(const kernel::Netns& netns, int index) {
     return fmt::format("{}:{}", netns.cookie(), index);
 }
@@ -132,6 +180,19 @@ Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::s
     }
     return link == nullptr ? fail(ENODEV, "find " + place_text(netns, name))
                            : Result<const kernel::Link*>(link);
+}
+
+kernel::RouteHome route_home(const kernel::Link& link) {
+    const auto table_in = [](const std::string& kind, const std::vector<std::uint8_t>& info) {
+        const LinkType* type = find_link_type(kind);
+        return type == nullptr || type->ops.table_info == 0
+                   ? 0
+                   : kernel::Attributes(info).number<std::uint32_t>(type->ops.table_info).value_or(0);
+    };
+    if (const std::uint32_t own = table_in(link.kind, link.info); own != 0) {
+        return {.table = own, .whole_table = true};
+    }
+    return {.table = table_in(link.port_kind, link.port_info)};
 }
 
 std::string wanted_name(const Observation& observation, const kernel::Link& link) {

@@ -18,6 +18,8 @@ struct Interface {
     bool up = true;
     std::optional<std::string> host_end = {};  // the name of its other end, where that is on the host
     const DeclaredObject* declared = nullptr;
+    // The link with a routing table of its own that it is, or whose port it is; "": it has the namespace's.
+    std::string domain = {};
 };
 
 // Every interface of all namespaces; those of one partition's declarations.
@@ -35,8 +37,36 @@ std::vector<const DeclaredObject*> declared_links(const Declared& declared, cons
 // The one or two interfaces of one of them: that in the partition is the first.
 std::vector<Interface> interfaces_of(const Declared& declared, const DeclaredObject& link);
 
+// The links of the partition whose port it is by the files, and where they say so. Two are a mistake.
+struct PortOf {
+    const DeclaredObject* master;  // nullptr: no link has that name
+    std::string name;
+    Source at;
+};
+std::vector<PortOf> masters_of(const Declared& declared, const DeclaredObject& link);
+
+using Interfaces = std::map<std::string, std::vector<Interface>>;  // by namespace
+// The interface that the link stands on, whoever declared it; nullptr where it names none that is declared.
+const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& link);
+
+// Links as the files declare them, with what they have to do with each other.
+struct LinkView {
+    const Declared& declared;
+    Interfaces interfaces = {};  // empty where no link stands on another one
+    // The first link on each lower one that takes its packets (LinkOps::use), by namespace and name.
+    std::map<std::pair<std::string, std::string>, const DeclaredObject*> users = {};
+};
+LinkView view_of(const Declared& declared, const std::vector<const DeclaredObject*>& links);
+// Reports a partition without a network namespace of its own.
+void require_netns(const Declared& declared, const DeclaredObject& object, std::string_view link,
+                   Diagnostics& problems);
+// Reports mistakes of that link, and of it and others.
+void check_link(const LinkView& view, const DeclaredObject& link, Diagnostics& problems);
+
 // "web/eth0", "host:veth0".
 std::string place_text(std::string_view netns, std::string_view interface);
+// So the lower link of one that has it.
+std::string lower_text(const LinkEnd& end);
 
 // The ledger knows an interface by this, whatever its name is: the cookie of its namespace and its index.
 std::string end_identity(const kernel::Netns& netns, int index);
@@ -46,6 +76,9 @@ std::string end_identity(const kernel::Netns& netns, int index);
 // not there any more.
 Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,
                                              const std::string& name);
+
+// Where the kernel makes its own routes of that interface's addresses.
+kernel::RouteHome route_home(const kernel::Link& link);
 
 // The name that this interface is to have by the files, when it is one of ours, however it is called now;
 // else its name.

@@ -44,177 +44,29 @@ std::span<const Declaration> language() {
     return kAll;
 }
 
-void require_netns(const Declared& declared, const DeclaredObject& object, std::string_view link,
-                   Diagnostics& problems) {
-    if (!has_netns(declared, object.owner)) {
-        problems.error(
-            object.source,
-            fmt::format("partition {} has no network namespace of its own for link {}", object.owner, link));
+std::size_t index_of(const Table& table, std::string_view field) {
+    return static_cast<std::size_t>(std::ranges::find(table.fields, field, &Field::name) -
+                                    table.fields.begin());
+}
+
+// The link whose port it is, at the place that says so.
+void join_master(const Declared& declared, const DeclaredObject& link, LinkEnd& end, Resource& resource) {
+    end.bridge.reset();
+    // The ports of its links are partd's: what is not declared goes.
+    end.master = IfName();
+    if (const auto masters = masters_of(declared, link); !masters.empty()) {
+        end.master = IfName(masters.front().name.c_str());
+        resource.depends_on.push_back(link_key(link.owner, *end.master));
+        resource.places.set(index_of(link.spec.table(), "master"), masters.front().at);
     }
 }
 
-// Reports addresses and MTUs that the kernel would refuse (eth_validate_addr(), addrconf_add_dev()).
-void check_end(const DeclaredObject& link, Side side, Diagnostics& problems) {
-    constexpr std::int64_t kLeastForIpv6 = 1280;  // RFC 8200, section 5
+void expand_link(const LinkView& view, const DeclaredObject& link, State& desired) {
     const LinkType& type = *type_of(link.spec);
-    const LinkEnd& self = *type.end(link.spec.data(), Side::Self);
-    const LinkEnd* end = type.end(link.spec.data(), side);
-    if (end == nullptr) {
-        return;
-    }
-    const std::string prefix = side == Side::Self ? "" : "peer.";
-    if (end->mac && ((end->mac->bytes[0] & 1) != 0 || *end->mac == Mac())) {
-        problems.error(link.place(prefix + "mac"),
-                       fmt::format("{} is not a hardware address of one interface", end->mac->text()));
-    }
-    if (end->name == "lo") {
-        problems.error(link.place(prefix + "name"), "lo is the loopback interface of every namespace");
-    }
-    const auto mtu = end->mtu ? end->mtu : self.mtu;
-    const auto v6 = [](const auto& address) { return address.value.ip.v6(); };
-    if (mtu && *mtu < kLeastForIpv6 && std::ranges::any_of(*type.addresses(link.spec.data(), side), v6)) {
-        problems.error(link.place(end->mtu ? prefix + "mtu" : "mtu"),
-                       fmt::format("IPv6 needs an MTU of at least {}", kLeastForIpv6));
-    }
-}
-
-const DeclaredObject* find_declared(const std::vector<const DeclaredObject*>& links, std::string_view name) {
-    const auto found = std::ranges::find(links, name, [](const auto* each) { return each->name; });
-    return found == links.end() ? nullptr : *found;
-}
-
-// Reports a bridge that is not there, or that the link cannot be a port of.
-void check_bridge(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) {
-    const LinkType& type = *type_of(link.spec);
-    const auto& bridge = type.end(link.spec.data(), Side::Self)->bridge;
-    if (!bridge) {
-        return;
-    }
-    const DeclaredObject* found = find_declared(declared_links(declared, link.owner), *bridge);
-    if (found == nullptr) {
-        problems.error(link.place("bridge"),
-                       fmt::format("there is no [partition.{}.link.{}] for {} to be a port of", link.owner,
-                                   std::string(*bridge), link.name));
-    } else if (!type_of(found->spec)->ops.has_ports) {
-        problems.error(
-            link.place("bridge"),
-            fmt::format("{} is a {}, and has no ports", std::string(*bridge), type_of(found->spec)->name),
-            found->source, "that link");
-    } else if (type.ops.has_ports) {
-        problems.error(link.place("bridge"),
-                       fmt::format("{} is a {}, which is not a port of another one", link.name, type.name));
-    }
-}
-
-const std::optional<Lower>& parent_of(const DeclaredObject& link) {
-    return type_of(link.spec)->end(link.spec.data(), Side::Self)->parent;
-}
-
-using Interfaces = std::map<std::string, std::vector<Interface>>;
-
-// The interface that the link stands on, whoever declared it; nullptr where it names none that is declared.
-const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& link) {
-    const auto& parent = parent_of(link);
-    const auto found = interfaces.find(parent && parent->on_host() ? "" : link.owner);
-    if (!parent || found == interfaces.end()) {
-        return nullptr;
-    }
-    const auto lower = std::ranges::find(found->second, parent->name(), &Interface::name);
-    return lower == found->second.end() ? nullptr : &*lower;
-}
-
-// The link's lower interfaces, the next one first; of links that stand on each other each once.
-std::vector<const Interface*> all_below(const Interfaces& interfaces, const DeclaredObject& link) {
-    std::vector<const Interface*> all;
-    const Interface* lower = lower_of(interfaces, link);
-    while (lower != nullptr && std::ranges::find(all, lower) == all.end()) {
-        all.push_back(lower);
-        lower = lower->link ? lower_of(interfaces, *lower->declared) : nullptr;
-    }
-    return all;
-}
-
-// The MTU of the first of these interfaces that tells it. nullopt where none does: a bridge has its ports',
-// and who knows what an interface of others has.
-std::optional<std::int64_t> mtu_of(const std::vector<const Interface*>& lowers) {
-    constexpr std::int64_t kUsual = 1500;
-    for (const Interface* lower : lowers) {
-        const LinkType* type = lower->link ? type_of(lower->declared->spec) : nullptr;
-        if (lower->mtu || type == nullptr || type->ops.has_ports) {
-            return lower->mtu;
-        }
-        if (!type->ops.has_parent) {
-            return kUsual;
-        }
-    }
-    return std::nullopt;
-}
-
-// Reports a lower link that carries no other, that is narrower, or that stands on this one itself.
-void check_lower(const Interfaces& interfaces, const DeclaredObject& link, const Interface& lower,
-                 Diagnostics& problems) {
-    const LinkEnd& end = *type_of(link.spec)->end(link.spec.data(), Side::Self);
-    if (!lower.link) {
-        problems.error(link.place("parent"), fmt::format("{} carries no other link", lower.name));
-        return;
-    }
-    const auto lowers = all_below(interfaces, link);
-    const auto mtu = mtu_of(lowers);
-    if (end.mtu && mtu && *end.mtu > *mtu) {
-        problems.error(link.place("mtu"), fmt::format("{} is larger than the MTU of {}, which is {}",
-                                                      *end.mtu, lower.name, *mtu));
-    }
-    if (end.bridge && lower.netns == link.owner && *end.bridge == lower.name) {
-        problems.error(link.place("bridge"),
-                       fmt::format("{} stands on {} and cannot be a port of it", link.name, lower.name));
-    }
-    if (std::ranges::find(lowers, &link, &Interface::declared) != lowers.end()) {
-        problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
-    }
-}
-
-void check_parent(const Interfaces& interfaces, const DeclaredObject& link, Diagnostics& problems) {
-    const auto& parent = parent_of(link);
-    const Interface* lower = lower_of(interfaces, link);
-    if (lower != nullptr) {
-        check_lower(interfaces, link, *lower, problems);
-    } else if (parent && !parent->on_host()) {
-        problems.error(link.place("parent"),
-                       parent->name() == "lo"
-                           ? "lo carries no other link"
-                           : fmt::format("there is no [partition.{}.link.{}] for {} to stand on", link.owner,
-                                         parent->name(), link.name));
-    }
-}
-
-void check(const Declared& declared, const Interfaces& interfaces, const DeclaredObject& link,
-           Diagnostics& problems) {
-    require_netns(declared, link, link.name, problems);
-    const LinkType& type = *type_of(link.spec);
-    if (type.ops.check != nullptr) {
-        type.ops.check(declared, link, problems);
-    }
-    check_end(link, Side::Self, problems);
-    check_end(link, Side::Peer, problems);
-    check_bridge(declared, link, problems);
-    check_parent(interfaces, link, problems);
-    constexpr std::size_t kMostAlias = 128;  // of the kernel's 255 bytes; the mark needs the others
-    const auto& alias = type.end(link.spec.data(), Side::Self)->alias;
-    if (alias && alias->size() > kMostAlias) {
-        problems.error(link.place("alias"), fmt::format("an alias has at most {} bytes", kMostAlias));
-    }
-}
-
-void expand_link(const Declared& declared, const Interfaces& interfaces, const DeclaredObject& link,
-                 State& desired) {
-    std::vector<LinkEnd> ends = declared_ends(declared, link);
-    decide_trust(declared, link, ends);
-    // The alias is partd's, and so are the ports of its bridges: what is not declared goes.
-    ends[0].alias = ends[0].alias.value_or("");
-    ends[0].bridge = ends[0].bridge.value_or(IfName());
+    std::vector<LinkEnd> ends = declared_ends(view.declared, link);
+    decide_trust(view.declared, link, ends);
     const bool on_host = std::ranges::any_of(ends, [](const LinkEnd& end) { return end.netns.empty(); });
     Resource resource{.key = link_key(link.owner, link.name),
-                      .spec = type_of(link.spec)->wanted(link, ends),
                       .owner = link.owner,
                       .source = link.source,
                       .places = link.places,
@@ -225,15 +77,18 @@ void expand_link(const Declared& declared, const Interfaces& interfaces, const D
             resource.contained_in.push_back(netns_key(end.netns));
         }
     }
-    if (const Interface* lower = lower_of(interfaces, link); lower != nullptr && lower->link) {
+    if (const Interface* lower = lower_of(view.interfaces, link); lower != nullptr && lower->link) {
         resource.contained_in.push_back(*lower->link);
     }
-    if (const auto name = type_of(link.spec)->ops.exclusive_name; name != nullptr) {
-        resource.exclusive_names.push_back(name(resource.spec.data()));
-    }
     resource.depends_on = resource.contained_in;
-    if (!ends[0].bridge->empty()) {
-        resource.depends_on.push_back(link_key(link.owner, *ends[0].bridge));
+    join_master(view.declared, link, ends[0], resource);
+    ends[0].alias = ends[0].alias.value_or("");  // it is partd's as well
+    if (type.ops.has_parent) {
+        ends[0].parent = ends[0].parent.value_or(Lower());
+    }
+    resource.spec = type.wanted(link, ends);
+    if (std::string name = exclusive_name(resource.spec); !name.empty()) {
+        resource.exclusive_names.push_back(std::move(name));
     }
     desired.add(std::move(resource));
 }
@@ -243,12 +98,10 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         require_netns(declared, *object, "lo", problems);
     }
     const auto links = declared_links(declared);
-    const bool stand_on_others =
-        std::ranges::any_of(links, [](const auto* link) { return parent_of(*link).has_value(); });
-    const Interfaces interfaces = stand_on_others ? interfaces_by_netns(declared) : Interfaces();
+    const LinkView view = view_of(declared, links);
     for (const DeclaredObject* link : links) {
-        check(declared, interfaces, *link, problems);
-        expand_link(declared, interfaces, *link, desired);
+        check_link(view, *link, problems);
+        expand_link(view, *link, desired);
     }
 }
 
@@ -257,8 +110,8 @@ std::string summary(const Spec& spec) {
         return "— " + spec.as<Strangers>().what;
     }
     const LinkType& type = *type_of(spec);
-    if (const auto& parent = type.end(spec.data(), Side::Self)->parent) {
-        return fmt::format("{} on {}", type.name, std::string(*parent));
+    if (const Lower* lower = type.end(spec.data(), Side::Self)->lower()) {
+        return fmt::format("{} on {}", type.name, std::string(*lower));
     }
     const LinkEnd* peer = type.end(spec.data(), Side::Peer);
     const std::string other = peer == nullptr      ? ""
@@ -273,10 +126,26 @@ void watch(const Resource& wanted, kernel::Host&, std::vector<std::string>& topi
             topics.push_back(kernel::link_topic(end->name));
             topics.push_back(kernel::alias_topic(end->mark));
         }
-        if (end->parent && end->parent->on_host()) {
-            topics.push_back(kernel::link_topic(end->parent->name()));
+        if (const Lower* lower = end->lower(); lower != nullptr && lower->on_host()) {
+            topics.push_back(kernel::link_topic(lower->name()));
         }
     }
+}
+
+// The use that a link makes of a lower one on the host; "" for none.
+std::pair<std::string, std::string> use_on_host(const Resource& link) {
+    const LinkType* type = type_of(link.spec);
+    const Lower* lower = type == nullptr ? nullptr : type->end(link.spec.data(), Side::Self)->lower();
+    return lower == nullptr || !lower->on_host() || type->ops.use == nullptr
+               ? std::pair<std::string, std::string>()
+               : std::pair(lower->name(), type->ops.use(link.spec.data()));
+}
+
+// They want to share a lower link, and cannot.
+bool quarrel(const Resource& one, const Resource& other) {
+    const auto [lower, use] = use_on_host(one);
+    const auto [other_lower, other_use] = use_on_host(other);
+    return !lower.empty() && lower == other_lower && use != other_use;
 }
 
 }  // namespace
@@ -328,6 +197,11 @@ std::vector<const LinkEnd*> ends_of(const Spec& link) {
     return ends;
 }
 
+std::string exclusive_name(const Spec& link) {
+    const auto name = type_of(link)->ops.exclusive_name;
+    return name == nullptr ? "" : name(link.data());
+}
+
 std::string named_end_altname(std::string_view partition, std::string_view link) {
     return fmt::format("pv-{}.{}", partition, link);
 }
@@ -347,7 +221,8 @@ constinit const LiveKind kLink = {
                      return kind == "veth" ? std::optional<std::string>(name) : std::nullopt;
                  },
              .summary = summary,
-             .independent = true},
+             .independent = true,
+             .interacts = quarrel},
     .observe = observe_links,
     .apply = apply_link,
     .rehearse = rehearse_link,

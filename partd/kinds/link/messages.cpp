@@ -72,21 +72,52 @@ void add_end(Message& message, const Spec& link, Side side, const Place& place) 
     message.number<std::uint32_t>(IFLA_NUM_RX_QUEUES, 1);
 }
 
+// Where the type has an attribute of its own for it.
+void put_parent(Message& message, const LinkType& type, int parent) {
+    if (parent != 0 && type.ops.parent_info != 0) {
+        message.number<std::uint32_t>(type.ops.parent_info, static_cast<std::uint32_t>(parent));
+    }
+}
+
 }  // namespace
+
+std::optional<Message> change_request(int index, const Spec& link, Side side, const void* found, int parent) {
+    const LinkType& type = *type_of(link);
+    Message message(RTM_NEWLINK, 0);
+    message.head(header(index, false, false));
+    if (put_attributes(message, link, side, true, found) == 0) {
+        return std::nullopt;
+    }
+    message = Message(RTM_NEWLINK, 0);
+    message.head(header(index, false, false));
+    const auto info = message.open(IFLA_LINKINFO);
+    message.text(IFLA_INFO_KIND, type.name);
+    const auto data = message.open(IFLA_INFO_DATA);
+    put_attributes(message, link, side, true, type.ops.changes_whole ? type.fresh() : found);
+    if (type.ops.changes_whole) {
+        put_parent(message, type, parent);
+    }
+    message.close(data);
+    message.close(info);
+    return message;
+}
 
 Message create_request(const Spec& link, std::span<const Place> places, int parent) {
     const LinkType& type = *type_of(link);
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     message.head(header(places[0].index, false, false));
     add_end(message, link, Side::Self, places[0]);
-    if (parent != 0) {
+    if (parent != 0 && type.ops.parent_info == 0) {
         message.number<std::uint32_t>(IFLA_LINK, static_cast<std::uint32_t>(parent));
+    }
+    if (parent != 0) {
         message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(places[0].netns->fd()));
     }
     const auto info = message.open(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, type.name);
     const auto data = message.open(IFLA_INFO_DATA);
     put_attributes(message, link, Side::Self, true, type.fresh());
+    put_parent(message, type, parent);
     if (places.size() == 2) {
         const Place& peer = places[1];
         const auto nested = message.open(type.ops.peer_info);

@@ -36,4 +36,8 @@ struct Place {
 // none.
 kernel::Message create_request(const Spec& link, std::span<const Place> places, int parent);
 
+// Changes the attributes of its type that differ from `found`; nullopt when none does. `parent` as above.
+std::optional<kernel::Message> change_request(int index, const Spec& link, Side side, const void* found,
+                                              int parent);
+
 }  // namespace partd::link

@@ -80,33 +80,48 @@ std::string name_of(const Observation& observation, const Ours& ours, const std:
     return wanted == nullptr ? link.name : std::string(wanted->name);
 }
 
-// The bridge of partd's whose port it is, by the name that it is to have; "" for none.
-IfName bridge_of(Observation& observation, const Ours& ours, const FoundEnd& end) {
-    const Link* bridge = ours.contains({end.netns, end.link->master})
+// The link of partd's whose port it is, by the name that it is to have; "" for none.
+IfName master_of(Observation& observation, const Ours& ours, const FoundEnd& end) {
+    const Link* master = ours.contains({end.netns, end.link->master})
                              ? find_by_index(observation, end.netns, end.link->master)
                              : nullptr;
-    return bridge == nullptr ? IfName() : IfName(name_of(observation, ours, end.netns, *bridge).c_str());
+    return master == nullptr ? IfName() : IfName(name_of(observation, ours, end.netns, *master).c_str());
 }
 
-// The lower link of one of a type that has such, and its namespace; nullptr where there is none, or it cannot
-// be seen.
+// The index of the lower link of one of a type that has such; 0 for none.
+int lower_index(const FoundEnd& end) {
+    const LinkType* type = end.link == nullptr ? nullptr : find_link_type(end.link->kind);
+    if (type == nullptr || !type->ops.has_parent) {
+        return 0;
+    }
+    const std::uint16_t told = type->ops.parent_info;
+    return told == 0 ? end.link->peer_index
+                     : kernel::Attributes(end.link->info).number<int>(told).value_or(0);
+}
+
+// That lower link, and its namespace; nullptr where there is none, or it cannot be seen.
 FoundEnd lower_of(Observation& observation, const FoundEnd& end) {
-    if (end.link == nullptr || !find_link_type(end.link->kind)->ops.has_parent) {
+    const int index = lower_index(end);
+    if (index == 0) {
         return {};
     }
     const std::string netns = end.link->leads_out ? "" : end.netns;
-    return {netns, find_by_index(observation, netns, end.link->peer_index)};
+    return {netns, find_by_index(observation, netns, index)};
 }
 
 // An alternative name counts as well, where the file has that.
 std::optional<Lower> parent_of(Observation& observation, const Ours& ours, const FoundEnd& end,
                                const LinkEnd* wanted) {
+    if (!find_link_type(end.link->kind)->ops.has_parent) {
+        return std::nullopt;
+    }
     const FoundEnd lower = lower_of(observation, end);
     if (lower.link == nullptr) {
-        return find_link_type(end.link->kind)->ops.has_parent ? std::optional(Lower()) : std::nullopt;
+        return lower_index(end) == 0 ? Lower()
+                                     : Lower("?");  // a look at some of the host's links does not see it
     }
     std::string name = name_of(observation, ours, lower.netns, *lower.link);
-    const std::string asked = wanted != nullptr && wanted->parent ? wanted->parent->name() : "";
+    const std::string asked = wanted != nullptr && wanted->lower() != nullptr ? wanted->lower()->name() : "";
     if (std::ranges::find(lower.link->altnames, asked) != lower.link->altnames.end()) {
         name = asked;
     }
@@ -116,7 +131,7 @@ std::optional<Lower> parent_of(Observation& observation, const Ours& ours, const
 LinkEnd end_of(Observation& observation, const Ours& ours, const Key& key, const FoundEnd& found, Side side,
                const std::string& owner) {
     if (found.link == nullptr) {
-        return {.netns = "?", .mtu = 0, .up = false, .alias = "", .bridge = IfName()};
+        return {.netns = "?", .mtu = 0, .up = false, .alias = "", .master = IfName()};
     }
     const Link& link = *found.link;
     const LinkEnd* wanted = wanted_end(observation, key, side);
@@ -127,7 +142,7 @@ LinkEnd end_of(Observation& observation, const Ours& ours, const Key& key, const
             .mtu = link.mtu,
             .up = link.up,
             .alias = std::string(alias_behind_mark(link.alias)),
-            .bridge = bridge_of(observation, ours, found),
+            .master = master_of(observation, ours, found),
             .parent = parent_of(observation, ours, found, wanted),
             .mark = mark ? mark->text() : "",
             .trusting = link.trusting,
@@ -322,8 +337,8 @@ Result<> add_found(Observation& observation, const Ours& ours, const Key& key, c
     const Link* told = found.self.link;
     resource.spec = type.found(
         ends, kernel::Attributes(told == nullptr ? std::span<const std::uint8_t>() : std::span(told->info)));
-    if (type.ops.exclusive_name != nullptr) {
-        resource.exclusive_names.push_back(type.ops.exclusive_name(resource.spec.data()));
+    if (std::string name = exclusive_name(resource.spec); !name.empty()) {
+        resource.exclusive_names.push_back(std::move(name));
     }
     observation.add(std::move(resource));
     return {};

@@ -17,11 +17,13 @@ using kernel::Message;
 
 constexpr int kLower = kernel::kFirstOwnIndex;
 constexpr int kTried = kernel::kFirstOwnIndex + 1;
+constexpr std::uint32_t kWidest = 65535;
 
 // A lower link for those that need one.
 Message lower_request() {
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     message.head(link::header(kLower, false, false)).text(IFLA_IFNAME, "lower");
+    message.number<std::uint32_t>(IFLA_MTU, kWidest);  // what stands on it is never wider
     const auto info = message.open(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "bridge");
     message.close(info);
@@ -42,9 +44,10 @@ bool is_planned(const Plan& plan, const std::string& netns, const std::string& n
 Result<> rehearse_link(Stage& stage, const Change& creation) {
     const LinkType& type = *type_of(creation.wanted);
     const LinkEnd& self = *type.end(creation.wanted.data(), Side::Self);
-    if (self.parent) {
-        const std::string netns = self.parent->on_host() ? "" : self.netns;
-        const std::string name = self.parent->name();
+    const Lower* lower = self.lower();
+    if (lower != nullptr) {
+        const std::string netns = lower->on_host() ? "" : self.netns;
+        const std::string name = lower->name();
         if (stage.host.find_link(netns, name) == nullptr && !is_planned(*stage.plan, netns, name)) {
             return fail(ENODEV, "find " + place_text(netns, name));
         }
@@ -55,12 +58,12 @@ Result<> rehearse_link(Stage& stage, const Change& creation) {
     auto nowhere = kernel::Netns::make();
     PARTD_TRY(nowhere);
     const auto ignore = [](const kernel::Reply&) {};
-    if (self.parent) {
+    if (lower != nullptr) {
         PARTD_TRY(nowhere->route().request(lower_request(), ignore));
     }
     const std::array places = {link::Place{&self, &*nowhere, kTried}};
-    return nowhere->route().request(link::create_request(creation.wanted, places, self.parent ? kLower : 0),
-                                    ignore);
+    return nowhere->route().request(
+        link::create_request(creation.wanted, places, lower != nullptr ? kLower : 0), ignore);
 }
 
 }  // namespace partd

@@ -31,18 +31,29 @@ using link::put_attributes;
 using link::set_alias;
 using link::set_up;
 
-// Makes it a port of that bridge, or of none.
-Result<Message> set_bridge(ApplyContext& context, int index, const LinkEnd& end) {
-    int bridge = 0;
-    if (!end.bridge->empty()) {
-        const auto found = find_for_request(context, end.netns, *end.bridge);
+// Makes it a port of that link, or of none; `up`: it is up now.
+template <class Add>
+Result<> set_master(ApplyContext& context, int index, const LinkEnd& end, bool up, const Add& add) {
+    int master = 0;
+    bool down = false;
+    if (!end.master->empty()) {
+        const auto found = find_for_request(context, end.netns, *end.master);
         PARTD_TRY(found);
-        bridge = (*found)->index;
+        master = (*found)->index;
+        const LinkType* type = find_link_type((*found)->kind);
+        down = up && type != nullptr && type->ops.enslaves;
+    }
+    if (down) {
+        add(set_up(index, false));
     }
     Message message(RTM_SETLINK, 0);
     message.head(header(index, false, false))
-        .number<std::uint32_t>(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
-    return message;
+        .number<std::uint32_t>(IFLA_MASTER, static_cast<std::uint32_t>(master));
+    add(std::move(message));
+    if (down) {
+        add(set_up(index, end.up));
+    }
+    return {};
 }
 
 // Behind the requests of the batch; then the link with that index may go up.
@@ -74,10 +85,8 @@ Result<> configure_end(ApplyContext& context, const LinkType& type, const Place&
     if (!end.altname.empty()) {
         add(link::add_altname(place.index, end.altname));
     }
-    if (end.bridge && !end.bridge->empty()) {
-        auto request = set_bridge(context, place.index, end);
-        PARTD_TRY(request);
-        add(std::move(*request));
+    if (end.master && !end.master->empty()) {
+        PARTD_TRY(set_master(context, place.index, end, false, add));
     }
     if (end.trusting == false) {
         distrust(context, end, place.index, add);
@@ -106,16 +115,42 @@ struct Maker {
     kernel::NetlinkSocket* socket = nullptr;
     int parent = 0;  // the index of the lower link; 0 for none
 };
-Result<Maker> find_maker(ApplyContext& context, const Place& place) {
-    if (!place.end->parent) {
+
+// The kernel lets one driver take an interface's packets, and says EBUSY to others without a word: tells who
+// has them.
+Result<> look_for_taker(ApplyContext& context, const LinkType& type, const std::string& netns,
+                        const Link& lower) {
+    const std::string place = place_text(netns, lower.name);
+    const LinkType* above = find_link_type(lower.port_kind);
+    if (above != nullptr && above->ops.takes_packets) {
+        return fail(EBUSY, fmt::format("{} is a port of a {}, which takes its packets", place, above->name));
+    }
+    const auto links = context.host.links(netns);
+    PARTD_TRY(links);
+    for (const Link& link : **links) {
+        const LinkType* other = find_link_type(link.kind);
+        if (other != nullptr && other != &type && other->ops.use != nullptr && !link.leads_out &&
+            link.peer_index == lower.index) {
+            return fail(EBUSY, fmt::format("{} carries {} of kind {}, and nothing of kind {} beside it",
+                                           place, link.name, other->name, type.name));
+        }
+    }
+    return {};
+}
+
+Result<Maker> find_maker(ApplyContext& context, const LinkType& type, const Place& place) {
+    const Lower* lower = place.end->lower();
+    if (lower == nullptr) {
         return Maker{&place.netns->route()};
     }
-    const Lower& lower = *place.end->parent;
-    const std::string netns = lower.on_host() ? "" : place.end->netns;
-    const auto parent = find_for_request(context, netns, lower.name());
+    const std::string netns = lower->on_host() ? "" : place.end->netns;
+    const auto parent = find_for_request(context, netns, lower->name());
     PARTD_TRY(parent);
     const auto where = context.host.netns(netns);
     PARTD_TRY(where);
+    if (type.ops.use != nullptr) {
+        PARTD_TRY(look_for_taker(context, type, netns, **parent));
+    }
     return Maker{&(*where)->route(), (*parent)->index};
 }
 
@@ -131,14 +166,15 @@ Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::si
         places.push_back({end, *netns, *index});
         identity += (identity.empty() ? "" : " ") + end_identity(**netns, *index);
     }
-    auto maker = find_maker(context, places[0]);
+    auto maker = find_maker(context, *type_of(link), places[0]);
     PARTD_TRY(maker);
     context.batch.netlink(*maker->socket, create_request(link, places, maker->parent), number);
     // Should a later request of these fail, it is by this that the link is known.
     context.learnt.emplace_back(key, std::move(identity));
     // The first mark travels with the request: whatever happens next, the link is known to be ours.
     for (const Place& place : places) {
-        const bool first = &place == places.data();
+        // Sockets send one after the other, and not in the order of these requests.
+        const bool first = maker->socket == &place.netns->route();
         context.batch.netlink(place.netns->route(), set_alias(place.index, *place.end), number,
                               first ? kernel::Batch::Turn::First : kernel::Batch::Turn::Second);
     }
@@ -223,24 +259,25 @@ Result<> rename_or_step_aside(ApplyContext& context, kernel::NetlinkSocket& sock
 }
 
 // Sends changed attributes: the interface's in one request, its type's in another.
-void change_attributes(ApplyContext& context, kernel::NetlinkSocket& socket, int index, const Change& change,
-                       Side side, std::size_t number) {
+Result<> change_attributes(ApplyContext& context, const Place& place, const Change& change, Side side,
+                           std::size_t number) {
+    kernel::NetlinkSocket& socket = place.netns->route();
     Message plain(RTM_SETLINK, 0);
-    plain.head(header(index, false, false));
+    plain.head(header(place.index, false, false));
     if (put_attributes(plain, change.wanted, side, false, change.found.data()) != 0) {
         context.batch.netlink(socket, std::move(plain), number);
     }
-    Message typed(RTM_NEWLINK, 0);
-    typed.head(header(index, false, false));
-    const auto info = typed.open(IFLA_LINKINFO);
-    typed.text(IFLA_INFO_KIND, type_of(change.wanted)->name);
-    const auto data = typed.open(IFLA_INFO_DATA);
-    const int count = put_attributes(typed, change.wanted, side, true, change.found.data());
-    typed.close(data);
-    typed.close(info);
-    if (count != 0) {
-        context.batch.netlink(socket, std::move(typed), number);
+    int parent = 0;
+    if (type_of(change.wanted)->ops.changes_whole) {
+        const auto maker = find_maker(context, *type_of(change.wanted), place);
+        PARTD_TRY(maker);
+        parent = maker->parent;
     }
+    auto typed = link::change_request(place.index, change.wanted, side, change.found.data(), parent);
+    if (typed) {
+        context.batch.netlink(socket, std::move(*typed), number);
+    }
+    return {};
 }
 
 Result<> update_end(ApplyContext& context, const Change& change, Side side, std::size_t number) {
@@ -260,15 +297,15 @@ Result<> update_end(ApplyContext& context, const Change& change, Side side, std:
                 fmt::format("rename {} to {}", found.name.text(), wanted.name.text())));
         }
     }
-    change_attributes(context, socket, index, change, side, number);
+    PARTD_TRY(change_attributes(context, {&wanted, *netns, index}, change, side, number));
     const bool marks = wanted.mark != found.mark;
     if (marks || (wanted.alias && wanted.alias != found.alias)) {
         context.batch.netlink(socket, set_alias(index, wanted), number);
     }
-    if (wanted.bridge && wanted.bridge != found.bridge) {
-        auto request = set_bridge(context, index, wanted);
-        PARTD_TRY(request);
-        context.batch.netlink(socket, std::move(*request), number);
+    if (wanted.master && wanted.master != found.master) {
+        PARTD_TRY(set_master(context, index, wanted, found.up, [&](Message message) {
+            context.batch.netlink(socket, std::move(message), number);
+        }));
     }
     const bool ups = wanted.up != found.up;
     // One that was left half made did not get it.

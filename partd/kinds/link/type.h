@@ -4,9 +4,6 @@
 #include "kinds/kinds.h"
 #include "model/declared.h"
 
-#include <linux/if_link.h>
-
-#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,8 +42,9 @@ struct LinkEnd {
     std::optional<std::int64_t> mtu = {};
     bool up = true;
     std::optional<std::string> alias = {};
-    std::optional<IfName> bridge = {};  // the bridge whose port it is; "": a port of none of partd's
-    std::optional<Lower> parent = {};   // of a type that has one: what it stands on (IFLA_LINK)
+    std::optional<IfName> bridge = {};  // as a file has it; it becomes `master`
+    std::optional<IfName> master = {};  // the link whose port it is; "": a port of none of partd's
+    std::optional<Lower> parent = {};   // of a type that has one: what it stands on; "": nothing
     std::string mark = {};
     // It takes advertisements, redirects and source routes from the other end (kernel::Link); nullopt where
     // that is the partition's own matter.
@@ -55,6 +53,8 @@ struct LinkEnd {
     std::optional<bool> probing = {};
     std::string routes = std::string(kAllRoutes);
     std::string altname = {};  // the whole name, when `name` was hashed; of a host end always one with "pv-"
+    // The link that it stands on; nullptr for none.
+    [[nodiscard]] const Lower* lower() const { return parent && !parent->empty() ? &*parent : nullptr; }
     bool operator==(const LinkEnd&) const = default;
 };
 
@@ -80,10 +80,26 @@ struct LinkOps {
     void (*check)(const Declared& declared, const DeclaredObject& link, Diagnostics& problems) = nullptr;
     std::uint16_t peer_info =
         0;  // the attribute in IFLA_INFO_DATA that describes the other end; 0: it has none
-    // A name that only one link can have, as the kernel sees it; nullptr: its interfaces' names alone.
+    // A name that only one link can have, as the kernel sees it; "" or nullptr: its interfaces' names alone.
     std::string (*exclusive_name)(const void* link) = nullptr;
-    bool has_parent = false;  // it stands on a lower link, and goes with it
-    bool has_ports = false;   // interfaces can be ports of it (IFLA_MASTER)
+
+    bool has_parent = false;        // it stands on a lower link, or may, and goes with it
+    std::uint16_t parent_info = 0;  // the attribute in IFLA_INFO_DATA that names that; 0: IFLA_LINK does
+    bool parent_inside = false;     // that stands in the link's own namespace
+    std::int64_t overhead = 0;      // bytes that it puts before each packet for that
+    // How it takes the packets of its lower link, which has one such use for all that stand on it: "a
+    // macvlan", "an ipvlan in mode l2". nullptr: it leaves them to others as well.
+    std::string (*use)(const void* link) = nullptr;
+
+    // Of a type with ports (IFLA_MASTER): the key by which a port names it. "": its own key "ports" alone.
+    std::string_view port_key = {};
+    bool takes_packets = false;    // it takes all packets of its ports
+    bool enslaves = false;         // a port joins it while it is down, and takes its hardware address
+    std::uint16_t table_info = 0;  // the attribute of it, and of its ports, with their routing table
+    bool joins = true;             // it can be a port itself
+
+    bool own_mac = true;         // its hardware address is its own
+    bool changes_whole = false;  // the kernel resets what a change of it does not say
 };
 
 // A type of link, as the kernel's rtnl_link_ops and iproute2's link_util are: kinds/link/types/NAME.cpp ends
@@ -98,6 +114,8 @@ struct LinkType {
     // The end on that side, and the addresses that files give it; nullptr where the type has none.
     const LinkEnd* (*end)(const void* link, Side side);
     const std::vector<Sourced<Address>>* (*addresses)(const void* link, Side side);
+    // The ports that its files list; nullptr: a type without ports.
+    const std::vector<Sourced<IfName>>& (*ports)(const void* link);
     // The link as it is declared, with these ends; one that was found, with its IFLA_INFO_DATA.
     Spec (*wanted)(const DeclaredObject& link, std::span<const LinkEnd> ends);
     Spec (*found)(std::span<const LinkEnd> ends, const kernel::Attributes& info);
@@ -119,211 +137,14 @@ LinkEnd self_end(const DeclaredObject& link);
 // it.
 std::string named_end_altname(std::string_view partition, std::string_view link);
 
+// The name that only one link can have by its type; "" where there is none.
+std::string exclusive_name(const Spec& link);
 // The name of an interface in its namespace, which only one can have.
 std::string name_claim(const LinkEnd& end);
 
 namespace link {
 
 inline constexpr std::string_view kPath = "partition.*.link.*";
-inline constexpr FieldOptions kMtu = {
-    .min = 68, .max = 65535, .unit = "bytes", .fallback = "the kernel's: 1500"};
-
-// The row of an attribute that a request says with one number, or a switch, of that width (rtnetlink(7)). An
-// optional member without a value is left open.
-template <std::uint16_t Type, class Wire, auto... Path>
-constexpr Attribute number(std::string_view name, std::string_view description, FieldOptions options = {}) {
-    using At = detail::Access<Path...>;
-    return {.field = field<Path...>(name, description, options),
-            .put =
-                [](kernel::Message& message, const void* link) {
-                    const auto& value = At::get(link);
-                    if constexpr (requires { *value; }) {
-                        if (value) {
-                            message.number<Wire>(Type, static_cast<Wire>(*value));
-                        }
-                    } else {
-                        message.number<Wire>(Type, static_cast<Wire>(value));
-                    }
-                },
-            .take =
-                [](const kernel::Attributes& info, void* link) {
-                    const auto value = info.number<Wire>(Type);
-                    if constexpr (requires { *At::get(link); }) {
-                        if (value) {
-                            At::get(link) = static_cast<typename At::Type::value_type>(*value);
-                        }
-                    } else {
-                        At::get(link) = static_cast<typename At::Type>(value.value_or(0));
-                    }
-                }};
-}
-
-// A number inside IFLA_INFO_DATA.
-template <std::uint16_t Type, class Wire, auto... Path>
-constexpr Attribute type_number(std::string_view name, std::string_view description,
-                                FieldOptions options = {}) {
-    Attribute row = number<Type, Wire, Path...>(name, description, options);
-    row.of_type = true;
-    return row;
-}
-
-template <auto... Path>
-constexpr Attribute hardware_address(std::string_view name, std::string_view description,
-                                     std::string_view fallback) {
-    return {.field = field<Path...>(name, description, {.fallback = fallback}),
-            .put = [](kernel::Message& message, const void* link) {
-                if (const auto& mac = detail::Access<Path...>::get(link)) {
-                    message.bytes(IFLA_ADDRESS, mac->bytes);
-                }
-            }};
-}
-
-// A row that no single attribute of a request says: requests.cpp and observe.cpp know these of each LinkEnd.
-template <auto... Path>
-constexpr Attribute row(std::string_view name, std::string_view description, FieldOptions options = {}) {
-    return {.field = field<Path...>(name, description, options)};
-}
-
-// The key "kind": it chose the type already.
-template <class T>
-constexpr Field kind_field() {
-    return {.name = "kind",
-            .description = "what kind of interface it is",
-            .options = {.role = Role::Replace, .fallback = "veth"},
-            .read = [](const Value&, void*, Diagnostics&) { return true; },
-            .text = [](const void*) { return std::string(T::kName); },
-            .json = [](const void*) { return Value(std::string(T::kName)); },
-            .same = [](const void*, const void*) { return true; },
-            .schema =
-                [] {
-                    Value schema;
-                    schema.set("const", std::string(T::kName));
-                    return schema;
-                }};
-}
-
-// Attributes of the end in the partition, common to all types. `kind` comes first: it is what tells two types
-// apart.
-template <class T>
-constexpr std::array<Attribute, 13> self_attributes() {
-    return {
-        Attribute{.field = kind_field<T>()},
-        row<&T::self, &LinkEnd::netns>("netns", "the namespace of its end in the partition",
-                                       {.role = Role::Replace, .live = true}),
-        row<&T::self, &LinkEnd::name>("name", "its name there", {.live = true}),
-        row<&T::address>("address", "its addresses", {.role = Role::Declared}),
-        number<IFLA_MTU, std::uint32_t, &T::self, &LinkEnd::mtu>("mtu", "largest packet", kMtu),
-        hardware_address<&T::self, &LinkEnd::mac>(
-            "mac", "hardware address", "random; of a bridge that of a port, of a VLAN its lower link's"),
-        row<&T::self, &LinkEnd::up>("up", "the interface is up", {.fallback = "true"}),
-        row<&T::self, &LinkEnd::alias>("alias", "free text kept with the interface"),
-        row<&T::self, &LinkEnd::bridge>("bridge", "the bridge of the partition whose port it is",
-                                        {.fallback = "none"}),
-        row<&T::self, &LinkEnd::mark>("mark", "partd's mark on it", {.live = true}),
-        row<&T::self, &LinkEnd::trusting>("trusting", "it takes routes from the other end", {.live = true}),
-        row<&T::self, &LinkEnd::probing>("probing", "its IPv6 addresses are probed before they are used",
-                                         {.live = true}),
-        row<&T::self, &LinkEnd::routes>("routes", "the kernel's own routes of its addresses", {.live = true}),
-    };
-}
-
-// The attribute of types that stand on a lower link.
-template <class T>
-constexpr std::array<Attribute, 1> parent_attribute() {
-    return {row<&T::self, &LinkEnd::parent>(
-        "parent",
-        "the link that it stands on, and goes with: \"eth0\" of the partition, or "
-        "\"host:eth0\"",
-        {.role = Role::Replace, .required = true})};
-}
-
-template <std::size_t... N>
-constexpr auto joined(const std::array<Attribute, N>&... parts) {
-    std::array<Attribute, (N + ...)> all;
-    std::size_t at = 0;
-    const auto append = [&](const auto& part) {
-        for (const Attribute& each : part) {
-            all[at++] = each;
-        }
-    };
-    (append(parts), ...);
-    return all;
-}
-
-// The rows of the end on the other side.
-template <std::size_t N>
-constexpr std::array<Attribute, N> of_peer(const Attribute (&rows)[N]) {
-    auto all = std::to_array(rows);
-    for (Attribute& each : all) {
-        each.side = Side::Peer;
-    }
-    return all;
-}
-
-template <std::size_t N>
-constexpr std::array<Field, N> fields_of(const std::array<Attribute, N>& attributes) {
-    std::array<Field, N> fields;
-    for (std::size_t i = 0; i < N; ++i) {
-        fields[i] = attributes[i].field;
-    }
-    return fields;
-}
-
-// The type whose links are a T: a struct with a table made of these attributes, the members `self` and
-// `address`, and where it has a second end, `peer` and `peer_address`.
-template <class T, const auto& Attributes>
-constexpr LinkType make_type(LinkOps ops = {}) {
-    constexpr bool kTwo = requires(T link) { link.peer; };
-    return {.name = T::kName,
-            .attributes = Attributes,
-            .declaration = partd::declaration<T>(kPath, T::kName),
-            .ops = ops,
-            .fresh = []() -> const void* {
-                static const T kFresh;
-                return &kFresh;
-            },
-            .end = [](const void* link, Side side) -> const LinkEnd* {
-                const T& as = *static_cast<const T*>(link);
-                if constexpr (kTwo) {
-                    return side == Side::Self ? &as.self : &as.peer;
-                } else {
-                    return side == Side::Self ? &as.self : nullptr;
-                }
-            },
-            .addresses = [](const void* link, Side side) -> const std::vector<Sourced<Address>>* {
-                const T& as = *static_cast<const T*>(link);
-                if constexpr (kTwo) {
-                    return side == Side::Self ? &as.address : &as.peer_address;
-                } else {
-                    return side == Side::Self ? &as.address : nullptr;
-                }
-            },
-            .wanted =
-                [](const DeclaredObject& link, std::span<const LinkEnd> ends) {
-                    T wanted = link.spec.as<T>();
-                    wanted.self = ends[0];
-                    wanted.address.clear();  // they are resources of their own
-                    if constexpr (kTwo) {
-                        wanted.peer = ends[1];
-                        wanted.peer_address.clear();
-                    }
-                    return Spec(std::move(wanted));
-                },
-            .found =
-                [](std::span<const LinkEnd> ends, const kernel::Attributes& info) {
-                    T found;
-                    found.self = ends[0];
-                    if constexpr (kTwo) {
-                        found.peer = ends[1];
-                    }
-                    for (const Attribute& each : Attributes) {
-                        if (each.of_type) {
-                            each.take(info, &found);
-                        }
-                    }
-                    return Spec(std::move(found));
-                }};
-}
 
 }  // namespace link
 

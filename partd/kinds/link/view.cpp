@@ -24,8 +24,8 @@ void select_wanted(const Observation& observation, Selected& selected) {
             if (end->netns.empty()) {
                 selected.names.insert(end->name);
             }
-            if (end->parent && end->parent->on_host()) {
-                selected.names.insert(end->parent->name());
+            if (const Lower* lower = end->lower(); lower != nullptr && lower->on_host()) {
+                selected.names.insert(lower->name());
             }
         }
     });

@@ -57,8 +57,8 @@ std::vector<std::pair<std::size_t, std::size_t>> overlapping(const std::vector<P
     return pairs;
 }
 
-// An address that two interfaces of a namespace have, or a network that two reach, sends packets to only one
-// of them.
+// An address that two interfaces with one routing table have, or a network that two reach, sends packets to
+// only one of them.
 void check_overlaps(const std::vector<Placed>& placed, Diagnostics& problems) {
     for (const auto& [first, second] : overlapping(placed)) {
         const Placed& a = placed[first];
@@ -108,14 +108,14 @@ void check_address(const Interface& interface, const Sourced<Address>& address, 
 }  // namespace
 
 void check_addresses(const std::vector<Interface>& interfaces, Diagnostics& problems) {
-    std::map<std::string, std::vector<Placed>> by_netns;
+    std::map<std::pair<std::string, std::string>, std::vector<Placed>> by_table;
     for (const Interface& interface : interfaces) {
         for (const auto& address : interface.addresses) {
-            by_netns[interface.netns].push_back({&interface, &address});
+            by_table[{interface.netns, interface.domain}].push_back({&interface, &address});
             check_address(interface, address, problems);
         }
     }
-    for (const auto& [netns, placed] : by_netns) {
+    for (const auto& [table, placed] : by_table) {
         check_overlaps(placed, problems);
     }
 }

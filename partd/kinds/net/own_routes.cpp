@@ -2,7 +2,7 @@
 #include "kinds/net/own_routes.h"
 
 #include "base/text.h"
-#include "kinds/link/link.h"
+#include "kinds/link/interfaces.h"
 #include "kinds/marks.h"
 
 #include <linux/if_addr.h>
@@ -40,11 +40,12 @@ struct Missing {
 std::vector<Missing> missing_on(const Link& link, const Addressed& on_link) {
     std::vector<Missing> all;
     std::set<std::string> told;
+    const kernel::RouteHome home = route_home(link);
     for (const Assigned& assigned : on_link.addresses) {
         if (!is_tended(assigned)) {
             continue;
         }
-        for (const OwnRoute& route : kernel::missing_routes(link, on_link, assigned)) {
+        for (const OwnRoute& route : kernel::missing_routes(link, home, on_link, assigned)) {
             if (told.insert(route.text()).second) {
                 all.push_back({assigned, route});
             }
@@ -89,7 +90,7 @@ void clear_place(const OwnRoute& route, const std::vector<kernel::StoredReply>& 
         }
         kernel::Message message(RTM_DELROUTE, 0);
         head.rtm_flags = 0;
-        message.head(head).ip(RTA_DST, route.to.ip);
+        message.head(head).ip(RTA_DST, route.to.ip).number<std::uint32_t>(RTA_TABLE, table);
         if (metric != 0) {
             message.number<std::uint32_t>(RTA_PRIORITY, metric);
         }

@@ -155,7 +155,7 @@ TEST_CASE("A link that names its bridge no more leaves it, and may be a port of 
     const int inside = sandbox.netns("web");
     CHECK(bridge_of("eth0", inside) == "br0");
     sandbox.write_config("web.toml", bridge);
-    CHECK(sandbox.partctl({"diff"}).out.find("bridge br0 → none") != std::string::npos);
+    CHECK(sandbox.partctl({"diff"}).out.find("master br0 → none") != std::string::npos);
     sandbox.apply();
     CHECK(bridge_of("eth0", inside).empty());
     // whoever runs inside may use the link as he likes

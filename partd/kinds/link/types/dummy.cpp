@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/type.h"
+#include "kinds/link/types/rows.h"
 
 namespace partd {
 

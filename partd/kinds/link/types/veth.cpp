@@ -2,6 +2,7 @@
 #include "base/names.h"
 #include "base/text.h"
 #include "kinds/link/interfaces.h"
+#include "kinds/link/types/rows.h"
 #include "kinds/marks.h"
 #include "kinds/partition.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/interfaces.h"
+#include "kinds/link/types/rows.h"
 
 #include <array>
 
@@ -35,9 +36,7 @@ extern constinit const LinkType kVlan = link::make_type<Vlan, kAttributes>(
     {.exclusive_name =
          [](const void* link) {
              const Vlan& vlan = *static_cast<const Vlan*>(link);
-             const Lower lower = vlan.self.parent.value_or(Lower());
-             return fmt::format("VLAN {} of {}", vlan.id.value_or(0),
-                                place_text(lower.on_host() ? "" : vlan.self.netns, lower.name()));
+             return fmt::format("VLAN {} of {}", vlan.id.value_or(0), lower_text(vlan.self));
          },
      .has_parent = true});
 
