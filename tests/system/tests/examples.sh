@@ -18,6 +18,13 @@ systemctl daemon-reload
 at_end 'userdel memcache; systemctl daemon-reload'
 at_end 'systemctl stop nginx.service; rm -f /etc/systemd/system/nginx.service /usr/bin/memcached'
 
+# Cards of the host, for the examples whose links stand on them.
+for card in eth0 eth1; do
+    ip link add "$card" type dummy
+    ip link set "$card" up
+    at_end "ip link del $card"
+done
+
 for file in "$EXAMPLES"/*.toml; do
     name=$(basename "$file" .toml)
     echo "--- $name"

@@ -8,13 +8,14 @@ namespace partd {
 
 extern const LinkType kBridge;
 extern const LinkType kDummy;
+extern const LinkType kMacvlan;
 extern const LinkType kVeth;
 extern const LinkType kVlan;
 
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan};
 
 }  // namespace
 

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Links that take packets of a lower one: macvlan and ipvlan; and ifb, which takes what tc gives it.
+
+#include "type_trial.h"
+
+using namespace partd::test;
+using Strings = std::vector<std::string>;
+
+namespace {
+
+/// The host's card, and a port of the office's network at its other end: 192.168.77.1.
+void make_card() {
+    ip({"link", "add", "eth0", "type", "veth", "peer", "name", "office"});
+    ip({"address", "add", "192.168.77.1/24", "dev", "office"});
+    for (const char* end : {"eth0", "office"}) {
+        ip({"link", "set", end, "addrgenmode", "none"});  // its routes would come a moment later
+        ip({"link", "set", end, "up"});
+    }
+}
+
+}  // namespace
+
+TEST_CASE("macvlan: two servers in the network of the host's card", "[links][macvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    const auto card = link("eth0");
+    const auto before = snapshot(sandbox);
+    sandbox.example("macvlan");
+    sandbox.apply();
+    is_settled(sandbox);
+    const int inside = sandbox.netns("mail");
+    const auto check = [&] {
+        CHECK(made_links(inside) == Strings{"eth0"});
+        CHECK(type_data("eth0", inside).at("mode") == "bridge");
+        CHECK(addresses("eth0", inside) == Strings{"192.168.77.11/24"});
+        CHECK(reaches(sandbox, "mail", "192.168.77.12"));
+        CHECK(reaches(sandbox, "wiki", "192.168.77.1"));
+        CHECK(link("eth0", sandbox.netns("wiki")).at("address") == "02:00:00:77:00:12");
+    };
+    check();
+    is_put_back(
+        sandbox, inside,
+        {{"another mode", {{"link", "set", "eth0", "type", "macvlan", "mode", "private"}}},
+         {"down", {{"link", "set", "eth0", "down"}}},
+         {"its mark is gone", {{"link", "set", "eth0", "alias", ""}}},
+         {"narrower", {{"link", "set", "eth0", "mtu", "1300"}, {"link", "set", "eth0", "down"}}},
+         {"another name", {{"link", "set", "eth0", "down"}, {"link", "set", "eth0", "name", "x"}}},
+         {"deleted", {{"link", "del", "eth0"}}},
+         {"another kind in its place", {{"link", "del", "eth0"}, {"link", "add", "eth0", "type", "bridge"}}}},
+        check);
+    sandbox.remove_config("macvlan.toml");
+    sandbox.apply();
+    sandbox.close_netns();  // they would keep what stands on the card
+    CHECK(eventually([&] { return link("eth0") == card; }));
+    is_as_before(sandbox, before);
+}
+
+TEST_CASE("A macvlan changes its mode in place, but not to passthru and back", "[links][macvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    const std::string head = "[partition.web.link.m0]\nkind = \"macvlan\"\nparent = \"host:eth0\"\nmode = ";
+    sandbox.write_config("web.toml", head + "\"vepa\"\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    auto index = link("m0", inside).at("ifindex");
+    for (const auto& [mode, stays] :
+         {std::pair("private", true), std::pair("bridge", true), std::pair("passthru", false),
+          std::pair("passthru", true), std::pair("vepa", false)}) {
+        INFO(mode);
+        sandbox.write_config("web.toml", head + "\"" + mode + "\"\n");
+        sandbox.apply();
+        is_settled(sandbox);
+        CHECK(type_data("m0", inside).at("mode") == mode);
+        CHECK((link("m0", inside).at("ifindex") == index) == stays);
+        index = link("m0", inside).at("ifindex");
+    }
+}
+
+TEST_CASE("A macvlan on a link of its partition goes and comes with it", "[links][macvlan]") {
+    Sandbox sandbox;
+    ip({"link", "add", "lower", "type", "bridge"});
+    if (!kernel_makes({"link", "lower", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    sandbox.write_config("web.toml",
+                         "[partition.web.link.eth0]\nmtu = 9000\n"
+                         "[partition.web.link.m0]\nkind = \"macvlan\"\nparent = \"eth0\"\nmtu = 8000\n"
+                         "address = [\"10.1.1.1/24\"]\n");
+    sandbox.apply();
+    const int inside = sandbox.netns("web");
+    const auto check = [&] {
+        CHECK(made_links(inside) == Strings{"eth0", "m0"});
+        CHECK(link("m0", inside).at("link") == "eth0");
+        CHECK(link("m0", inside).at("mtu") == 8000);
+        CHECK(addresses("m0", inside) == Strings{"10.1.1.1/24"});
+    };
+    check();
+    is_put_back(sandbox, inside,
+                {{"its lower link is deleted", {{"link", "del", "eth0"}}},
+                 {"on another link",
+                  {{"link", "del", "m0"},
+                   {"link", "add", "theirs", "type", "bridge"},
+                   {"link", "add", "link", "theirs", "name", "m0", "type", "macvlan", "mode", "bridge"},
+                   {"link", "set", "m0", "alias", "partd:web/m0"}}}},
+                [&] {
+                    if (has_link("theirs", inside)) {
+                        ip({"link", "del", "theirs"}, inside);
+                    }
+                    check();
+                });
+}
+
+TEST_CASE("A macvlan whose lower link is taken by a bridge of others says so", "[links][macvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    ip({"link", "add", "theirs", "type", "bridge"});
+    ip({"link", "set", "eth0", "master", "theirs"});
+    sandbox.write_config("web.toml", "[partition.web.link.m0]\nkind = \"macvlan\"\nparent = \"host:eth0\"\n");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find(
+              "host:eth0 is a port of a bridge, which takes its packets: Device or resource busy") !=
+          std::string::npos);
+    ip({"link", "set", "eth0", "nomaster"});
+    sandbox.apply();
+    is_settled(sandbox);
+}
