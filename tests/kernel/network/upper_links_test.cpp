@@ -135,3 +135,73 @@ TEST_CASE("A macvlan whose lower link is taken by a bridge of others says so", "
     sandbox.apply();
     is_settled(sandbox);
 }
+
+TEST_CASE("ipvlan: partitions with the hardware address of the host's card", "[links][ipvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "ipvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no ipvlan: the machine of tests/system has");
+    }
+    const auto card = link("eth0");
+    const auto file = [](const std::string& keys) {
+        std::string text;
+        for (const char* number : {"1", "2"}) {
+            text += "[partition.p" + std::string(number) +
+                    ".link.eth0]\nkind = \"ipvlan\"\nparent = \"host:eth0\"\naddress = [\"192.168.77.2" +
+                    number + "/24\"]\n" + keys;
+        }
+        return text;
+    };
+    sandbox.write_config("web.toml", file(""));
+    sandbox.apply();
+    is_settled(sandbox);
+    const int inside = sandbox.netns("p1");
+    const auto index = link("eth0", inside).at("ifindex");
+    const auto check = [&] {
+        CHECK(type_data("eth0", inside).at("mode") == "l2");
+        CHECK(link("eth0", inside).at("address") == card.at("address"));
+        CHECK(reaches(sandbox, "p1", "192.168.77.22"));
+        CHECK(reaches(sandbox, "p1", "192.168.77.1"));
+    };
+    check();
+    is_put_back(sandbox, inside,
+                {{"another mode", {{"link", "set", "eth0", "type", "ipvlan", "mode", "l3"}}},
+                 {"other flags", {{"link", "set", "eth0", "type", "ipvlan", "mode", "l2", "private"}}},
+                 {"down", {{"link", "set", "eth0", "down"}}},
+                 {"deleted", {{"link", "del", "eth0"}}}},
+                check);
+    const auto again = link("eth0", inside).at("ifindex");
+    CHECK(again != index);
+    for (const char* mode : {"l3", "l3s", "l2"}) {
+        INFO(mode);
+        sandbox.write_config("web.toml", file(std::string("flags = \"vepa\"\nmode = \"") + mode + "\"\n"));
+        sandbox.apply();
+        is_settled(sandbox);
+        CHECK(type_data("eth0", inside).at("mode") == mode);
+        CHECK(link("eth0", inside).at("ifindex") == again);
+    }
+    sandbox.remove_config("web.toml");
+    sandbox.apply();
+    sandbox.close_netns();  // they would keep what stands on the card
+    CHECK(eventually([&] { return link("eth0") == card; }));
+    CHECK(made_links() == Strings{"eth0", "office"});
+}
+
+TEST_CASE("An ipvlan on a card with a macvlan of others says so", "[links][ipvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "ipvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no ipvlan: the machine of tests/system has");
+    }
+    ip({"link", "add", "link", "eth0", "name", "theirs", "type", "macvlan"});
+    sandbox.write_config("web.toml", "[partition.web.link.i0]\nkind = \"ipvlan\"\nparent = \"host:eth0\"\n");
+    const auto applied = sandbox.partctl({"apply"});
+    INFO(applied.text());
+    CHECK(applied.code == 6);
+    CHECK(
+        applied.err.find("host:eth0 carries theirs of kind macvlan, and nothing of kind ipvlan beside it") !=
+        std::string::npos);
+    ip({"link", "del", "theirs"});
+    sandbox.apply();
+    is_settled(sandbox);
+}

@@ -8,6 +8,7 @@ namespace partd {
 
 extern const LinkType kBridge;
 extern const LinkType kDummy;
+extern const LinkType kIpvlan;
 extern const LinkType kMacvlan;
 extern const LinkType kVeth;
 extern const LinkType kVlan;
@@ -15,7 +16,7 @@ extern const LinkType kVlan;
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan};
 
 }  // namespace
 
