@@ -12,11 +12,12 @@ extern const LinkType kIpvlan;
 extern const LinkType kMacvlan;
 extern const LinkType kVeth;
 extern const LinkType kVlan;
+extern const LinkType kVxlan;
 
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan};
 
 }  // namespace
 
