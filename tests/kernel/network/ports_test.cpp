@@ -39,3 +39,85 @@ TEST_CASE("A bridge lists its ports, or they name it", "[links][ports]") {
     CHECK(master_of("eth0", inside).empty());
     CHECK(master_of("eth1", inside) == "br0");
 }
+
+TEST_CASE("vrf: two tenants with the same addresses", "[links][vrf]") {
+    Sandbox sandbox;
+    if (!kernel_makes({"type", "vrf", "table", "10"})) {
+        PARTD_CANNOT_RUN("this kernel has no VRFs: the machine of tests/system has");
+    }
+    const auto before = snapshot(sandbox);
+    sandbox.example("vrf");
+    settle(sandbox);
+    is_settled(sandbox);
+    const int router = sandbox.netns("router");
+    const auto check = [&] {
+        CHECK(made_links(router) == Strings{"blue", "blue0", "red", "red0"});
+        CHECK(master_of("red0", router) == "red");
+        CHECK(master_of("blue0", router) == "blue");
+        CHECK(type_data("red", router).at("table") == 10);
+        CHECK(type_data("blue", router).at("table") == 20);
+        CHECK(routes("10.70.0.0/24", router, "10").size() == 1);
+        CHECK(routes("10.70.0.0/24", router, "20").size() == 1);
+        CHECK(routes("10.70.0.0/24", router).empty());
+        for (const char* tenant : {"red", "blue"}) {
+            CHECK(
+                exec_in(sandbox, "router", {"ping", "-c", "1", "-W", "2", "-I", tenant, "10.70.0.2"}).code ==
+                0);
+            CHECK(reaches(sandbox, "tenant-" + std::string(tenant), "10.70.0.1"));
+        }
+    };
+    check();
+    is_put_back(sandbox, router,
+                {{"a port leaves", {{"link", "set", "red0", "nomaster"}}},
+                 {"a port changes sides", {{"link", "set", "red0", "master", "blue"}}},
+                 {"deleted", {{"link", "del", "red"}}},
+                 {"down", {{"link", "set", "red", "down"}}},
+                 {"the kernel's own route of a port is gone",
+                  {{"route", "del", "table", "10", "10.70.0.0/24", "dev", "red0"}}},
+                 {"another table",
+                  {{"link", "del", "red"},
+                   {"link", "add", "red", "type", "vrf", "table", "11"},
+                   {"link", "set", "red", "alias", "partd:router/red"}}}},
+                check);
+    sandbox.remove_config("vrf.toml");
+    sandbox.apply();
+    is_as_before(sandbox, before);
+}
+
+TEST_CASE("A vrf has addresses of its own, and IPv6 on its ports", "[links][vrf]") {
+    Sandbox sandbox;
+    if (!kernel_makes({"type", "vrf", "table", "10"})) {
+        PARTD_CANNOT_RUN("this kernel has no VRFs: the machine of tests/system has");
+    }
+    const std::string ports =
+        "[partition.web.link.eth0]\naddress = [\"10.1.1.1/24\", \"fd00:1::1/64\"]\n"
+        "peer = { address = [\"10.1.1.2/24\", \"fd00:1::2/64\"] }\n";
+    const auto vrf = [](const std::string& id, const std::string& keys) {
+        return "[partition.web.link.red]\nkind = \"vrf\"\nid = " + id +
+               "\naddress = [\"127.0.0.1/8\", \"fd00:9::1/128\"]\n" + keys;
+    };
+    sandbox.write_config("web.toml", ports);
+    sandbox.apply();
+    // a port that is up, with addresses
+    sandbox.write_config("web.toml", vrf("10", "ports = [\"eth0\"]\n") + ports);
+    sandbox.apply();
+    is_settled(sandbox);
+    const int inside = sandbox.netns("web");
+    CHECK(master_of("eth0", inside) == "red");
+    CHECK(addresses("eth0", inside) == Strings{"10.1.1.1/24", "fd00:1::1/64"});
+    CHECK(pings(kHere, "10.1.1.1"));
+    CHECK(pings(kHere, "fd00:1::1"));
+    sandbox.write_config("web.toml", vrf("300", "ports = [\"eth0\"]\n") + ports);
+    sandbox.apply();
+    is_settled(sandbox);
+    CHECK(routes("10.1.1.0/24", inside, "300").size() == 1);
+    ip({"route", "del", "table", "300", "10.1.1.0/24", "dev", "eth0"}, inside);
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    is_settled(sandbox);
+    sandbox.write_config("web.toml", vrf("300", "") + ports);
+    sandbox.apply();
+    is_settled(sandbox);
+    CHECK(master_of("eth0", inside).empty());
+    CHECK(routes("10.1.1.0/24", inside).size() == 1);
+}

@@ -12,12 +12,13 @@ extern const LinkType kIpvlan;
 extern const LinkType kMacvlan;
 extern const LinkType kVeth;
 extern const LinkType kVlan;
+extern const LinkType kVrf;
 extern const LinkType kVxlan;
 
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan, &kVrf};
 
 }  // namespace
 
