@@ -121,3 +121,88 @@ TEST_CASE("A vrf has addresses of its own, and IPv6 on its ports", "[links][vrf]
     CHECK(master_of("eth0", inside).empty());
     CHECK(routes("10.1.1.0/24", inside).size() == 1);
 }
+
+TEST_CASE("bond: a server on two cards of the host", "[links][bond]") {
+    Sandbox sandbox;
+    if (!kernel_makes({"type", "bond"})) {
+        PARTD_CANNOT_RUN("this kernel has no bonds: the machine of tests/system has");
+    }
+    ip({"link", "add", "lan", "type", "bridge"});
+    ip({"address", "add", "192.168.78.1/24", "dev", "lan"});
+    ip({"link", "set", "lan", "addrgenmode", "none"});
+    ip({"link", "set", "lan", "up"});
+    for (const char* card : {"eth0", "eth1"}) {
+        const std::string other = std::string("port-") + card;
+        ip({"link", "add", card, "type", "veth", "peer", "name", other});
+        for (const std::string& end : {other, std::string(card)}) {
+            ip({"link", "set", end, "addrgenmode", "none"});  // its routes would come a moment later
+            ip({"link", "set", end, "up"});
+        }
+        ip({"link", "set", other, "master", "lan"});
+    }
+    const Strings before = made_links();
+    sandbox.example("bond");
+    sandbox.apply();
+    is_settled(sandbox);
+    const int inside = sandbox.netns("server");
+    const auto check = [&] {
+        CHECK(made_links(inside) == Strings{"bond0", "up0", "up1"});
+        CHECK(master_of("up0", inside) == "bond0");
+        CHECK(master_of("up1", inside) == "bond0");
+        const Json data = type_data("bond0", inside);
+        CHECK(data.at("mode") == "active-backup");
+        CHECK(data.at("miimon") == 50);
+        CHECK(is_up("bond0", inside));
+        CHECK(is_up("up0", inside));
+        CHECK(reaches(sandbox, "server", "192.168.78.1"));
+    };
+    check();
+    is_put_back(sandbox, inside,
+                {{"another interval", {{"link", "set", "bond0", "type", "bond", "miimon", "200"}}},
+                 {"a port leaves", {{"link", "set", "up1", "nomaster"}}},
+                 {"a port is deleted", {{"link", "del", "up0"}}},
+                 {"the bond is deleted", {{"link", "del", "bond0"}}},
+                 {"down", {{"link", "set", "bond0", "down"}}},
+                 {"another mode",
+                  {{"link", "set", "up0", "nomaster"},
+                   {"link", "set", "up1", "nomaster"},
+                   {"link", "set", "bond0", "down"},
+                   {"link", "set", "bond0", "type", "bond", "mode", "balance-xor"}}}},
+                check);
+    // one card fails
+    ip({"link", "set", "port-eth0", "down"});
+    CHECK(eventually([&] { return reaches(sandbox, "server", "192.168.78.1"); }));
+    ip({"link", "set", "port-eth0", "up"});
+    sandbox.remove_config("bond.toml");
+    sandbox.apply();
+    sandbox.close_netns();
+    CHECK(netns_names().empty());
+    CHECK(made_links() == before);
+}
+
+TEST_CASE("A bond gets another mode and other ports", "[links][bond]") {
+    Sandbox sandbox;
+    if (!kernel_makes({"type", "bond"})) {
+        PARTD_CANNOT_RUN("this kernel has no bonds: the machine of tests/system has");
+    }
+    const auto file = [](const std::string& mode, const std::string& ports) {
+        return "[partition.web.link.b0]\nkind = \"bond\"\nmode = \"" + mode + "\"\nports = [" + ports +
+               "]\naddress = [\"10.1.1.1/24\"]\n"
+               "[partition.web.link.eth0]\n[partition.web.link.eth1]\n";
+    };
+    for (const auto& [mode, ports] :
+         {std::pair("balance-rr", "\"eth0\""), std::pair("802.3ad", "\"eth0\", \"eth1\""),
+          std::pair("balance-xor", "\"eth1\""), std::pair("broadcast", ""),
+          std::pair("balance-tlb", "\"eth0\""), std::pair("balance-alb", "\"eth0\", \"eth1\"")}) {
+        INFO(mode);
+        sandbox.write_config("web.toml", file(mode, ports));
+        sandbox.apply();
+        is_settled(sandbox);
+        const int inside = sandbox.netns("web");
+        CHECK(type_data("b0", inside).at("mode") == mode);
+        const std::string listed = ports;
+        CHECK(master_of("eth0", inside) == (listed.find("eth0") == listed.npos ? "" : "b0"));
+        CHECK(master_of("eth1", inside) == (listed.find("eth1") == listed.npos ? "" : "b0"));
+        CHECK(addresses("b0", inside) == Strings{"10.1.1.1/24"});
+    }
+}

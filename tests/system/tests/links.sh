@@ -62,6 +62,37 @@ expect "vlan_filtering" 1 "$(in_partition switch ip -d -j link show dev br0 | jq
 rm /etc/partd/switch.toml
 check "partctl apply removes all" partctl apply --allow-delete --no-legend
 
+example vrf
+apply
+settled
+for tenant in red blue; do
+    check "router reaches tenant-$tenant" ip netns exec router ip vrf exec "$tenant" ping -c 1 -W 5 10.70.0.2
+done
+in_partition router ip link del red
+in_partition router ip link set blue0 nomaster
+check_fails "partctl diff tells of it" 1 partctl diff
+apply
+settled
+expect "the table of blue0's route" 1 "$(in_partition router ip -j route show table 20 10.70.0.0/24 | jq length)"
+rm /etc/partd/vrf.toml
+check "partctl apply removes all" partctl apply --allow-delete --no-legend
+
+for card in eth0 eth1; do
+    ip link add "$card" type dummy
+    ip link set "$card" up
+    at_end "ip link del $card"
+done
+example bond
+apply
+settled
+in_partition server ip link set up1 nomaster
+in_partition server ip link set bond0 type bond miimon 7
+apply
+settled
+expect "the bond's interval" 50 "$(in_partition server ip -d -j link show dev bond0 | jq '.[0].linkinfo.info_data.miimon')"
+rm /etc/partd/bond.toml
+check "partctl apply removes all" partctl apply --allow-delete --no-legend
+
 # On a card of the host's, which is not touched.
 ip link add card type dummy
 ip link set card up

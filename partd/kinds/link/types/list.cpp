@@ -6,6 +6,7 @@
 
 namespace partd {
 
+extern const LinkType kBond;
 extern const LinkType kBridge;
 extern const LinkType kDummy;
 extern const LinkType kIpvlan;
@@ -18,7 +19,8 @@ extern const LinkType kVxlan;
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan, &kVrf};
+constexpr std::array kTypes = {&kVeth,   &kBridge, &kDummy, &kVlan, &kMacvlan,
+                               &kIpvlan, &kVxlan,  &kVrf,   &kBond};
 
 }  // namespace
 
