@@ -6,6 +6,26 @@
 using namespace partd::test;
 using Strings = std::vector<std::string>;
 
+namespace {
+
+/// Two partitions that reach each other at 10.60.0.1 and 10.60.0.2.
+const std::string kUnderlay =
+    "[partition.west]\n"
+    "[partition.east.link.wan]\naddress = [\"10.60.0.1/30\"]\n"
+    "peer = { partition = \"west\", name = \"wan\", address = [\"10.60.0.2/30\"] }\n";
+
+/// A tunnel between them: 10.62.0.1 and 10.62.0.2, or fd00:62::.
+std::string tunnel(const std::string& kind, const std::string& keys, bool v6) {
+    const auto end = [&](const std::string& partition, const std::string& own, const std::string& other) {
+        return "[partition." + partition + ".link.tun]\nkind = \"" + kind + "\"\nlocal = \"10.60.0." + own +
+               "\"\nremote = \"10.60.0." + other + "\"\naddress = [\"" +
+               (v6 ? "fd00:62::" + own + "/64" : "10.62.0." + own + "/30") + "\"]\n" + keys;
+    };
+    return kUnderlay + end("east", "1", "2") + end("west", "2", "1");
+}
+
+}  // namespace
+
 TEST_CASE("vxlan: a segment between two partitions", "[links][vxlan]") {
     Sandbox sandbox;
     if (!kernel_makes({"type", "vxlan", "id", "5", "dstport", "4789"})) {
@@ -143,4 +163,64 @@ TEST_CASE("A VXLAN whose number another program has in the namespace is an error
     ip({"link", "del", "theirs"}, inside);
     sandbox.apply();
     is_settled(sandbox);
+}
+
+TEST_CASE("gre, ipip and sit: tunnels between two partitions", "[links][gre][ipip][sit]") {
+    struct Kind {
+        std::string kind;
+        std::string keys;
+        bool v6;
+        std::string other;  ///< of ip: an attribute that it has besides
+    };
+    const std::vector<Kind> kKinds = {
+        {"gre", "ttl = 64\n", false, ""},
+        {"gre", "key = 7\n", true, ""},
+        {"ipip", "ttl = 64\n", false, ""},
+        {"sit", "ttl = 64\n", true, ""},
+    };
+    for (const Kind& each : kKinds) {
+        INFO(each.kind);
+        Sandbox sandbox;
+        if (!kernel_makes({"type", each.kind, "local", "10.9.9.1", "remote", "10.9.9.2"})) {
+            PARTD_CANNOT_RUN("this kernel has no " + each.kind + ": the machine of tests/system has");
+        }
+        const auto before = snapshot(sandbox);
+        sandbox.write_config("web.toml", tunnel(each.kind, each.keys, each.v6));
+        settle(sandbox);
+        is_settled(sandbox);
+        const int east = sandbox.netns("east");
+        const auto index = link("tun", east).at("ifindex");
+        const auto check = [&] {
+            const Json data = type_data("tun", east);
+            INFO(data.dump());
+            CHECK(data.at("local") == "10.60.0.1");
+            CHECK(data.at("remote") == "10.60.0.2");
+            CHECK(data.at("ttl") == (each.keys == "ttl = 64\n" ? 64 : 0));
+            CHECK(is_up("tun", east));
+            CHECK(reaches(sandbox, "east", each.v6 ? "fd00:62::2" : "10.62.0.2"));
+        };
+        check();
+        const auto set = [&](Arguments words) {
+            Arguments command = {"link", "set", "tun", "type", each.kind};
+            command.insert(command.end(), words.begin(), words.end());
+            return std::vector<Arguments>{command};
+        };
+        is_put_back(sandbox, east,
+                    {{"another time to live", set({"ttl", "9"})},
+                     {"another remote host", set({"remote", "10.60.0.9"})},
+                     {"another local address", set({"local", "10.60.0.9"})}},
+                    [&] {
+                        check();
+                        CHECK(link("tun", east).at("ifindex") == index);
+                    });
+        std::vector<ByHand> harsh = {{"deleted", {{"link", "del", "tun"}}},
+                                     {"down", {{"link", "set", "tun", "down"}}}};
+        if (each.kind == "gre") {
+            harsh.push_back({"another key", set({"key", "9"})});
+        }
+        is_put_back(sandbox, east, harsh, check);
+        sandbox.remove_config("web.toml");
+        sandbox.apply();
+        is_as_before(sandbox, before);
+    }
 }

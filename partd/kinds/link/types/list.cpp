@@ -9,8 +9,11 @@ namespace partd {
 extern const LinkType kBond;
 extern const LinkType kBridge;
 extern const LinkType kDummy;
+extern const LinkType kGre;
+extern const LinkType kIpip;
 extern const LinkType kIpvlan;
 extern const LinkType kMacvlan;
+extern const LinkType kSit;
 extern const LinkType kVeth;
 extern const LinkType kVlan;
 extern const LinkType kVrf;
@@ -19,8 +22,8 @@ extern const LinkType kVxlan;
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth,   &kBridge, &kDummy, &kVlan, &kMacvlan,
-                               &kIpvlan, &kVxlan,  &kVrf,   &kBond};
+constexpr std::array kTypes = {&kVeth,  &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan,
+                               &kVxlan, &kVrf,    &kBond,  &kGre,  &kIpip,    &kSit};
 
 }  // namespace
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kinds/link/interfaces.h"
+#include "kinds/link/types/rows.h"
+
+#include <linux/if_tunnel.h>
+
+#include <fmt/format.h>
+
+namespace partd::link {
+
+// Tunnels over IPv4 to one other host (ip_tunnels in net/ipv4): the attributes of all, whose numbers each
+// type has for itself. T has the members `local`, `remote` and `ttl`.
+template <class T, std::uint16_t Local, std::uint16_t Remote, std::uint16_t Ttl>
+constexpr std::array<Attribute, 3> tunnel_attributes() {
+    return {type_ip<Local, &T::local>("local", "the address of this end", {.fallback = "as the route says"}),
+            type_ip<Remote, &T::remote>("remote", "the address of the other end", {.required = true}),
+            type_number<Ttl, std::uint8_t, &T::ttl>(
+                "ttl", "the time to live of its packets",
+                {.min = 0, .max = 255, .fallback = "0: that of the packet inside"})};
+}
+
+// `own`: the interface of the type that the kernel makes in each network namespace.
+template <class T>
+void check_tunnel(const DeclaredObject& link, std::string_view own, Diagnostics& problems) {
+    const T& tunnel = link.spec.as<T>();
+    for (const auto& [key, ip] : {std::pair("local", tunnel.local), std::pair("remote", tunnel.remote)}) {
+        if (ip.v6()) {
+            problems.error(link.place(key), fmt::format("a link of kind {} goes over IPv4", T::kName));
+        } else if (ip.is_multicast() || (key == std::string_view("remote") && ip.is_any())) {
+            problems.error(link.place(key), ip.text() + " is not the address of one host");
+        }
+    }
+    if (link.name == own) {
+        problems.error(link.source,
+                       fmt::format("the kernel makes a {} of its own in every network namespace", own));
+    }
+}
+
+// The kernel tells one tunnel of a type from another by this (ip_tunnel_find()).
+template <class T>
+std::string tunnel_text(const T& tunnel, std::string_view key) {
+    const std::string lower = lower_text(tunnel.self);
+    return fmt::format("{} from {} to {}{}{} in partition {}", T::kName, tunnel.local.text(),
+                       tunnel.remote.text(), key, lower.empty() ? "" : " by " + lower, tunnel.self.netns);
+}
+
+}  // namespace partd::link
