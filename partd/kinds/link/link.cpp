@@ -26,8 +26,7 @@ constexpr Field kStrangersFields[] = {
 };
 
 // The types that are known, but not built yet.
-constexpr std::string_view kReserved[] = {"macvlan", "ipvlan", "vxlan", "gre", "bond",    "wireguard",
-                                          "vrf",     "ifb",    "tun",   "tap", "physical"};
+constexpr std::string_view kReserved[] = {"wireguard", "tun", "tap", "physical"};
 
 std::span<const Declaration> language() {
     static const auto kAll = [] {

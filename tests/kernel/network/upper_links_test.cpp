@@ -205,3 +205,30 @@ TEST_CASE("An ipvlan on a card with a macvlan of others says so", "[links][ipvla
     sandbox.apply();
     is_settled(sandbox);
 }
+
+TEST_CASE("An ifb is made, put back and removed", "[links][ifb]") {
+    Sandbox sandbox;
+    if (!kernel_makes({"type", "ifb"})) {
+        PARTD_CANNOT_RUN("this kernel has no ifb");
+    }
+    const auto before = snapshot(sandbox);
+    sandbox.write_config("web.toml", "[partition.web.link.queue]\nkind = \"ifb\"\nmtu = 1400\n");
+    sandbox.apply();
+    is_settled(sandbox);
+    const int inside = sandbox.netns("web");
+    const auto check = [&] {
+        CHECK(made_links(inside) == Strings{"queue"});
+        CHECK(link("queue", inside).at("linkinfo").at("info_kind") == "ifb");
+        CHECK(link("queue", inside).at("mtu") == 1400);
+        CHECK(is_up("queue", inside));
+    };
+    check();
+    is_put_back(sandbox, inside,
+                {{"deleted", {{"link", "del", "queue"}}},
+                 {"down", {{"link", "set", "queue", "down"}}},
+                 {"wider", {{"link", "set", "queue", "mtu", "1500"}}}},
+                check);
+    sandbox.remove_config("web.toml");
+    sandbox.apply();
+    is_as_before(sandbox, before);
+}

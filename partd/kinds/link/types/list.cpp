@@ -10,6 +10,7 @@ extern const LinkType kBond;
 extern const LinkType kBridge;
 extern const LinkType kDummy;
 extern const LinkType kGre;
+extern const LinkType kIfb;
 extern const LinkType kIpip;
 extern const LinkType kIpvlan;
 extern const LinkType kMacvlan;
@@ -22,8 +23,8 @@ extern const LinkType kVxlan;
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
-constexpr std::array kTypes = {&kVeth,  &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan,
-                               &kVxlan, &kVrf,    &kBond,  &kGre,  &kIpip,    &kSit};
+constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan,
+                               &kVrf,  &kBond,   &kGre,   &kIpip, &kSit,     &kIfb};
 
 }  // namespace
 
