@@ -260,9 +260,8 @@ void Daemon::locked_out(const Error& error, const Scope& scope) {
 
 // A look at a part that does not end well is followed by one at everything: the reason may lie elsewhere.
 void Daemon::judge(const Outcome& outcome, const Scope& scope) {
-    const bool well = outcome.converged && outcome.execution.failed.empty();
     const bool loud = loud_.are_loud(scope.owners, looked_) && scope.channels.empty();
-    if (!scope.all && !well && !loud && outcome.refused.empty()) {
+    if (!scope.all && !outcome.converged && !loud && outcome.refused.empty()) {
         pending_.all = true;
         look_soon();
     }

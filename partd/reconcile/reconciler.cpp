@@ -231,7 +231,7 @@ private:
     // Of the changes that are left those are told that were made and did not stay: one that failed, waits or
     // was refused has words of its own.
     void conclude(Plan plan) {
-        outcome_.converged = plan.changes.empty();
+        outcome_.converged = plan.changes.empty() && outcome_.execution.failed.empty();
         if (outcome_.refused.empty()) {
             std::erase_if(plan.changes,
                           [&](const Change& change) { return !outcome_.execution.did(change.key); });

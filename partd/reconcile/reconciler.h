@@ -49,7 +49,7 @@ struct Outcome {
     Execution execution;     // of all rounds together
     std::string refused;     // why nothing was done; "" when something was
     std::size_t rounds = 0;  // of looking and carrying out
-    bool converged = false;  // the last look found nothing left to do but conflicts
+    bool converged = false;  // nothing failed, and the last look found nothing left to do but conflicts
     // Texts of the keys that it found still to be changed, where something failed or is held, and what comes
     // after.
     std::set<std::string> left = {};

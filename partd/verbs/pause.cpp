@@ -60,6 +60,10 @@ Answer resume(Engine& engine, const Request& request) {
     if (request.hold && !request.name.empty()) {
         return work.failed({.message = kOneOfTwo}, kUsage);
     }
+    if (!request.hold && request.name.empty()) {
+        work.complain("resume needs the name of a partition or slice, or --files");
+        return work.done(kUsage);
+    }
     if (!work.load(true, request.hold)) {
         return std::move(work.answer);
     }

@@ -317,7 +317,10 @@ TEST_CASE("pause: the files or a partition, and one of the two", "[control][paus
     const Kept host;
     CHECK(host.sandbox.partctl({"pause"}).code == 2);
     CHECK(host.sandbox.partctl({"pause", "--files", "web"}).code == 2);
-    CHECK(host.sandbox.partctl({"resume"}).code == 2);
+    const auto nameless = host.sandbox.partctl({"resume"});
+    CHECK(nameless.code == 2);
+    CHECK(nameless.err.find("resume needs the name of a partition or slice, or --files") !=
+          std::string::npos);
     CHECK(host.sandbox.partctl({"resume", "--files", "web"}).code == 2);
     CHECK(host.sandbox.partctl({"resume", "--files"}).code == 2);
 }
