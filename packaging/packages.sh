@@ -13,7 +13,7 @@ run_packages=(nftables iproute2 iputils-ping)
 # Other people's programs, as judges of what partd did.
 test_packages=(
     "${run_packages[@]}" busybox-static catch2 librapidcheck-dev conntrack iperf3 strace util-linux procps python3 python3-jsonschema
-    dbus-daemon libcap2-bin libxml2-utils systemd zsh fish
+    curl dbus-daemon libcap2-bin libxml2-utils systemd zsh fish
     # The collection in packaging/ansible, and connections for it.
     ansible-core openssh-client dropbear-bin
     # Firewalls that partctl doctor has to get along with.
