@@ -188,12 +188,12 @@ Result<> may_end(ApplyContext& context, const Partition& partition, std::set<pid
     if (partition.on_remove == OnRemove::Stop || pids.empty()) {
         return {};
     }
-    return std::unexpected(
-        Error{.message =
-                  fmt::format("{} live in it and on_remove is \"{}\": end them first (partctl kill), or take "
-                              "the change back",
-                              kernel::describe(pids), Codec<OnRemove>::text(partition.on_remove)),
-              .refused = true});
+    return std::unexpected(Error{
+        .message =
+            fmt::format("on_remove is \"{}\", and it still has {}: end them first (partctl kill), or take "
+                        "the change back",
+                        Codec<OnRemove>::text(partition.on_remove), kernel::describe(pids)),
+        .refused = true});
 }
 
 // Returns a function that selects the processes that are still residents.

@@ -123,8 +123,9 @@ Result<> observe_one(Observation& observation, const std::string& name) {
          .spec = Spec(NetworkNamespace{name, lo->up, lo->alias, std::move(*owner), !unnamed}),
          .owner = name,
          .marked = lo->alias == mark_of(name),
-         .holder = fmt::format("{} is a network namespace that partd did not make (cookie {})",
-                               observation.host.directory().path_of(name), (*netns)->cookie()),
+         .holder = fmt::format("{} is a network namespace that partd did not make: choose another name, or "
+                               "remove it (ip netns delete {})",
+                               observation.host.directory().path_of(name), name),
          .identity = std::to_string((*netns)->cookie())});
     if (const Key user = pin_key(name, NamespaceKind::User); observation.observed.find(user) != nullptr) {
         found.depends_on.push_back(user);
