@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links that carry packets inside others: vxlan, gre, ipip, sit.
 
+#include "daemon_fixture.h"
 #include "type_trial.h"
 
 using namespace partd::test;
@@ -143,6 +144,28 @@ TEST_CASE("A vxlan on a card of the host has its socket there", "[links][vxlan]"
     ip({"link", "set", "card", "up"});
     sandbox.apply();
     is_settled(sandbox);
+}
+
+TEST_CASE("partd notices that a vxlan leaves its card and comes back to it", "[links][vxlan]") {
+    const std::string head = "[partition.web.link.vx]\nkind = \"vxlan\"\nid = 7\n";
+    Configured configured(head + "parent = \"host:card\"\n");
+    const Sandbox& sandbox = configured.sandbox;
+    if (!kernel_makes({"type", "vxlan", "id", "5", "dstport", "4789"})) {
+        PARTD_CANNOT_RUN("this kernel has no VXLANs");
+    }
+    ip({"link", "add", "card", "type", "bridge"});
+    ip({"link", "set", "card", "up"});
+    const auto on_card = [&] {
+        const auto made = exec_in(sandbox, "web", {"ip", "-d", "link", "show", "dev", "vx"});
+        return made.code == 0 && made.out.find("link-netns") != std::string::npos;
+    };
+    const Daemon daemon;
+    REQUIRE(eventually([&] { return exists("web") && on_card(); }));
+    CHECK(converged(sandbox));
+    sandbox.write_config("web.toml", head);
+    CHECK(eventually([&] { return !on_card() && converged(sandbox); }));
+    sandbox.write_config("web.toml", head + "parent = \"host:card\"\n");
+    CHECK(eventually([&] { return on_card() && converged(sandbox); }));
 }
 
 TEST_CASE("A VXLAN whose number another program has in the namespace is an error that says so",

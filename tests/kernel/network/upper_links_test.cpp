@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links that take packets of a lower one: macvlan and ipvlan; and ifb, which takes what tc gives it.
 
+#include "daemon_fixture.h"
 #include "type_trial.h"
 
 using namespace partd::test;
@@ -116,6 +117,23 @@ TEST_CASE("A macvlan on a link of its partition goes and comes with it", "[links
                 });
 }
 
+TEST_CASE("A link is replaced by a macvlan as wide as the host's card", "[links][macvlan]") {
+    Sandbox sandbox;
+    make_card();
+    if (!kernel_makes({"link", "eth0", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    ip({"link", "set", "eth0", "mtu", "9000"});
+    sandbox.write_config("web.toml", "[partition.web.link.eth0]\n");
+    sandbox.apply();
+    // It is tried out on a link that has to be as wide.
+    sandbox.write_config(
+        "web.toml", "[partition.web.link.eth0]\nkind = \"macvlan\"\nparent = \"host:eth0\"\nmtu = 9000\n");
+    sandbox.apply();
+    is_settled(sandbox);
+    CHECK(link("eth0", sandbox.netns("web")).at("mtu") == 9000);
+}
+
 TEST_CASE("A macvlan whose lower link is taken by a bridge of others says so", "[links][macvlan]") {
     Sandbox sandbox;
     make_card();
@@ -134,6 +152,47 @@ TEST_CASE("A macvlan whose lower link is taken by a bridge of others says so", "
     ip({"link", "set", "eth0", "nomaster"});
     sandbox.apply();
     is_settled(sandbox);
+}
+
+TEST_CASE("partd keeps macvlans as declared, and starts again without a change", "[links][macvlan]") {
+    const std::string head = "[partition.web.link.m0]\nkind = \"macvlan\"\n";
+    Configured configured(head + "parent = \"host:eth0\"\n");
+    const Sandbox& sandbox = configured.sandbox;
+    make_card();
+    ip({"link", "add", "eth1", "type", "bridge"});
+    if (!kernel_makes({"link", "eth0", "type", "macvlan"})) {
+        PARTD_CANNOT_RUN("this kernel has no macvlan");
+    }
+    const auto there = [&](const std::string& mode) {
+        const auto made = exec_in(sandbox, "web", {"ip", "-d", "link", "show", "dev", "m0"});
+        return made.code == 0 && made.out.find("macvlan mode " + mode) != std::string::npos;
+    };
+    const auto index = [&] { return exec_in(sandbox, "web", {"cat", "/sys/class/net/m0/ifindex"}).out; };
+    {
+        const Daemon daemon;
+        REQUIRE(eventually([&] { return exists("web") && there("bridge"); }));
+        CHECK(converged(sandbox));
+    }
+    const std::string before = index();
+    const Daemon daemon;
+    REQUIRE(eventually([&] { return answers(sandbox) && converged(sandbox); }));
+    CHECK(index() == before);
+    (void)exec_in(sandbox, "web", {"ip", "link", "set", "m0", "type", "macvlan", "mode", "vepa"});
+    CHECK(eventually([&] { return there("bridge"); }));
+    CHECK(index() == before);
+    (void)exec_in(sandbox, "web", {"ip", "link", "del", "m0"});
+    CHECK(eventually([&] { return there("bridge"); }));
+    sandbox.write_config("web.toml", head + "parent = \"host:eth0\"\nmode = \"private\"\n");
+    CHECK(eventually([&] { return there("private"); }));
+    sandbox.write_config("web.toml", head + "parent = \"host:eth1\"\nmode = \"vepa\"\n");
+    CHECK(eventually([&] { return there("vepa"); }));
+    CHECK(converged(sandbox));
+    // a parent that comes back
+    ip({"link", "del", "eth1"});
+    CHECK(eventually([&] { return !there("vepa"); }));
+    ip({"link", "add", "eth1", "type", "bridge"});
+    CHECK(eventually([&] { return there("vepa"); }));
+    CHECK(converged(sandbox));
 }
 
 TEST_CASE("ipvlan: partitions with the hardware address of the host's card", "[links][ipvlan]") {
