@@ -13,6 +13,7 @@ namespace partd::config {
 namespace {
 
 constexpr std::string_view kOnHost = "host:";  // and the name of an interface
+constexpr std::string_view kOwnName = "pv-";   // and the name of a partition
 
 struct Owner {
     std::set<std::string> files = {};
@@ -45,11 +46,9 @@ void walk(const Value& value, const Each& each) {
     }
 }
 
-// Notes the owners whose names occur in the text, also as a part of another one ("web" in "pv-web"); true if
-// there are any.
-bool note_mentioned(const Owners& owners, std::string_view text, std::set<std::string>& mentioned) {
+// Notes the owners whose names occur in the text, also as a part of another one ("web" in "pv-web").
+void note_mentioned(const Owners& owners, std::string_view text, std::set<std::string>& mentioned) {
     constexpr std::size_t kLongest = 64;
-    bool any = false;
     for (std::size_t begin = 0; begin < text.size(); ++begin) {
         if (!is_wordy(text[begin]) || !is_edge(text, begin)) {
             continue;
@@ -59,22 +58,49 @@ bool note_mentioned(const Owners& owners, std::string_view text, std::set<std::s
                 is_edge(text, end) ? owners.find(text.substr(begin, end - begin)) : owners.end();
             if (found != owners.end()) {
                 mentioned.insert(found->first);
-                any = true;
             }
         }
     }
-    return any;
 }
 
-using HostNames = std::map<std::string, std::string, std::less<>>;  // of interfaces: whose they are
+// Names of interfaces on the host, and addresses: whose they are.
+using Named = std::multimap<std::string, std::string, std::less<>>;
 
-void note_host_names(const std::string& owner, const Value& value, HostNames& names) {
-    const Value* links = value.find("link");
-    const auto* members = links == nullptr ? nullptr : links->get_if<Object>();
-    for (const Member& link : members == nullptr ? Object() : *members) {
-        const Value* name = link.value.find_path("peer.name");
-        if (const auto* text = name == nullptr ? nullptr : name->get_if<std::string>()) {
-            names.emplace(*text, owner);
+const std::string* text_of(const Value* value) {
+    return value == nullptr ? nullptr : value->get_if<std::string>();
+}
+
+// The elements of a list, or of nothing; they live as long as the document does.
+std::span<const Value> elements_of(const Value* list) {
+    const auto* elements = list == nullptr ? nullptr : list->get_if<Array>();
+    return elements == nullptr ? std::span<const Value>() : std::span<const Value>(*elements);
+}
+
+std::span<const Member> members_of(const Value* object) {
+    const auto* members = object == nullptr ? nullptr : object->get_if<Object>();
+    return members == nullptr ? std::span<const Member>() : std::span<const Member>(*members);
+}
+
+std::vector<std::string_view> texts_in(const Value* list) {
+    std::vector<std::string_view> texts;
+    for (const Value& element : elements_of(list)) {
+        if (const auto* text = element.get_if<std::string>()) {
+            texts.emplace_back(*text);
+        }
+    }
+    return texts;
+}
+
+void note_named(const std::string& owner, const Value& value, Named& named) {
+    for (const Member& link : members_of(value.find("link"))) {
+        const auto* name = text_of(link.value.find_path("peer.name"));
+        if (name != nullptr && link.value.find_path("peer.partition") == nullptr) {
+            named.emplace(*name, owner);
+        }
+        for (const char* key : {"address", "peer.address"}) {
+            for (const std::string_view address : texts_in(link.value.find_path(key))) {
+                named.emplace(address.substr(0, address.find('/')), owner);
+            }
         }
     }
 }
@@ -108,9 +134,7 @@ bool counts(const Value& body) {
 // The templates that number those that extend them.
 std::set<std::string> counting_templates(const Value& merged) {
     std::set<std::string> all;
-    const Value* templates = merged.find("template");
-    const auto* bodies = templates == nullptr ? nullptr : templates->get_if<Object>();
-    for (const Member& member : bodies == nullptr ? Object() : *bodies) {
+    for (const Member& member : members_of(merged.find("template"))) {
         if (counts(member.value)) {
             all.insert(member.key);
         }
@@ -118,45 +142,90 @@ std::set<std::string> counting_templates(const Value& merged) {
     return all;
 }
 
-// Notes the owner of an interface of the host by the name that a file gives it. One of partd's own names has
-// its owner's name in it (`told`) where that is short enough.
-void note_interface(std::string_view name, bool told, const HostNames& host_names, Owner& owner) {
-    if (const auto end = host_names.find(name); end != host_names.end()) {
-        owner.mentioned.insert(end->second);
-    } else {
-        owner.needs_all |= name.starts_with("pv-") && !told;
+void note_all(std::string_view name, const Named& named, Owner& owner) {
+    const auto [first, last] = named.equal_range(name);
+    std::for_each(first, last, [&](const auto& each) { owner.mentioned.insert(each.second); });
+}
+
+// Notes the owners of an interface of the host: by the name that files give it, or by partd's own, which has
+// its owner's in it where that is short enough.
+void note_interface(std::string_view name, const Named& named, const Owners& owners, Owner& owner) {
+    note_all(name, named, owner);
+    if (name.starts_with(kOwnName)) {
+        const std::string_view rest = name.substr(kOwnName.size());
+        const auto found = owners.find(rest.substr(0, rest.find('.')));
+        if (found != owners.end()) {
+            owner.mentioned.insert(found->first);
+        }
+        owner.needs_all |= found == owners.end();
     }
 }
 
-void note_values(const Value& value, const Owners& owners, const HostNames& host_names, Owner& owner) {
+// A forward at an address of the host tells when nobody has that.
+void note_forwards(const Value& value, const Named& named, Owner& owner) {
+    for (const Value& forward : elements_of(value.find_path("nat.forward"))) {
+        for (const std::string_view address : texts_in(forward.find("address"))) {
+            note_all(address, named, owner);
+        }
+    }
+}
+
+void note_values(const Value& value, const Owners& owners, const Named& named, Owner& owner) {
     const std::string* last = nullptr;
     walk(value, [&](const Source& source, std::string_view text) {
         if (source.file != nullptr && source.file.get() != last) {
             last = source.file.get();
             owner.files.insert(*last);
         }
-        const bool told = note_mentioned(owners, text, owner.mentioned);
+        note_mentioned(owners, text, owner.mentioned);
         if (text.starts_with(kOnHost)) {
-            note_interface(text.substr(kOnHost.size()), told, host_names, owner);
+            note_interface(text.substr(kOnHost.size()), named, owners, owner);
         }
     });
+    note_forwards(value, named, owner);
 }
 
-Owners relate(const Value& document, const std::set<std::string>& counting, const Grammar& grammar) {
+bool reaches_any(const Value& value) {
+    const auto targets = texts_in(value.find("reach"));
+    return std::ranges::find(targets, "any") != targets.end();
+}
+
+// Users of the host, of which two partitions may have the same.
+bool has_own_users(const Value& value) {
+    return value.find_path("user.uid_map") != nullptr || value.find_path("user.gid_map") != nullptr;
+}
+
+// True if a template counts it: before it is filled up from that, for a template may have the key, too.
+bool is_counted(const Value& merged, const std::string& name, const std::set<std::string>& counting) {
+    const Value* partitions = merged.find("partition");
+    const Value* own = partitions == nullptr ? nullptr : partitions->find(name);
+    const auto* extends = own == nullptr ? nullptr : text_of(own->find("extends"));
+    return extends != nullptr && counting.contains(*extends) && own->find("index") == nullptr;
+}
+
+Owners relate(const Value& document, const Value& merged, const Grammar& grammar) {
     const auto values = by_owner(document, grammar);
+    const auto counting = counting_templates(merged);
+    const bool all_routed =
+        std::ranges::any_of(values, [](const auto& each) { return reaches_any(*each.second); });
     Owners owners = {{"", {}}};
-    HostNames host_names;
+    Named named;
+    std::string with_users;
     for (const auto& [name, value] : values) {
         owners.try_emplace(name);
-        note_host_names(name, *value, host_names);
+        note_named(name, *value, named);
+        with_users = has_own_users(*value) ? name : with_users;
     }
     for (const auto& [name, value] : values) {
-        note_values(*value, owners, host_names, owners.find(name)->second);
-        owners.find(name)->second.mentioned.erase(name);
-        const Value* extends = value->find("extends");
-        const auto* of = extends == nullptr ? nullptr : extends->get_if<std::string>();
-        owners.find(name)->second.needs_all |=
-            of != nullptr && counting.contains(*of) && value->find("index") == nullptr;
+        Owner& owner = owners.find(name)->second;
+        note_values(*value, owners, named, owner);
+        if (has_own_users(*value)) {
+            owner.mentioned.insert(with_users);
+        }
+        owner.needs_all |= all_routed || is_counted(merged, name, counting);
+    }
+    for (auto& [name, owner] : owners) {
+        owner.mentioned.erase(name);
     }
     return owners;
 }
@@ -211,7 +280,7 @@ std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds
         }
     }
     const Value merged = merge_files(parsed, grammar, problems);
-    const Owners owners = relate(expand_templates(merged, problems), counting_templates(merged), grammar);
+    const Owners owners = relate(expand_templates(merged, problems), merged, grammar);
     Grouper grouper(owners);
     std::vector<Related> all;
     for (const auto& [name, owner] : owners) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcile/file_record.h"
 
+#include "base/names.h"
 #include "base/text.h"
 #include "config/relations.h"
 #include "config/toml.h"
@@ -20,15 +21,16 @@ using Stamps = std::map<std::string, kernel::FileStamp>;
 
 // Its first line tells the version of partd and the files that it was made of. Each group has a line: its
 // owners, kFiles, its files, with a tab before and behind each.
-constexpr std::string_view kRecord = "partd-relations ";
+constexpr std::string_view kRecord = "partd-relations 2 ";
 constexpr std::string_view kFiles = "\t:\t";
 
 std::string place_of(const kernel::Paths& paths) {
     return paths.state() + "/relations";
 }
 
-std::string first_line(const Stamps& stamps) {
-    std::string all;
+// The record of what was last good counts, too: it stands for the files of a directory that is gone.
+std::string first_line(const kernel::Paths& paths, const Stamps& stamps) {
+    std::string all = kernel::file_stamp(paths.accepted());
     for (const auto& [path, stamp] : stamps) {
         all += path;
         all.append(reinterpret_cast<const char*>(stamp.data()), sizeof(stamp));
@@ -91,11 +93,14 @@ FileRecord::FileRecord(const kernel::Paths& paths)
     : paths_(paths), stamps_(kernel::stamp_config_directories(paths.config())) {}
 
 std::optional<Desired> FileRecord::part_of(const std::string& name) const {
+    if (!valid_name(name)) {
+        return std::nullopt;
+    }
     const auto text = stamps_ ? kernel::read_if_there(place_of(paths_)) : Result<std::string>();
     const auto rolled_back = read_rolled_back(paths_);
     std::set<std::string> files;
-    if (!text || text->empty() || !text->starts_with(first_line(*stamps_)) || !rolled_back || *rolled_back ||
-        !find_files(*text, name, files) || !find_files(*text, "", files)) {
+    if (!text || text->empty() || !text->starts_with(first_line(paths_, *stamps_)) || !rolled_back ||
+        *rolled_back || !find_files(*text, name, files) || !find_files(*text, "", files)) {
         return std::nullopt;
     }
     auto part = compile_part(files);
@@ -108,10 +113,11 @@ std::optional<Desired> FileRecord::part_of(const std::string& name) const {
 }
 
 void FileRecord::renew(const Desired& all) const {
-    if (!stamps_ || !is_plain(all)) {
+    // A directory may have been another one meanwhile.
+    if (!stamps_ || !is_plain(all) || kernel::stamp_config_directories(paths_.config()) != stamps_) {
         return;
     }
-    std::string text = first_line(*stamps_);
+    std::string text = first_line(paths_, *stamps_);
     for (const config::Related& group : config::related_owners(all.files, pure_kinds())) {
         text += line_of(group);
     }

@@ -17,9 +17,9 @@ public:
     // Takes the stamps of the files as they are now.
     explicit FileRecord(const kernel::Paths& paths);
 
-    // The desired state of that partition or slice, compiled from the files about it alone; nullopt where only
-    // all files tell. Resources that several share are only as complete as these files make them: a plan that
-    // changes one of them is not to be believed.
+    // The desired state of that partition or slice, compiled from the files about it alone; nullopt where
+    // only all files tell. Resources that several share are only as complete as these files make them: a plan
+    // that changes one of them is not to be believed.
     [[nodiscard]] std::optional<Desired> part_of(const std::string& name) const;
     // Makes the record anew from all files, as they were loaded since; nothing where they are not all right.
     void renew(const Desired& all) const;

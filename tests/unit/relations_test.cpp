@@ -25,6 +25,10 @@ Names files_of(const std::string& owner, const std::vector<TextFile>& files) {
     return {"none"};
 }
 
+std::ptrdiff_t need_all(const std::vector<TextFile>& files) {
+    return std::ranges::count(config::related_owners(files, pure_kinds()), true, &config::Related::needs_all);
+}
+
 }  // namespace
 
 TEST_CASE("Partitions that do not mention each other are told by their own files") {
@@ -65,17 +69,57 @@ TEST_CASE("A template is told with those that extend it, and binds them only whe
     CHECK(unlike_whole(plain).empty());
     const std::vector<TextFile> counting = {
         {"one", one}, {"t", "[template.small.link.eth0]\naddress = [\"10.1.{index}.2/24\"]\n"}, {"two", two}};
-    const auto groups = config::related_owners(counting, pure_kinds());
-    CHECK(std::ranges::count(groups, true, &config::Related::needs_all) == 2);
+    CHECK(need_all(counting) == 2);
+    // A number that the template has itself is not the partition's.
+    const std::vector<TextFile> own = {
+        {"one", one},
+        {"t", "[template.small]\nindex = 9\n[template.small.link.eth0]\naddress = [\"10.1.{index}.2/24\"]\n"},
+        {"two", two + "index = 4\n"}};
+    CHECK(need_all(own) == 1);
+}
+
+TEST_CASE("Where somebody reaches any, all are told together") {
+    CHECK(need_all({{"a", "[partition.a]\nreach = [\"any\"]\n[partition.a.link.eth0]\n"},
+                    {"b", "[partition.b.link.eth0]\n"}}) == 2);
+}
+
+TEST_CASE("Partitions with users of the host by number are told together") {
+    const auto users = [](const std::string& name) {
+        return "[partition." + name +
+               ".user]\nuid_map = [{ inside = 0, outside = 1200000, count = 65536 }]\n";
+    };
+    const std::vector<TextFile> files = {{"a", users("a")}, {"b", users("b")}, {"c", "[partition.c]\n"}};
+    CHECK(files_of("a", files) == Names{"a", "b"});
+    CHECK(files_of("c", files) == Names{"c"});
+}
+
+TEST_CASE("A forward is told with whoever has its address") {
+    const std::vector<TextFile> files = {
+        {"p",
+         "[partition.p.link.eth0]\naddress = [\"10.1.1.2/24\"]\n[[partition.p.nat.forward]]\n"
+         "listen = \"tcp/80\"\naddress = [\"10.77.0.1\"]\nto = \"10.1.1.2:80\"\n"},
+        {"q", "[partition.q.link.eth0]\npeer.address = [\"10.77.0.1/24\"]\n"}};
+    CHECK(files_of("p", files) == Names{"p", "q"});
 }
 
 TEST_CASE("The name of an end on the host whose owner nobody can read needs all files") {
     const std::vector<TextFile> files = {
         {"a", "[partition.a.link.v]\nkind = \"vlan\"\nparent = \"host:pv-aver8f2c1d0a\"\nid = 7\n"},
+        {"aver", "[partition.aver]\n"},
         {"b", "[partition.b.link.v]\nkind = \"vlan\"\nparent = \"host:eth0\"\nid = 7\n"}};
     for (const config::Related& group : config::related_owners(files, pure_kinds())) {
         CHECK(group.needs_all == group.owners.contains("a"));
     }
+}
+
+TEST_CASE("A name is an interface's on the host only where its link leads there, and may be two links'") {
+    const std::vector<TextFile> files = {
+        {"a", "[partition.a.link.x]\npeer = { partition = \"b\", name = \"up0\" }\n"},
+        {"b", "[partition.b]\n"},
+        {"c", "[partition.c.link.v]\nkind = \"vlan\"\nparent = \"host:up0\"\nid = 7\n"},
+        {"z", "[partition.z.link.eth0]\npeer.name = \"up0\"\n"}};
+    CHECK(files_of("a", files) == Names{"a", "b"});
+    CHECK(files_of("c", files) == Names{"c", "z"});
 }
 
 TEST_CASE("A name that an escape makes is found") {

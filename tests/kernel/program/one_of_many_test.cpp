@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <map>
 #include <thread>
 
@@ -95,6 +96,22 @@ TEST_CASE("one of many: a verb about one partition reads its files", "[one]") {
         write_file(place, good);
         require_call(::chmod(place.c_str(), 0666) == 0, place);
         CHECK(opened(sandbox, {"diff", "c"}).size() == 3);
+    }
+    SECTION("a name that is none is none") {
+        for (const char* name : {":", "c\t:"}) {
+            CHECK(sandbox.partctl({"show", name}).code == 2);
+        }
+    }
+    SECTION("files of a directory that is gone stay as they were") {
+        sandbox.write_config(
+            "c.toml", "[partition.c.link.eth0]\npeer.name = \"c0\"\n[partition.c]\nhostname = \"c\"\n");
+        sandbox.apply();
+        std::filesystem::rename("/etc/partd", "/etc/partd.away");
+        const auto told = sandbox.partctl({"diff", "c"});
+        INFO(told.text());
+        std::filesystem::rename("/etc/partd.away", "/etc/partd");
+        CHECK(told.code == 0);
+        CHECK(told.err.find("stays as it is") != std::string::npos);
     }
     SECTION("a name that is in the way is told with its holder") {
         ip({"link", "set", "c0", "alias", ""});
