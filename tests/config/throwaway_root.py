@@ -53,8 +53,8 @@ def own_cgroups():
     for path, kind in reversed(mount_points()):
         if kind == "cgroup":
             must("umount", path)
-    own = pathlib.Path(unified) / f"partd-files-test-{os.getpid()}"
-    own.mkdir()
+    # Not by its process id: several are PID 1 of their namespaces.
+    own = pathlib.Path(tempfile.mkdtemp(prefix="partd-files-test-", dir=unified))
     try:
         must("mount", "--bind", own, unified)
         yield

@@ -84,6 +84,9 @@ void check_master(const Declared& declared, const DeclaredObject& link, const Po
             link.place("bridge"),
             fmt::format("{} is a {}, whose key \"ports\" lists its ports", port_of.name, master.name),
             port_of.master->source, "that link");
+    } else if (master.ops.ethernet_ports && !type.ops.ethernet) {
+        problems.error(port_of.at, fmt::format("{} is {}, which has no Ethernet for a {}", link.name,
+                                               with_article(type.name), master.name));
     } else if (&master == &type || !type.ops.joins) {
         problems.error(port_of.at, fmt::format("{} is {}, which is not a port of another one", link.name,
                                                with_article(type.name)));
@@ -153,6 +156,22 @@ std::optional<std::int64_t> mtu_of(const std::vector<const Interface*>& lowers) 
     return std::nullopt;
 }
 
+// Reports a lower link that gives this type no packets. The kernel puts a macvlan that is made on a macvlan
+// on the parent of that (macvlan_dev_real_dev()).
+void check_type_below(const DeclaredObject& link, const DeclaredObject& lower, Diagnostics& problems) {
+    const LinkType& type = *type_of(link.spec);
+    const LinkType& below = *type_of(lower.spec);
+    if (type.ops.use != nullptr && &type == &below) {
+        problems.error(link.place("parent"),
+                       fmt::format("{} is {} itself: give its parent", self_of(link).lower()->name(),
+                                   with_article(below.name)));
+    } else if (type.ops.use != nullptr && !below.ops.ethernet) {
+        problems.error(link.place("parent"),
+                       fmt::format("{} is {}, which has no Ethernet for {}", self_of(link).lower()->name(),
+                                   with_article(below.name), with_article(type.name)));
+    }
+}
+
 // Reports a lower link that carries no other, that is narrower, or that stands on this one itself.
 void check_lower(const LinkView& view, const DeclaredObject& link, const Interface& lower,
                  Diagnostics& problems) {
@@ -177,7 +196,9 @@ void check_lower(const LinkView& view, const DeclaredObject& link, const Interfa
     }
     if (std::ranges::find(lowers, &link, &Interface::declared) != lowers.end()) {
         problems.error(link.place("parent"), fmt::format("{} stands on itself", link.name));
+        return;
     }
+    check_type_below(link, *lower.declared, problems);
 }
 
 // Reports a lower link whose packets another one takes in another way (netdev_rx_handler_register()).

@@ -94,11 +94,13 @@ struct LinkOps {
     // Of a type with ports (IFLA_MASTER): the key by which a port names it. "": its own key "ports" alone.
     std::string_view port_key = {};
     bool takes_packets = false;    // it takes all packets of its ports
+    bool ethernet_ports = false;   // its ports have to be of Ethernet
     bool enslaves = false;         // a port joins it while it is down, and takes its hardware address
     std::uint16_t table_info = 0;  // the attribute of it, and of its ports, with their routing table
     bool joins = true;             // it can be a port itself
 
     bool own_mac = true;         // its hardware address is its own
+    bool ethernet = true;        // its packets are frames of Ethernet (ARPHRD_ETHER)
     bool changes_whole = false;  // the kernel resets what a change of it does not say
 };
 

@@ -17,6 +17,7 @@ enum class BondMode : std::uint8_t {
     Lacp = BOND_MODE_8023AD,
     BalanceTlb = BOND_MODE_TLB,
     BalanceAlb = BOND_MODE_ALB,
+    Unsaid = 0xff,
 };
 
 }  // namespace
@@ -45,7 +46,8 @@ struct Bond {
     BondMode mode = BondMode::BalanceRr;
     std::chrono::milliseconds miimon = kMiimon;
     // The kernel does not look at the ports by itself: a bond of those would never notice that one is down.
-    static Bond as_made() { return {.miimon = {}}; }
+    // Its mode may be another one by an option of the module.
+    static Bond as_made() { return {.mode = BondMode::Unsaid, .miimon = {}}; }
     bool operator==(const Bond&) const = default;
     static const Table table;
 };

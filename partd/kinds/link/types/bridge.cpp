@@ -33,7 +33,7 @@ constexpr auto kFields = link::fields_of(kAttributes);
 
 constinit const Table Bridge::table = {"link", "A bridge between interfaces of the partition.", kFields};
 
-extern constinit const LinkType kBridge =
-    link::make_type<Bridge, kAttributes>({.port_key = "bridge", .takes_packets = true});
+extern constinit const LinkType kBridge = link::make_type<Bridge, kAttributes>(
+    {.port_key = "bridge", .takes_packets = true, .ethernet_ports = true});
 
 }  // namespace partd

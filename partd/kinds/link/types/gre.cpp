@@ -65,7 +65,7 @@ constinit const Table Gre::table = {"link", "A GRE tunnel over IPv4, for packets
 
 extern constinit const LinkType kGre = link::make_type<Gre, kAttributes>(
     {.check = [](const Declared&, const DeclaredObject& link,
-                 Diagnostics& problems) { link::check_tunnel<Gre>(link, "gre0", problems); },
+                 Diagnostics& problems) { link::check_tunnel<Gre>(link, problems); },
      .exclusive_name =
          [](const void* link) {
              const Gre& gre = *static_cast<const Gre*>(link);
@@ -76,6 +76,7 @@ extern constinit const LinkType kGre = link::make_type<Gre, kAttributes>(
      .parent_inside = true,
      .overhead = 24,
      .own_mac = false,
+     .ethernet = false,
      .changes_whole = true});
 
 }  // namespace partd

@@ -28,7 +28,7 @@ constinit const Table Ipip::table = {"link", "A tunnel over IPv4 for IPv4 packet
 
 extern constinit const LinkType kIpip = link::make_type<Ipip, kAttributes>(
     {.check = [](const Declared&, const DeclaredObject& link,
-                 Diagnostics& problems) { link::check_tunnel<Ipip>(link, "tunl0", problems); },
+                 Diagnostics& problems) { link::check_tunnel<Ipip>(link, problems); },
      .exclusive_name =
          [](const void* link) { return link::tunnel_text(*static_cast<const Ipip*>(link), ""); },
      .has_parent = true,
@@ -36,6 +36,7 @@ extern constinit const LinkType kIpip = link::make_type<Ipip, kAttributes>(
      .parent_inside = true,
      .overhead = 20,
      .own_mac = false,
+     .ethernet = false,
      .changes_whole = true});
 
 }  // namespace partd

@@ -28,13 +28,14 @@ constinit const Table Sit::table = {"link", "A tunnel over IPv4 for IPv6 packets
 
 extern constinit const LinkType kSit = link::make_type<Sit, kAttributes>(
     {.check = [](const Declared&, const DeclaredObject& link,
-                 Diagnostics& problems) { link::check_tunnel<Sit>(link, "sit0", problems); },
+                 Diagnostics& problems) { link::check_tunnel<Sit>(link, problems); },
      .exclusive_name = [](const void* link) { return link::tunnel_text(*static_cast<const Sit*>(link), ""); },
      .has_parent = true,
      .parent_info = IFLA_IPTUN_LINK,
      .parent_inside = true,
      .overhead = 20,
      .own_mac = false,
+     .ethernet = false,
      .changes_whole = true});
 
 }  // namespace partd

@@ -6,6 +6,9 @@
 
 #include <linux/if_tunnel.h>
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 namespace partd::link {
@@ -21,9 +24,11 @@ constexpr std::array<Attribute, 3> tunnel_attributes() {
                 {.min = 0, .max = 255, .fallback = "0: that of the packet inside"})};
 }
 
-// `own`: the interface of the type that the kernel makes in each network namespace.
+// The interfaces of tunnels that the kernel makes in each network namespace, and does not remove.
+inline constexpr std::array<std::string_view, 5> kOwn = {"gre0", "gretap0", "erspan0", "tunl0", "sit0"};
+
 template <class T>
-void check_tunnel(const DeclaredObject& link, std::string_view own, Diagnostics& problems) {
+void check_tunnel(const DeclaredObject& link, Diagnostics& problems) {
     const T& tunnel = link.spec.as<T>();
     for (const auto& [key, ip] : {std::pair("local", tunnel.local), std::pair("remote", tunnel.remote)}) {
         if (ip.v6()) {
@@ -32,9 +37,9 @@ void check_tunnel(const DeclaredObject& link, std::string_view own, Diagnostics&
             problems.error(link.place(key), ip.text() + " is not the address of one host");
         }
     }
-    if (link.name == own) {
+    if (std::ranges::find(kOwn, link.name) != kOwn.end()) {
         problems.error(link.source,
-                       fmt::format("the kernel makes a {} of its own in every network namespace", own));
+                       fmt::format("the kernel makes a {} of its own in every network namespace", link.name));
     }
 }
 
