@@ -135,6 +135,8 @@ Result<> go_inside(const Cgroups& cgroups, const Entry& entry, const Scope& scop
     if (plan.terminal) {
         auto terminal = open_terminal();
         PARTD_TRY(terminal);
+        // The program asks for it as soon as it runs, maybe before the caller's side is there.
+        copy_window_size(terminal->master.get());
         told.send({}, terminal->master.get());
         PARTD_TRY(use_terminal(terminal->slave));
     }
