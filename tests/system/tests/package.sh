@@ -42,7 +42,7 @@ files_left() {
 systemctl unmask --runtime --quiet partd.socket partd.service
 systemctl --quiet disable partd.socket partd.service
 (cd /run/bench/installed && find . -type f | sed 's/^\.//') | xargs rm -f
-rm -rf /usr/local/share/doc/partd /usr/local/libexec/partd /etc/partd /var/lib/partd /run/partd
+rm -rf /usr/local/share/{doc/,}partd /usr/local/libexec/partd /etc/partd /var/lib/partd /run/partd
 # The machine's dpkg installs no documentation.
 sed -i '/^path-exclude/d' /etc/dpkg/dpkg.cfg.d/*
 groupdel partd
