@@ -231,7 +231,8 @@ TEST_CASE("init: however many live in it, each is counted and asked to go", "[in
     CHECK(status_of(sandbox, "i").at("processes").get<int>() >= kGuests + 2);
     sandbox.remove_config("i.toml");
     sandbox.apply();
-    CHECK(said("bye") == kGuests);
+    // A shell's child that has not become sleep yet says it, too.
+    CHECK(said("bye") >= kGuests);
     CHECK(guests.wait(1s) != -1);
 }
 
