@@ -3,7 +3,6 @@
 
 #include "config/document.h"
 #include "config/objects.h"
-#include "config/toml.h"
 #include "model/phase.h"
 
 #include <set>
@@ -14,16 +13,6 @@
 namespace partd::config {
 
 namespace {
-
-std::vector<Value> parse_all(std::span<const TextFile> files, Diagnostics& problems) {
-    std::vector<Value> parsed;
-    for (const TextFile& file : files) {
-        if (auto value = parse_toml(file, problems)) {
-            parsed.push_back(std::move(*value));
-        }
-    }
-    return parsed;
-}
 
 // Two resources may want the same name of the host; only one can have it.
 void check_claims(const State& desired, Diagnostics& problems) {
@@ -48,8 +37,7 @@ void check_claims(const State& desired, Diagnostics& problems) {
 Compiled compile(std::span<const TextFile> files, Kinds kinds) {
     Compiled result;
     const Grammar grammar = make_grammar(kinds);
-    const std::vector<Value> parsed = parse_all(files, result.problems);
-    const Value merged = merge_files(parsed, grammar, result.problems);
+    const Value merged = merge_files(parse_files(files, result.problems), grammar, result.problems);
     const Value document = expand_templates(merged, result.problems);
     result.declared = read_objects(document, grammar, result.problems);
     if (!result.problems.empty()) {

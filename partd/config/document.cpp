@@ -3,6 +3,7 @@
 
 #include "base/names.h"
 #include "base/text.h"
+#include "config/toml.h"
 
 #include <algorithm>
 #include <iterator>
@@ -66,6 +67,16 @@ private:
 };
 
 }  // namespace
+
+std::vector<Value> parse_files(std::span<const TextFile> files, Diagnostics& problems) {
+    std::vector<Value> parsed;
+    for (const TextFile& file : files) {
+        if (auto value = parse_toml(file, problems)) {
+            parsed.push_back(std::move(*value));
+        }
+    }
+    return parsed;
+}
 
 Value merge_files(std::span<const Value> files, const Grammar& grammar, Diagnostics& problems) {
     Value document = Object();

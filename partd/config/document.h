@@ -2,12 +2,17 @@
 #pragma once
 
 #include "base/diagnostics.h"
+#include "base/text_file.h"
 #include "base/value.h"
 #include "config/grammar.h"
 
 #include <span>
+#include <vector>
 
 namespace partd::config {
+
+// Each file as a tree; without those that are no TOML, which is reported.
+std::vector<Value> parse_files(std::span<const TextFile> files, Diagnostics& problems);
 
 // All files as one tree. An object that two of them declare is reported with both places.
 Value merge_files(std::span<const Value> files, const Grammar& grammar, Diagnostics& problems);

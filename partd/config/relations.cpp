@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/relations.h"
 
+#include "base/names.h"
 #include "config/document.h"
-#include "config/toml.h"
 
 #include <algorithm>
 #include <cctype>
@@ -48,12 +48,11 @@ void walk(const Value& value, const Each& each) {
 
 // Notes the owners whose names occur in the text, also as a part of another one ("web" in "pv-web").
 void note_mentioned(const Owners& owners, std::string_view text, std::set<std::string>& mentioned) {
-    constexpr std::size_t kLongest = 64;
     for (std::size_t begin = 0; begin < text.size(); ++begin) {
         if (!is_wordy(text[begin]) || !is_edge(text, begin)) {
             continue;
         }
-        for (std::size_t end = begin + 1; end <= std::min(text.size(), begin + kLongest); ++end) {
+        for (std::size_t end = begin + 1; end <= std::min(text.size(), begin + kMaxName); ++end) {
             const auto found =
                 is_edge(text, end) ? owners.find(text.substr(begin, end - begin)) : owners.end();
             if (found != owners.end()) {
@@ -273,13 +272,7 @@ private:
 std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds) {
     Diagnostics problems;
     const Grammar grammar = make_grammar(kinds);
-    std::vector<Value> parsed;
-    for (const TextFile& file : files) {
-        if (auto value = parse_toml(file, problems)) {
-            parsed.push_back(std::move(*value));
-        }
-    }
-    const Value merged = merge_files(parsed, grammar, problems);
+    const Value merged = merge_files(parse_files(files, problems), grammar, problems);
     const Owners owners = relate(expand_templates(merged, problems), merged, grammar);
     Grouper grouper(owners);
     std::vector<Related> all;

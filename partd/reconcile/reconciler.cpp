@@ -373,11 +373,10 @@ Result<std::optional<Inspection>> Reconciler::look_at(const State& desired, cons
     }
     const State part = parts.part(desired, scope);
     Inspection view;
+    PARTD_TRY(observe(host_, part, scope, ledger, view, kinds.empty() ? live_kinds() : kinds));
     if (!kinds.empty()) {
-        PARTD_TRY(observe(host_, part, scope, ledger, view, kinds));
         return view;
     }
-    PARTD_TRY(observe(host_, part, scope, ledger, view));
     view.plan = plan::diff(part, view.observed, {.only = name, .removals = !view.hidden});
     if (!stays_within(view.plan, name)) {
         return std::nullopt;

@@ -50,6 +50,16 @@ struct Drift {
     std::vector<Arguments> commands;  ///< of ip, in the namespace
 };
 
+/// Does it, and has it put right.
+void put_right(const Sandbox& sandbox, const Drift& drift, int inside) {
+    for (const Arguments& command : drift.commands) {
+        ip(command, inside);
+    }
+    CHECK(sandbox.diff() == 1);
+    sandbox.apply();
+    is_settled(sandbox);
+}
+
 }  // namespace
 
 TEST_CASE("switch: a bridge joins two partitions", "[links]") {
@@ -89,12 +99,7 @@ TEST_CASE("switch: what is done to its links by hand is put back", "[links]") {
     };
     for (const Drift& drift : kDone) {
         INFO(drift.what);
-        for (const Arguments& command : drift.commands) {
-            ip(command, inside);
-        }
-        CHECK(sandbox.diff() == 1);
-        sandbox.apply();
-        is_settled(sandbox);
+        put_right(sandbox, drift, inside);
         if (has_link("theirs", inside)) {
             ip({"link", "del", "theirs"}, inside);
         }
@@ -257,12 +262,7 @@ TEST_CASE("Whatever marks somebody inside writes on links with one end, they are
     };
     for (const Drift& drift : kDone) {
         INFO(drift.what);
-        for (const Arguments& command : drift.commands) {
-            ip(command, inside);
-        }
-        CHECK(sandbox.diff() == 1);
-        sandbox.apply();
-        is_settled(sandbox);
+        put_right(sandbox, drift, inside);
         if (has_link("fake", inside)) {
             ip({"link", "del", "fake"}, inside);
         }
@@ -302,12 +302,7 @@ TEST_CASE("Whatever marks somebody inside writes on ends of pairs, they are what
     };
     for (const Drift& drift : kDone) {
         INFO(drift.what);
-        for (const Arguments& command : drift.commands) {
-            ip(command, inside);
-        }
-        CHECK(sandbox.diff() == 1);
-        sandbox.apply();
-        is_settled(sandbox);
+        put_right(sandbox, drift, inside);
         for (std::size_t i = 0; i < kMarks.size(); ++i) {
             CHECK(link(kMarks[i].first, inside).at("ifalias") == kMarks[i].second);
             CHECK(link(kMarks[i].first, inside).at("ifindex") == indexes[i]);

@@ -17,26 +17,13 @@ struct Ipip {
     static const Table table;
 };
 
-constexpr auto kAttributes =
-    link::joined(link::self_attributes<Ipip>(), link::parent_attribute<Ipip>(false),
-                 link::tunnel_attributes<Ipip, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE, IFLA_IPTUN_TTL>());
+constexpr auto kAttributes = link::ip_tunnel_attributes<Ipip>();
 constexpr auto kFields = link::fields_of(kAttributes);
 
 }  // namespace
 
 constinit const Table Ipip::table = {"link", "A tunnel over IPv4 for IPv4 packets (RFC 2003).", kFields};
 
-extern constinit const LinkType kIpip = link::make_type<Ipip, kAttributes>(
-    {.check = [](const Declared&, const DeclaredObject& link,
-                 Diagnostics& problems) { link::check_tunnel<Ipip>(link, problems); },
-     .exclusive_name =
-         [](const void* link) { return link::tunnel_text(*static_cast<const Ipip*>(link), ""); },
-     .has_parent = true,
-     .parent_info = IFLA_IPTUN_LINK,
-     .parent_inside = true,
-     .overhead = 20,
-     .own_mac = false,
-     .ethernet = false,
-     .changes_whole = true});
+extern constinit const LinkType kIpip = link::make_type<Ipip, kAttributes>(link::ip_tunnel_ops<Ipip>());
 
 }  // namespace partd

@@ -17,25 +17,13 @@ struct Sit {
     static const Table table;
 };
 
-constexpr auto kAttributes =
-    link::joined(link::self_attributes<Sit>(), link::parent_attribute<Sit>(false),
-                 link::tunnel_attributes<Sit, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE, IFLA_IPTUN_TTL>());
+constexpr auto kAttributes = link::ip_tunnel_attributes<Sit>();
 constexpr auto kFields = link::fields_of(kAttributes);
 
 }  // namespace
 
 constinit const Table Sit::table = {"link", "A tunnel over IPv4 for IPv6 packets (RFC 4213).", kFields};
 
-extern constinit const LinkType kSit = link::make_type<Sit, kAttributes>(
-    {.check = [](const Declared&, const DeclaredObject& link,
-                 Diagnostics& problems) { link::check_tunnel<Sit>(link, problems); },
-     .exclusive_name = [](const void* link) { return link::tunnel_text(*static_cast<const Sit*>(link), ""); },
-     .has_parent = true,
-     .parent_info = IFLA_IPTUN_LINK,
-     .parent_inside = true,
-     .overhead = 20,
-     .own_mac = false,
-     .ethernet = false,
-     .changes_whole = true});
+extern constinit const LinkType kSit = link::make_type<Sit, kAttributes>(link::ip_tunnel_ops<Sit>());
 
 }  // namespace partd

@@ -51,4 +51,25 @@ std::string tunnel_text(const T& tunnel, std::string_view key) {
                        tunnel.remote.text(), key, lower.empty() ? "" : " by " + lower, tunnel.self.netns);
 }
 
+// Tunnels of IP itself (ipip and sit), which differ in what they carry alone.
+template <class T>
+constexpr auto ip_tunnel_attributes() {
+    return joined(self_attributes<T>(), parent_attribute<T>(false),
+                  tunnel_attributes<T, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE, IFLA_IPTUN_TTL>());
+}
+
+template <class T>
+constexpr LinkOps ip_tunnel_ops() {
+    return {.check = [](const Declared&, const DeclaredObject& link,
+                        Diagnostics& problems) { check_tunnel<T>(link, problems); },
+            .exclusive_name = [](const void* link) { return tunnel_text(*static_cast<const T*>(link), ""); },
+            .has_parent = true,
+            .parent_info = IFLA_IPTUN_LINK,
+            .parent_inside = true,
+            .overhead = 20,
+            .own_mac = false,
+            .ethernet = false,
+            .changes_whole = true};
+}
+
 }  // namespace partd::link
