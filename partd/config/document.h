@@ -11,7 +11,7 @@
 
 namespace partd::config {
 
-// Each file as a tree; without those that are no TOML, which is reported.
+// Returns each file as a tree, without those that are not TOML, which are reported.
 std::vector<Value> parse_files(std::span<const TextFile> files, Diagnostics& problems);
 
 // All files as one tree. An object that two of them declare is reported with both places.

@@ -12,9 +12,6 @@ namespace partd::config {
 
 namespace {
 
-constexpr std::string_view kOnHost = "host:";  // and the name of an interface
-constexpr std::string_view kOwnName = "pv-";   // and the name of a partition
-
 struct Owner {
     std::set<std::string> files = {};
     std::set<std::string> mentioned = {};  // other owners whose names occur in its values
@@ -62,46 +59,13 @@ void note_mentioned(const Owners& owners, std::string_view text, std::set<std::s
     }
 }
 
-// Names of interfaces on the host, and addresses: whose they are.
-using Named = std::multimap<std::string, std::string, std::less<>>;
-
 const std::string* text_of(const Value* value) {
     return value == nullptr ? nullptr : value->get_if<std::string>();
-}
-
-// The elements of a list, or of nothing; they live as long as the document does.
-std::span<const Value> elements_of(const Value* list) {
-    const auto* elements = list == nullptr ? nullptr : list->get_if<Array>();
-    return elements == nullptr ? std::span<const Value>() : std::span<const Value>(*elements);
 }
 
 std::span<const Member> members_of(const Value* object) {
     const auto* members = object == nullptr ? nullptr : object->get_if<Object>();
     return members == nullptr ? std::span<const Member>() : std::span<const Member>(*members);
-}
-
-std::vector<std::string_view> texts_in(const Value* list) {
-    std::vector<std::string_view> texts;
-    for (const Value& element : elements_of(list)) {
-        if (const auto* text = element.get_if<std::string>()) {
-            texts.emplace_back(*text);
-        }
-    }
-    return texts;
-}
-
-void note_named(const std::string& owner, const Value& value, Named& named) {
-    for (const Member& link : members_of(value.find("link"))) {
-        const auto* name = text_of(link.value.find_path("peer.name"));
-        if (name != nullptr && link.value.find_path("peer.partition") == nullptr) {
-            named.emplace(*name, owner);
-        }
-        for (const char* key : {"address", "peer.address"}) {
-            for (const std::string_view address : texts_in(link.value.find_path(key))) {
-                named.emplace(address.substr(0, address.find('/')), owner);
-            }
-        }
-    }
 }
 
 // The values of each owner: those below a name of the language's, else of nobody.
@@ -141,35 +105,7 @@ std::set<std::string> counting_templates(const Value& merged) {
     return all;
 }
 
-void note_all(std::string_view name, const Named& named, Owner& owner) {
-    const auto [first, last] = named.equal_range(name);
-    std::for_each(first, last, [&](const auto& each) { owner.mentioned.insert(each.second); });
-}
-
-// Notes the owners of an interface of the host: by the name that files give it, or by partd's own, which has
-// its owner's in it where that is short enough.
-void note_interface(std::string_view name, const Named& named, const Owners& owners, Owner& owner) {
-    note_all(name, named, owner);
-    if (name.starts_with(kOwnName)) {
-        const std::string_view rest = name.substr(kOwnName.size());
-        const auto found = owners.find(rest.substr(0, rest.find('.')));
-        if (found != owners.end()) {
-            owner.mentioned.insert(found->first);
-        }
-        owner.needs_all |= found == owners.end();
-    }
-}
-
-// A forward at an address of the host tells when nobody has that.
-void note_forwards(const Value& value, const Named& named, Owner& owner) {
-    for (const Value& forward : elements_of(value.find_path("nat.forward"))) {
-        for (const std::string_view address : texts_in(forward.find("address"))) {
-            note_all(address, named, owner);
-        }
-    }
-}
-
-void note_values(const Value& value, const Owners& owners, const Named& named, Owner& owner) {
+void note_values(const Value& value, const Owners& owners, Owner& owner) {
     const std::string* last = nullptr;
     walk(value, [&](const Source& source, std::string_view text) {
         if (source.file != nullptr && source.file.get() != last) {
@@ -177,21 +113,7 @@ void note_values(const Value& value, const Owners& owners, const Named& named, O
             owner.files.insert(*last);
         }
         note_mentioned(owners, text, owner.mentioned);
-        if (text.starts_with(kOnHost)) {
-            note_interface(text.substr(kOnHost.size()), named, owners, owner);
-        }
     });
-    note_forwards(value, named, owner);
-}
-
-bool reaches_any(const Value& value) {
-    const auto targets = texts_in(value.find("reach"));
-    return std::ranges::find(targets, "any") != targets.end();
-}
-
-// Users of the host, of which two partitions may have the same.
-bool has_own_users(const Value& value) {
-    return value.find_path("user.uid_map") != nullptr || value.find_path("user.gid_map") != nullptr;
 }
 
 // True if a template counts it: before it is filled up from that, for a template may have the key, too.
@@ -202,26 +124,20 @@ bool is_counted(const Value& merged, const std::string& name, const std::set<std
     return extends != nullptr && counting.contains(*extends) && own->find("index") == nullptr;
 }
 
-Owners relate(const Value& document, const Value& merged, const Grammar& grammar) {
+Owners relate(const Value& document, const Value& merged, const Grammar& grammar, const Ties& ties) {
     const auto values = by_owner(document, grammar);
     const auto counting = counting_templates(merged);
-    const bool all_routed =
-        std::ranges::any_of(values, [](const auto& each) { return reaches_any(*each.second); });
     Owners owners = {{"", {}}};
-    Named named;
-    std::string with_users;
     for (const auto& [name, value] : values) {
         owners.try_emplace(name);
-        note_named(name, *value, named);
-        with_users = has_own_users(*value) ? name : with_users;
     }
     for (const auto& [name, value] : values) {
         Owner& owner = owners.find(name)->second;
-        note_values(*value, owners, named, owner);
-        if (has_own_users(*value)) {
-            owner.mentioned.insert(with_users);
-        }
-        owner.needs_all |= all_routed || is_counted(merged, name, counting);
+        note_values(*value, owners, owner);
+        owner.needs_all |= ties.all || is_counted(merged, name, counting);
+    }
+    for (const auto& [one, other] : ties.pairs) {
+        owners[one].mentioned.insert(other);
     }
     for (auto& [name, owner] : owners) {
         owner.mentioned.erase(name);
@@ -269,11 +185,11 @@ private:
 
 }  // namespace
 
-std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds) {
+std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds, const Ties& ties) {
     Diagnostics problems;
     const Grammar grammar = make_grammar(kinds);
     const Value merged = merge_files(parse_files(files, problems), grammar, problems);
-    const Owners owners = relate(expand_templates(merged, problems), merged, grammar);
+    const Owners owners = relate(expand_templates(merged, problems), merged, grammar, ties);
     Grouper grouper(owners);
     std::vector<Related> all;
     for (const auto& [name, owner] : owners) {

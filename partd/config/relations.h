@@ -3,6 +3,7 @@
 
 #include "base/text_file.h"
 #include "model/kind.h"
+#include "model/ties.h"
 
 #include <set>
 #include <span>
@@ -16,15 +17,12 @@ namespace partd::config {
 struct Related {
     std::set<std::string> owners = {};  // "" for what belongs to none
     std::set<std::string> files = {};   // where their values were written, those of their templates too
-    // Only all files tell: a template counts one among others ({index}), a value has the name of an end on
-    // the host that cannot be told whose it is, or somebody reaches "any", for whom the host routes to all.
-    bool needs_all = false;
+    bool needs_all = false;             // only all files tell: a template counts one among others ({index})
     bool operator==(const Related&) const = default;
 };
 
-// The owners of a document without mistakes, in groups: one mentions another when its name, or that of an
-// interface of its on the host, occurs in one of its values; when a forward listens at its address; when both
-// have users of the host by number.
-std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds);
+// The owners of a document without mistakes, in groups: one has to do with another when its name occurs in
+// one of that one's values, or by a tie.
+std::vector<Related> related_owners(std::span<const TextFile> files, Kinds kinds, const Ties& ties);
 
 }  // namespace partd::config

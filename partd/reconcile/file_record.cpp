@@ -7,6 +7,7 @@
 #include "config/toml.h"
 #include "kernel/file/files.h"
 #include "kinds/kinds.h"
+#include "kinds/ties.h"
 #include "reconcile/rollback.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ using Stamps = std::map<std::string, kernel::FileStamp>;
 
 // Its first line tells the version of partd and the files that it was made of. Each group has a line: its
 // owners, kFiles, its files, with a tab before and behind each.
-constexpr std::string_view kRecord = "partd-relations 2 ";
+constexpr std::string_view kRecord = "partd-relations 3 ";
 constexpr std::string_view kFiles = "\t:\t";
 
 std::string place_of(const kernel::Paths& paths) {
@@ -118,7 +119,8 @@ void FileRecord::renew(const Desired& all) const {
         return;
     }
     std::string text = first_line(paths_, *stamps_);
-    for (const config::Related& group : config::related_owners(all.files, pure_kinds())) {
+    for (const config::Related& group :
+         config::related_owners(all.files, pure_kinds(), ties_between(all.compiled.declared))) {
         text += line_of(group);
     }
     // Without it the next one reads all files again, and that is all.

@@ -4,6 +4,7 @@
 
 #include "config/relations.h"
 #include "kinds/kinds.h"
+#include "kinds/ties.h"
 #include "reconcile/load.h"
 #include "state_lines.h"
 
@@ -12,21 +13,28 @@
 
 namespace partd::test {
 
-// The resources of these owners.
+// The resources of these owners. Needs that phases add come in the order of all owners' resources: here they
+// are sorted.
 inline State owned_by(const State& state, const std::set<std::string>& owners) {
     State owned;
     for (const Resource& resource : state.all()) {
         if (!resource.owner.empty() && owners.contains(resource.owner)) {
-            owned.add(resource);
+            Resource& added = owned.add(resource);
+            std::ranges::sort(added.depends_on, {}, &Key::text);
         }
     }
     return owned;
 }
 
+inline std::vector<config::Related> related(const std::vector<TextFile>& files) {
+    const auto whole = load_files(files);
+    return config::related_owners(files, pure_kinds(), ties_between(whole->compiled.declared));
+}
+
 // A difference between a group compiled alone and the same owners in the whole; "" for none.
 inline std::string unlike_whole(const std::vector<TextFile>& files) {
     const auto whole = load_files(files);
-    const auto groups = config::related_owners(files, pure_kinds());
+    const auto groups = related(files);
     const auto common =
         std::ranges::find_if(groups, [](const auto& each) { return each.owners.contains(""); });
     for (const config::Related& group : groups) {

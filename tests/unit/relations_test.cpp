@@ -17,7 +17,7 @@ namespace {
 
 // The files of that owner's group, without the directory.
 Names files_of(const std::string& owner, const std::vector<TextFile>& files) {
-    for (const config::Related& group : config::related_owners(files, pure_kinds())) {
+    for (const config::Related& group : partd::test::related(files)) {
         if (group.owners.contains(owner)) {
             return group.files;
         }
@@ -26,7 +26,7 @@ Names files_of(const std::string& owner, const std::vector<TextFile>& files) {
 }
 
 std::ptrdiff_t need_all(const std::vector<TextFile>& files) {
-    return std::ranges::count(config::related_owners(files, pure_kinds()), true, &config::Related::needs_all);
+    return std::ranges::count(partd::test::related(files), true, &config::Related::needs_all);
 }
 
 }  // namespace
@@ -102,14 +102,13 @@ TEST_CASE("A forward is told with whoever has its address") {
     CHECK(files_of("p", files) == Names{"p", "q"});
 }
 
-TEST_CASE("The name of an end on the host whose owner nobody can read needs all files") {
+TEST_CASE("An end on the host is its partition's also where its name was shortened") {
     const std::vector<TextFile> files = {
-        {"a", "[partition.a.link.v]\nkind = \"vlan\"\nparent = \"host:pv-aver8f2c1d0a\"\nid = 7\n"},
-        {"aver", "[partition.aver]\n"},
-        {"b", "[partition.b.link.v]\nkind = \"vlan\"\nparent = \"host:eth0\"\nid = 7\n"}};
-    for (const config::Related& group : config::related_owners(files, pure_kinds())) {
-        CHECK(group.needs_all == group.owners.contains("a"));
-    }
+        {"c", "[partition.c.link.v]\nkind = \"vlan\"\nparent = \"host:pv-web-f325368a\"\nid = 7\n"},
+        {"web", "[partition.web]\n"},
+        {"web2", "[partition.web-frontend2.link.eth0]\n"}};
+    CHECK(files_of("web-frontend2", files).contains("c"));
+    CHECK(unlike_whole(files).empty());
 }
 
 TEST_CASE("A name is an interface's on the host only where its link leads there, and may be two links'") {
