@@ -17,8 +17,11 @@ void tie_parents(const Declared& declared, Ties& ties) {
     for (const DeclaredObject* link : declared_links(declared)) {
         const LinkEnd self = self_end(*link);
         const Lower* lower = self.lower();
+        if (lower == nullptr || !lower->on_host()) {
+            continue;
+        }
         for (const Interface& end : ends) {
-            if (lower != nullptr && lower->on_host() && lower->name() == end.name) {
+            if (lower->name() == end.name) {
                 ties.pairs.emplace_back(link->owner, end.partition);
             }
         }
@@ -29,10 +32,11 @@ void tie_forwards(const Declared& declared, Ties& ties) {
     const auto interfaces = all_interfaces(declared);
     for (const DeclaredObject* object : declared.all<Forward>()) {
         const auto& at = object->spec.as<Forward>().address;
-        for (const Interface& interface : at.empty() ? std::vector<Interface>() : interfaces) {
-            if (std::ranges::any_of(interface.addresses, [&](const auto& address) {
-                    return std::ranges::find(at, address.value.ip) != at.end();
-                })) {
+        const auto is_listened_at = [&](const auto& address) {
+            return std::ranges::find(at, address.value.ip) != at.end();
+        };
+        for (const Interface& interface : interfaces) {
+            if (std::ranges::any_of(interface.addresses, is_listened_at)) {
                 ties.pairs.emplace_back(object->owner, interface.partition);
             }
         }
