@@ -34,7 +34,8 @@ std::string word(fuzz::Bytes& bytes) {
 void write_ledger(fuzz::Bytes bytes) {
     Ledger ledger;
     while (!bytes.empty()) {
-        const std::string kind = word(bytes);
+        const std::string kind =
+            "new " + word(bytes);  // a former version's, like "veth", gets its present name
         const std::string name = word(bytes);
         ledger.set({kind, name}, {.identity = word(bytes), .owner = word(bytes), .since = {}});
     }
