@@ -20,7 +20,7 @@ partd.toml \- declarations of partitions for partctl(8)
 /etc/partd/*.toml, /run/partd/*.toml, /usr/lib/partd/*.toml
 .SH DESCRIPTION
 All files together make one document in TOML. A file of a directory named earlier replaces one of the same name in a
-later one; an empty file or a link to /dev/null masks it. Names of files carry no meaning, and an object is declared
+later one; a link to /dev/null masks it. An empty file is an error. Names of files carry no meaning, and an object is declared
 once. This page is made from the tables by which the program reads the files.
 )";
 

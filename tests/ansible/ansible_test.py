@@ -372,6 +372,7 @@ class States(HostTest):
         ]
         run = self.assert_well(play(tasks, "--diff"))
         self.assertEqual(run.changed(), ["merge", "mask", "remove", "elsewhere"])
+        self.assertEqual((CONFIG / "vendor.toml").readlink(), pathlib.Path("/dev/null"))
         self.assertEqual(
             run.result("gather")["gathered"][0]["config"],
             {"partition": {"web": {"hostname": "h", "cgroup": {"memory": {"max": "2G"}}}}})

@@ -181,9 +181,11 @@ class Directories(FilesTest):
         (self.etc / "x.toml").write_bytes(VALID)
         self.assert_valid()
 
-    def test_empty_file_masks(self):
-        (self.usr / "x.toml").write_bytes(INVALID)
-        (self.run_dir / "x.toml").write_bytes(b"")
+    def test_empty_file_is_refused(self):
+        for text in b"", b"\n", b" \t\r\n":
+            (self.etc / "x.toml").write_bytes(text)
+            self.assert_refused("etc/partd/x.toml", "is empty")
+        (self.etc / "x.toml").write_bytes(b"# none\n")
         self.assert_valid()
 
     def test_link_to_dev_null_masks(self):

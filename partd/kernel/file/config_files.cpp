@@ -189,7 +189,10 @@ private:
             result_.unread.insert(path);
         } else if (!text) {
             refuse(path, text.error().message);
-        } else if (!text->empty()) {
+        } else if (trim(*text).empty()) {
+            // a full disk and an editor that failed leave one, and it would remove what it declared
+            refuse(path, "is empty: remove it, write a comment, or link it to /dev/null to mask another one");
+        } else {
             if (memory_ != nullptr && has_settled(st)) {
                 remembered_[path] = {stamp_of(st), *text};
             }

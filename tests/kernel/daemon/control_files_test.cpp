@@ -186,7 +186,7 @@ TEST_CASE("files: what of a partition that is kept is in the table stays", "[con
 TEST_CASE("files: a directory that others may write is not read", "[control][files]") {
     Kept host;
     fs::permissions("/etc/partd", fs::perms(0777));
-    host.sandbox.write_config("web.toml", "");
+    host.sandbox.write_config("web.toml", "# nothing\n");
     std::this_thread::sleep_for(300ms);
     INFO(host.daemon.log());
     CHECK(exists("web"));
@@ -220,7 +220,7 @@ TEST_CASE("files: what an overflow of inotify hides is found all the same", "[co
                          " events, more than a test should make");
     }
     host.daemon.signal(SIGSTOP);
-    write_file("/etc/partd/noise.toml", "");
+    write_file("/etc/partd/noise.toml", "# noise\n");
     for (long i = 0; i <= limit; ++i) {
         fs::permissions("/etc/partd/noise.toml", fs::perms(i % 2 == 0 ? 0600 : 0644));
         if (i == limit - 5) {

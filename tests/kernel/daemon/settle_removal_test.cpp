@@ -90,10 +90,28 @@ TEST_CASE("settle: what stays away is removed when that has settled", "[control]
     CHECK(eventually([] { return !exists("web"); }, 2s));
     CHECK(exists("p1"));
     CHECK(converged(host.sandbox));
-    // an empty file is a removal as well
-    host.sandbox.write_config("p1.toml", "");
+    // a mask is a removal as well
+    host.sandbox.remove_config("p1.toml");
+    fs::create_symlink("/dev/null", "/etc/partd/p1.toml");
     CHECK(remains([] { return exists("p1"); }, 700ms));
     CHECK(eventually([] { return !exists("p1"); }, 2s));
+}
+
+// A full disk and an editor that failed leave an empty file.
+TEST_CASE("settle: a file that was emptied removes nothing", "[control][files][settle]") {
+    Kept host("settle_removal = \"0ms\"\n");
+    for (const char* text : {"", "\n"}) {
+        host.sandbox.write_config("web.toml", text);
+        CHECK(eventually([&] { return host.daemon.said("/etc/partd/web.toml:1:1: is empty"); }));
+        CHECK(remains([&] { return host.lives(); }, 300ms));
+        const auto applied = host.sandbox.partctl({"apply"});
+        INFO(applied.text());
+        CHECK(applied.code == 3);
+        CHECK(applied.err.find("web.toml:1:1: error: is empty: remove it, write a comment") !=
+              std::string::npos);
+        CHECK(host.sandbox.partctl({"apply", "--keep-going"}).code == 3);
+        CHECK(host.lives());
+    }
 }
 
 TEST_CASE("settle: meanwhile other edits count at once", "[control][files][settle]") {

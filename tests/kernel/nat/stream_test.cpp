@@ -167,7 +167,7 @@ TEST_CASE("stream: a thousand reloads under it", "[stream][nat]") {
     for (int i = 1; i <= 1000; ++i) {
         // each a reload that changes something, of a neighbour and of the partition itself in turn
         if (i % 50 == 0) {
-            sandbox.write_config("p1.toml", i % 100 == 0 ? "" : numbered_partition(1));
+            sandbox.write_config("p1.toml", i % 100 == 0 ? "# none\n" : numbered_partition(1));
             sandbox.write_config("shop.toml", std::string(kShop) +
                                                   "[partition.shop.sysctl]\nnet.ipv4.ip_default_ttl = " +
                                                   std::to_string(60 + i / 50) + "\n");

@@ -132,7 +132,7 @@ TEST_CASE("files: later directories win, masks mask", "[files][precedence]") {
     write_file("/usr/lib/partd/c.toml", "[partition.c-usr]\n");
     write_file("/run/partd/b.toml", "[partition.b-run]\n");
     write_file("/usr/lib/partd/d.toml", "[partition.d-usr]\n");
-    write_file("/etc/partd/c.toml", "");
+    write_file("/etc/partd/c.toml", "# none\n");
     REQUIRE(::symlink("/dev/null", "/etc/partd/d.toml") == 0);
     write_file("/etc/partd/.hidden.toml", "[partition.hidden]\n");
     write_file("/etc/partd/e.toml~", "[partition.backup]\n");

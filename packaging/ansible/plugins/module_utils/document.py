@@ -85,8 +85,11 @@ def merged(text, config, path):
     return text if text and after == before else rendered(after)
 
 
+MASK = 'a link to /dev/null'
+
+
 class File(object):
-    """A file as it is, or is to be. text None: there is none. A mask is an empty file or a link to /dev/null."""
+    """A file as it is, or is to be. text None: there is none. '': a link to /dev/null, which masks."""
 
     def __init__(self, text=None, mode=None, odd=None):
         self.text = text
@@ -106,7 +109,7 @@ def read_file(path):
         raise
     if stat.S_ISLNK(found.st_mode):
         if os.readlink(path) == '/dev/null':
-            return File('', 0o644, odd='a link to /dev/null')
+            return File('', 0o644, odd=MASK)
         return File('', 0o644, odd='a symbolic link')
     if not stat.S_ISREG(found.st_mode):
         raise Wrong('%s is not a regular file' % path)
@@ -160,8 +163,7 @@ class Directory(object):
         for name in sorted(self.edits):
             before, after = self.file(name), self.edits[name]
             same = before.text == after.text and (after.text is None or (before.mode == after.mode and not before.odd))
-            # An empty file and a link to /dev/null are both a mask.
-            if not same and not (before.odd == 'a link to /dev/null' and after.text == ''):
+            if not (before.odd == MASK if after.text == '' else same):
                 found.append((name, before, after))
         return found
 
@@ -196,6 +198,11 @@ class Directory(object):
     def draft(self, name, after):
         """A file beside the one that it is to be, under a name that partd does not read."""
         descriptor, path = tempfile.mkstemp(prefix='.%s.' % name, suffix='.ansible', dir=self.path)
+        if after.text == '':
+            os.close(descriptor)
+            os.unlink(path)
+            os.symlink('/dev/null', path)
+            return path
         try:
             with os.fdopen(descriptor, 'wb') as file:
                 file.write(after.text.encode('utf-8', 'surrogateescape'))
@@ -302,6 +309,9 @@ class Mirror(object):
 
 
 def write_plain(path, file):
+    if file.text == '':
+        os.symlink('/dev/null', path)
+        return
     with open(path, 'wb') as out:
         out.write(file.text.encode('utf-8', 'surrogateescape'))
     os.chmod(path, file.mode if file.mode is not None else 0o644)

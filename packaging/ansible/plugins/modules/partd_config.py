@@ -25,7 +25,8 @@ options:
     type: str
   content:
     description:
-      - The text of the file. A file without text masks one of the same name in an earlier directory.
+      - The text of the file. Without text it is a link to C(/dev/null), which masks a file of the same name in a
+        later directory.
     type: str
   config:
     description:
