@@ -26,7 +26,7 @@ constexpr Field kFields[] = {
     field<&Guard::manual>("manual", "it is nobody's duty", {.role = Role::Identity, .live = true}),
     field<&Guard::open>("open", "families and uplinks of which others' packets would be forwarded",
                         {.live = true}),
-    field<&Guard::shut>("shut", "families of which others' packets are dropped for no reason",
+    field<&Guard::shut>("shut", "families and links of which others' packets are dropped for no reason",
                         {.live = true}),
 };
 
@@ -42,11 +42,12 @@ struct Family {
     std::uint8_t number;  // NFPROTO_*
     const char* path;     // of its switch
     std::span<const std::string_view> all_paths;
+    const char* anywhere;  // an address that is routed as most of the world is
 };
 constexpr std::string_view kPaths4[] = {kForwarding4, "net/ipv4/conf/all/forwarding"};
 constexpr std::string_view kPaths6[] = {kForwarding6};
-constexpr std::array kFamilies = {Family{"ipv4", NFPROTO_IPV4, kForwarding4, kPaths4},
-                                  Family{"ipv6", NFPROTO_IPV6, kForwarding6, kPaths6}};
+constexpr std::array kFamilies = {Family{"ipv4", NFPROTO_IPV4, kForwarding4, kPaths4, "11.0.0.1"},
+                                  Family{"ipv6", NFPROTO_IPV6, kForwarding6, kPaths6, "2600::1"}};
 
 // The element of that name: a family, "uplink br0", "router eth1", "turn br0". The last lets
 // pass what comes back by the link by which it came: packets between the ports of a bridge may pass the
@@ -119,8 +120,8 @@ bool is_duty(Observation& observation, const Family& family, bool guarded, bool 
            kernel::configured_sysctl(observation.host.paths().root, family.all_paths).value_or("0") == "0";
 }
 
-// The link by which the host reaches any address out there. One without a kind is an uplink by its nature.
-Result<std::optional<std::string>> uplink_of(kernel::NetlinkSocket& routes, const char* anywhere) {
+// The link by which the host reaches any address out there; nullopt where no route leads there.
+Result<std::optional<kernel::Link>> way_to(kernel::NetlinkSocket& routes, const char* anywhere) {
     const Ip address = *Ip::parse(anywhere);
     kernel::Message request(RTM_GETROUTE, 0);
     rtmsg head{};
@@ -132,28 +133,47 @@ Result<std::optional<std::string>> uplink_of(kernel::NetlinkSocket& routes, cons
     (void)routes.request(std::move(request), [&](const kernel::Reply& reply) {
         index = reply.attributes<rtmsg>().number<int>(RTA_OIF).value_or(0);
     });
-    if (index == 0) {
-        return std::nullopt;
-    }
-    const auto link = kernel::get_link(routes, index);
-    PARTD_TRY(link);
-    return *link && !(*link)->kind.empty() ? std::optional((*link)->name) : std::nullopt;
+    return index == 0 ? Result<std::optional<kernel::Link>>(std::nullopt) : kernel::get_link(routes, index);
 }
 
-// Addresses that are routed as most of the world is.
-Result<std::set<std::string>> uplinks(kernel::Host& host) {
+struct Uplinks {
+    std::set<std::string> names = {};  // of their elements; a link without a kind is one by its nature
+    // Every guarded family has a way out, so that no other link is one. A way that is lost comes back mostly.
+    bool all = true;
+};
+
+Result<Uplinks> uplinks_of(kernel::Host& host, const std::set<std::string_view>& families) {
     auto self = host.netns("");
     PARTD_TRY(self);
-    std::set<std::string> names;
-    for (const char* anywhere : {"11.0.0.1", "2600::1"}) {
-        const auto found = uplink_of((*self)->route(), anywhere);
-        PARTD_TRY(found);
-        if (*found) {
-            names.insert(std::string(kUplink) + **found);
-            names.insert(std::string(kTurn) + **found);
+    Uplinks uplinks;
+    for (const Family& family : kFamilies) {
+        const auto link = way_to((*self)->route(), family.anywhere);
+        PARTD_TRY(link);
+        uplinks.all &= *link || !families.contains(family.name);
+        if (*link && !(*link)->kind.empty()) {
+            uplinks.names.insert(std::string(kUplink) + (*link)->name);
+            uplinks.names.insert(std::string(kTurn) + (*link)->name);
         }
     }
-    return names;
+    return uplinks;
+}
+
+bool is_uplink(const std::string& name) {
+    return name.starts_with(kUplink) || name.starts_with(kTurn);
+}
+
+// Notes the uplinks that are not known yet, and those that are none any more.
+Result<> compare_uplinks(kernel::Host& host, const std::set<std::string_view>& families,
+                         const std::set<std::string>& there, Guard& seen) {
+    const auto now = uplinks_of(host, families);
+    PARTD_TRY(now);
+    std::ranges::set_difference(now->names, there, std::back_inserter(seen.open.names));
+    for (const std::string& name : there) {
+        if (now->all && is_uplink(name) && !now->names.contains(name)) {
+            seen.shut.names.push_back(name);
+        }
+    }
+    return {};
 }
 
 // Links that forwarded IPv4 by themselves before the host did as a whole, which turns on the switch of each:
@@ -226,13 +246,15 @@ Result<> observe(Observation& observation) {
     PARTD_TRY(there);
     Guard seen;
     seen.manual = wanted != nullptr && wanted->spec.as<Guard>().manual;
-    bool any = false;
+    std::set<std::string_view> duties;
     for (const Family& family : kFamilies) {
         const std::string name(family.name);
         const auto on = is_on(family);
         PARTD_TRY(on);
         const bool duty = !seen.manual && is_duty(observation, family, there->contains(name), *on);
-        any |= duty;
+        if (duty) {
+            duties.insert(family.name);
+        }
         if (duty && !there->contains(name)) {
             seen.open.names.push_back(name);
         } else if (!duty && there->contains(name) && *on) {
@@ -240,19 +262,16 @@ Result<> observe(Observation& observation) {
         }
     }
     if (wanted == nullptr) {
-        if (any && observation.nftables && !there->empty()) {
+        if (!duties.empty() && observation.nftables && !there->empty()) {
             keep_alone(observation, {});
         }
         return {};
     }
     const auto own_way = routers(observation, *there);
     PARTD_TRY(own_way);
-    if (any) {
-        auto missing = uplinks(observation.host);
-        PARTD_TRY(missing);
-        missing->insert(own_way->begin(), own_way->end());
-        std::erase_if(*missing, [&](const std::string& name) { return there->contains(name); });
-        seen.open.names.insert(seen.open.names.end(), missing->begin(), missing->end());
+    if (!duties.empty()) {
+        PARTD_TRY(compare_uplinks(observation.host, duties, *there, seen));
+        std::ranges::set_difference(*own_way, *there, std::back_inserter(seen.open.names));
     }
     observation.observed.add({.key = guard_key(),
                               .spec = Spec(std::move(seen)),

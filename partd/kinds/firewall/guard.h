@@ -12,7 +12,7 @@ namespace partd {
 struct Guard {
     bool manual = false;  // forwarding is the administrator's own matter
     Told open;            // that is to be guarded and is not: families, "uplink br0"
-    Told shut;            // families that are guarded and need not be
+    Told shut;            // that is guarded and need not be: families, former uplinks
     bool operator==(const Guard&) const = default;
     static const Table table;
 };

@@ -210,4 +210,18 @@ TEST_CASE("guard: an uplink that is a bridge, as it comes under partd", "[nat][g
     CHECK(seen_soon(kHere, Outside::kPeer4, 9000) == Outside::kHost4);
     CHECK(out_of_reach(place.neighbour(), kVpn4, 80));
     CHECK(out_of_reach(place.neighbour(), kContainer, 80));
+    // without any default route it stays an uplink: the route is to come back
+    ip({"route", "delete", "default"});
+    CHECK(remains([] { return partd_table().find("\"br0\"") != std::string::npos; }, 300ms));
+    // it is none any more when both families go another way
+    ip({"link", "set", "uplink", "nomaster"});
+    ip({"address", "flush", "dev", "br0"});
+    ip({"address", "add", std::string(Outside::kHost4) + "/24", "dev", "uplink"});
+    ip({"address", "add", std::string(Outside::kHost6) + "/64", "dev", "uplink", "nodad"});
+    ip({"route", "add", "default", "via", Outside::kPeer4});
+    ip({"-6", "route", "replace", "default", "via", Outside::kPeer6});
+    INFO(partd_table());
+    CHECK(eventually([] { return partd_table().find("\"br0\"") == std::string::npos; }));
+    CHECK(seen_soon(kHere, Outside::kPeer4, 9000) == Outside::kHost4);
+    ways.are_closed();
 }
