@@ -256,15 +256,17 @@ void leave_out_pretender(FoundLink& found) {
 
 // The end that the kernel says is this one's other, in a namespace where it may be: it may have lost its
 // mark, or not have it yet. Where no file and no ledger tells of the pair any more, its own mark does.
-void complete_pair(Observation& observation, const Key& key, FoundLink& found, Side side,
-                   const std::vector<std::string>& namespaces) {
+Result<> complete_pair(Observation& observation, const Key& key, FoundLink& found, Side side,
+                       const std::vector<std::string>& namespaces) {
     FoundEnd& missing = side == Side::Peer ? found.peer : found.self;
     const FoundEnd& other = side == Side::Peer ? found.self : found.peer;
     if (missing.link != nullptr || other.link == nullptr || found.type().ops.peer_info == 0) {
-        return;
+        return {};
     }
     for (const std::string& netns : namespaces) {
-        for (const Link& link : **observation.host.links_in_view(netns)) {
+        const auto links = observation.host.links_in_view(netns);
+        PARTD_TRY(links);
+        for (const Link& link : **links) {
             const FoundEnd candidate{netns, &link};
             const bool crossed = link.kind == other.link->kind && link.index == other.link->peer_index &&
                                  link.peer_index == other.link->index;
@@ -274,10 +276,11 @@ void complete_pair(Observation& observation, const Key& key, FoundLink& found, S
                                     link_key(mark->partition, mark->link) == key;
             if (crossed && (last_trace || is_expected(observation, key, candidate, side))) {
                 missing = candidate;
-                return;
+                return {};
             }
         }
     }
+    return {};
 }
 
 // The host's ends that have the filter, by their indexes: it is as much of their distrust as the switches
@@ -401,8 +404,8 @@ Result<> observe_links(Observation& observation) {
     for (auto& [name, link] : found) {
         const Key key = link_key(name.first, name.second);
         leave_out_pretender(link);
-        complete_pair(observation, key, link, Side::Self, namespaces);
-        complete_pair(observation, key, link, Side::Peer, namespaces);
+        PARTD_TRY(complete_pair(observation, key, link, Side::Self, namespaces));
+        PARTD_TRY(complete_pair(observation, key, link, Side::Peer, namespaces));
         for (const auto& [end, side] : {std::pair(link.self, Side::Self), std::pair(link.peer, Side::Peer)}) {
             if (end.link != nullptr) {
                 ours.emplace(std::pair(end.netns, end.link->index), std::pair(key, side));

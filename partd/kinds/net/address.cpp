@@ -143,12 +143,12 @@ bool is_kernels(std::uint8_t protocol, const std::string& interface, const Addre
 // kernel lists first the one from which it sends.
 using Listed = std::set<std::pair<int, Prefix>>;
 
-void take(Observation& observation, const std::string& netns, const kernel::Reply& reply, Listed& listed) {
+void take(Observation& observation, const std::string& netns, const std::vector<kernel::Link>& links,
+          const kernel::Reply& reply, Listed& listed) {
     const auto head = reply.head<ifaddrmsg>();
     const auto attributes = reply.attributes<ifaddrmsg>();
     const auto local = attributes.ip(IFA_LOCAL);
     const auto ip = local ? local : attributes.ip(IFA_ADDRESS);
-    const auto& links = **observation.host.links_in_view(netns);
     const auto link = std::ranges::find(links, static_cast<int>(head.ifa_index), &kernel::Link::index);
     if (!ip || link == links.end()) {
         return;
@@ -197,10 +197,12 @@ void take(Observation& observation, const std::string& netns, const kernel::Repl
 Result<> take_all(Observation& observation, const std::string& name, int interface) {
     auto told = observation.told(name, interface);
     PARTD_TRY(told);
+    const auto links = observation.host.links_in_view(name);
+    PARTD_TRY(links);
     const auto found = std::exchange((*told)->addresses, {});  // nobody else asks for them
     Listed listed;
     for (const auto& reply : found) {
-        take(observation, name, reply.view(), listed);
+        take(observation, name, **links, reply.view(), listed);
     }
     return {};
 }

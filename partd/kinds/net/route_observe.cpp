@@ -47,28 +47,32 @@ Key route_key(const Route& route) {
 
 namespace {
 
-NextHop read_hop(Observation& observation, const std::string& netns, int index,
-                 const kernel::Attributes& attributes, std::int64_t weight) {
+// A namespace whose routes are read, and its interfaces.
+struct Place {
+    Observation& observation;
+    const std::string& netns;
+    const std::vector<kernel::Link>& links;
+};
+
+NextHop read_hop(const Place& place, int index, const kernel::Attributes& attributes, std::int64_t weight) {
     NextHop way{.via = attributes.ip(RTA_GATEWAY), .dev = {}, .weight = weight};
     if (const auto via = attributes.bytes(RTA_VIA); via.size() > 2) {
         way.via = Ip(via.subspan(2));  // behind the family
     }
-    const auto& links = **observation.host.links(netns);
-    const auto link = std::ranges::find(links, index, &kernel::Link::index);
-    if (link != links.end()) {
-        way.dev = IfName(wanted_name(observation, *link).c_str());
+    const auto link = std::ranges::find(place.links, index, &kernel::Link::index);
+    if (link != place.links.end()) {
+        way.dev = IfName(wanted_name(place.observation, *link).c_str());
     }
     return way;
 }
 
-std::vector<NextHop> read_hops(Observation& observation, const std::string& netns,
-                               const kernel::Attributes& attributes) {
+std::vector<NextHop> read_hops(const Place& place, const kernel::Attributes& attributes) {
     std::vector<NextHop> ways;
     auto list = attributes.bytes(RTA_MULTIPATH);
     if (list.empty()) {
         const auto index = attributes.number<int>(RTA_OIF);
         if (index || attributes.has(RTA_GATEWAY)) {
-            ways.push_back(read_hop(observation, netns, index.value_or(0), attributes, 1));
+            ways.push_back(read_hop(place, index.value_or(0), attributes, 1));
         }
     }
     while (list.size() >= sizeof(rtnexthop)) {
@@ -78,17 +82,17 @@ std::vector<NextHop> read_hops(Observation& observation, const std::string& netn
             break;
         }
         const kernel::Attributes inner(list.subspan(sizeof hop, hop.rtnh_len - sizeof hop));
-        ways.push_back(read_hop(observation, netns, hop.rtnh_ifindex, inner, hop.rtnh_hops + 1));
+        ways.push_back(read_hop(place, hop.rtnh_ifindex, inner, hop.rtnh_hops + 1));
         list = list.subspan(std::min<std::size_t>(RTNH_ALIGN(hop.rtnh_len), list.size()));
     }
     return ways;
 }
 
-Route read_route(Observation& observation, const std::string& netns, const kernel::Reply& reply) {
+Route read_route(const Place& place, const kernel::Reply& reply) {
     const auto head = reply.head<rtmsg>();
     const auto attributes = reply.attributes<rtmsg>();
     const bool v6 = head.rtm_family == AF_INET6;
-    Route route{.netns = netns,
+    Route route{.netns = place.netns,
                 .src = attributes.ip(RTA_PREFSRC),
                 .scope = static_cast<RouteScope>(head.rtm_scope),
                 .type = static_cast<RouteType>(head.rtm_type)};
@@ -102,7 +106,7 @@ Route read_route(Observation& observation, const std::string& netns, const kerne
         route.scope.reset();  // the kernel says global of all of them
     }
     if (route.type == RouteType::Unicast) {
-        route.nexthop = read_hops(observation, netns, attributes);
+        route.nexthop = read_hops(place, attributes);
     }
     route.path = path_text(route.nexthop);
     route.protocol = head.rtm_protocol;
@@ -124,13 +128,14 @@ void adopt_kernels(Route& found, const Resource* wanted) {
 }
 
 // In a partition's namespace what has a wanted name is the wanted route, whoever put it there.
-void take(Observation& observation, const std::string& netns, const kernel::Reply& reply) {
+void take(const Place& place, const kernel::Reply& reply) {
+    Observation& observation = place.observation;
     const auto head = reply.head<rtmsg>();
     const bool ours = head.rtm_protocol == kProtocolMark;
     if ((head.rtm_flags & RTM_F_CLONED) != 0 || (head.rtm_family != AF_INET && head.rtm_family != AF_INET6)) {
         return;
     }
-    Route route = read_route(observation, netns, reply);
+    Route route = read_route(place, reply);
     const Key key = route_key(route);
     const Resource* wanted = observation.desired.find(key);
     Resource* seen = observation.observed.find(key);
@@ -143,8 +148,8 @@ void take(Observation& observation, const std::string& netns, const kernel::Repl
         seen->spec = Spec(std::move(before));
         return;
     }
-    Resource resource{.key = key, .owner = netns, .marked = ours};
-    resource.depends_on = resource.contained_in = {netns_key(netns)};
+    Resource resource{.key = key, .owner = place.netns, .marked = ours};
+    resource.depends_on = resource.contained_in = {netns_key(place.netns)};
     if (wanted != nullptr) {
         resource.depends_on = wanted->depends_on;
         resource.contained_in = wanted->contained_in;
@@ -164,9 +169,11 @@ Result<> observe_routes(Observation& observation) {
     for (const std::string& name : observation.netns) {
         auto told = observation.told(name);
         PARTD_TRY(told);
+        const auto links = observation.host.links(name);
+        PARTD_TRY(links);
         const auto found = std::exchange((*told)->routes, {});  // nobody else asks for them
         for (const auto& reply : found) {
-            take(observation, name, reply.view());
+            take({observation, name, **links}, reply.view());
         }
     }
     return {};
