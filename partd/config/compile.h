@@ -19,8 +19,9 @@ struct Compiled {
 // From texts to the desired state, without looking at the host.
 Compiled compile(std::span<const TextFile> files, Kinds kinds);
 
-// The manual page of the language, partd.toml(5), in roff.
-std::string manual(Kinds kinds);
+// The manual page of the language, partd.toml(5), in roff. Each place is shown by what one of the examples
+// declares there.
+std::string manual(Kinds kinds, std::span<const TextFile> examples);
 
 // The JSON Schema (draft 2020-12) of the whole language.
 Value schema(Kinds kinds);

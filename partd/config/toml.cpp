@@ -2,7 +2,7 @@
 #include "config/toml.h"
 
 #include "base/text.h"
-#include "config/slips.h"
+#include "config/slips/slips.h"
 
 #include <algorithm>
 #include <cmath>

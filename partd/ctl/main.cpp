@@ -260,8 +260,11 @@ private:
         add("metrics", "Print metrics in the format of Prometheus");
         add("doctor", "Check this host for problems and suggest fixes");
         add("events", "Print what partd does, while it does it", run_events);
-        add("schema", "Print the JSON Schema of the configuration", run_schema)
-            ->add_flag("--man", options_.manual, "Print the manual page partd.toml(5) instead");
+        CLI::App* schema = add("schema", "Print the JSON Schema of the configuration", run_schema);
+        CLI::Option* manual =
+            schema->add_flag("--man", options_.manual, "Print the manual page partd.toml(5) instead");
+        schema->add_option("example", options_.files, "Files that the page takes its examples from")
+            ->needs(manual);
     }
 
     void add_applying() {

@@ -37,6 +37,8 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
 
 // Of the rooms with rooms in them: which of those may use which others. A file beside them may use all.
 const std::map<std::string, std::set<std::string>> kMayUseInside = {
+    {"config/describe", {"config"}},
+    {"config/slips", {"config"}},
     {"kernel/cgroup", {"kernel/file", "kernel/mount", "kernel/process", "kernel/systemd"}},
     {"kernel/child", {"kernel/file"}},
     {"kernel/events", {"kernel/file", "kernel/mount", "kernel/netlink", "kernel/process"}},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/slips.h"
+#include "config/slips/slips.h"
 
 #include "base/text.h"
-#include "config/slip_words.h"
+#include "config/slips/slip_words.h"
 
 #include <algorithm>
 #include <array>

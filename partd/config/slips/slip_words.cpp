@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/slip_words.h"
+#include "config/slips/slip_words.h"
 
 #include <algorithm>
 #include <array>
