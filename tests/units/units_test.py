@@ -23,7 +23,7 @@ CMAKE = BUILD = None
 UNITS = "usr/lib/systemd/system"
 SERVICE = "org.partd1"
 # What systemd-analyze(1) gives, times ten. units/README.md says what keeps it from less.
-EXPOSURE, HARDENED_EXPOSURE = 90, 66
+EXPOSURE, HARDENED_EXPOSURE, NETWORK_EXPOSURE = 90, 61, 42
 # Options that give a service mounts of its own: the names of namespaces would not be seen on the host. And those that
 # every program of a partition would inherit.
 MOUNTS = re.compile(
@@ -118,7 +118,11 @@ class Units(Installed):
         unit = self.settings(self.find("partd.service", UNITS))
         self.assertEqual(MOUNTS.findall(unit), [])
         self.assertEqual(INHERITED.findall(unit), [])
-        self.assertEqual(MOUNTS.findall(self.settings(self.find("hardened.conf"))), [])
+        for name in ("hardened.conf", "network-only.conf"):
+            self.assertEqual(MOUNTS.findall(self.settings(self.find(name))), [])
+        # Neighbour discovery of the partitions would end with it (units/systemd/hardened.conf).
+        for name in ("partd.service", "hardened.conf", "network-only.conf"):
+            self.assertNotIn("IPAddressDeny", self.settings(self.find(name)))
 
     def exposure(self, *threshold):
         return run("systemd-analyze", "security", "--offline=true", "--no-pager", *threshold, "partd.service",
@@ -135,9 +139,13 @@ class Units(Installed):
         self.assertEqual(self.verify("partd.service").returncode, 0)
         result = self.exposure(f"--threshold={HARDENED_EXPOSURE}")
         self.assertEqual(result.returncode, 0, result.stdout.splitlines()[-1:])
+        shutil.copy(self.find("network-only.conf"), drop_ins)
+        self.assertEqual(self.verify("partd.service").returncode, 0)
+        result = self.exposure(f"--threshold={NETWORK_EXPOSURE}")
+        self.assertEqual(result.returncode, 0, result.stdout.splitlines()[-1:])
 
     def test_the_bounded_capabilities_are_known(self):
-        for name in ("partd.service", "hardened.conf"):
+        for name in ("partd.service", "hardened.conf", "network-only.conf"):
             for capability in re.findall(r"CAP_[A-Z_]+", self.settings(self.find(name))):
                 self.must("capsh", f"--supports={capability.lower()}")
 
