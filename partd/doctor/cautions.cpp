@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor/cautions.h"
 
+#include "doctor/targets.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/namespace/user.h"
 #include "kinds/net/route.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -15,14 +17,21 @@ namespace {
 
 using Addresses = std::vector<Sourced<Address>>;
 
-bool of_ipv4(const Sourced<Address>& address) {
-    return !address.value.ip.v6() && !address.value.ip.is_link_local();
+// The addresses of that family by which neighbours may be reached.
+Addresses of_family(const Interface& interface, bool v6) {
+    Addresses found;
+    std::ranges::copy_if(interface.addresses, std::back_inserter(found), [&](const auto& address) {
+        return address.value.ip.v6() == v6 && !address.value.ip.is_link_local();
+    });
+    return found;
 }
 
-bool reach(const Addresses& from, const Addresses& to) {
-    return std::ranges::any_of(from, [&](const auto& own) {
-        return std::ranges::any_of(
-            to, [&](const auto& other) { return own.value.prefix().contains(other.value.ip); });
+// Each has an address in a network of the other.
+bool reach_each_other(const Addresses& ours, const Addresses& theirs) {
+    return std::ranges::any_of(ours, [&](const auto& own) {
+        return std::ranges::any_of(theirs, [&](const auto& other) {
+            return own.value.prefix().contains(other.value.ip) && other.value.prefix().contains(own.value.ip);
+        });
     });
 }
 
@@ -34,39 +43,55 @@ bool has_direct_route(const Declared& declared, const Interface& end) {
     });
 }
 
-// A /32 says that its routes are made elsewhere.
-void look_at_networks(const Interface& self, const Interface& peer, const Declared& declared,
+// A /32 or /128 says that its routes are made elsewhere.
+void look_at_networks(const Interface& self, const Interface& peer, bool v6, const Declared& declared,
                       std::vector<Caution>& all) {
-    const auto own = std::ranges::find_if(self.addresses, of_ipv4);
-    const auto other = std::ranges::find_if(peer.addresses, of_ipv4);
+    const Addresses ours = of_family(self, v6);
+    const Addresses theirs = of_family(peer, v6);
     const auto alone = [](const auto& each) { return each.value.length == each.value.ip.bits(); };
-    if (own == self.addresses.end() || other == peer.addresses.end() ||
-        std::ranges::any_of(self.addresses, alone) || std::ranges::any_of(peer.addresses, alone) ||
-        reach(self.addresses, peer.addresses) || reach(peer.addresses, self.addresses) ||
+    if (ours.empty() || theirs.empty() || std::ranges::any_of(ours, alone) ||
+        std::ranges::any_of(theirs, alone) || reach_each_other(ours, theirs) ||
         has_direct_route(declared, self) || has_direct_route(declared, peer)) {
         return;
     }
-    all.push_back(
-        {.partition = self.partition,
-         .at = own->at,
-         .what = fmt::format("the ends of {}/{} are in different networks, {} and {}", self.partition,
-                             self.name, own->value.prefix().text(), other->value.prefix().text()),
-         .why = "they do not reach each other",
-         .fix = "give both addresses of one network, or a route with dev and without via",
-         .other = other->at,
-         .note = "the other end"});
+    const auto& [own, at] = ours.front();
+    const auto& [other, other_at] = theirs.front();
+    all.push_back({.partition = self.partition,
+                   .at = at,
+                   .what = fmt::format("the ends of {}/{} are in different networks, {} and {}",
+                                       self.partition, self.name, own.prefix().text(), other.prefix().text()),
+                   .why = "they do not reach each other",
+                   .fix = "give both addresses of one network, or a route with dev and without via",
+                   .other = other_at,
+                   .note = "the other end"});
 }
 
-void look_at_first_address(const Interface& interface, std::vector<Caution>& all) {
-    constexpr std::uint8_t kLongest = 30;
-    for (const auto& [address, at] : interface.addresses) {
-        if (!address.ip.v6() && address.length <= kLongest && address.prefix().ip == address.ip) {
-            all.push_back(
-                {.partition = interface.partition,
-                 .at = at,
-                 .what = fmt::format("{} is the network's own address", address.text()),
-                 .why = "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
-                 .fix = "give the next one, or write /32"});
+void look_at_address(const Interface& interface, const Sourced<Address>& declared,
+                     std::vector<Caution>& all) {
+    const auto& [address, at] = declared;
+    const auto caution = [&](const char* what, const char* why, const char* fix) {
+        all.push_back({.partition = interface.partition,
+                       .at = at,
+                       .what = fmt::format("{} is {}", address.text(), what),
+                       .why = why,
+                       .fix = fix});
+    };
+    const int point_to_point = address.ip.bits() - 1;
+    // A vrf has one for its own programs, as lo has.
+    if (address.ip.is_loopback() && interface.domain != interface.name) {
+        caution("an address of the loopback interface", "the kernel takes its packets on lo alone",
+                "declare it for lo, or take another one");
+    } else if (address.length < point_to_point && address.prefix().ip == address.ip) {
+        if (address.ip.v6()) {
+            caution(
+                "the network's own address",
+                "in IPv6 it stands for each router of the network (RFC 4291, 2.6.1): an end that forwards "
+                "takes the packets to it itself",
+                "give the next one, or write /128");
+        } else {
+            caution("the network's own address",
+                    "neighbours with a kernel before 5.14, and many devices, take it for a broadcast",
+                    "give the next one, or write /32");
         }
     }
 }
@@ -186,14 +211,18 @@ std::vector<Caution> cautions(const Declared& declared, std::string_view partiti
     for (const DeclaredObject* link : declared_links(declared)) {
         const auto ends = interfaces_of(declared, *link);
         for (const Interface& end : ends) {
-            look_at_first_address(end, all);
+            for (const auto& address : end.addresses) {
+                look_at_address(end, address, all);
+            }
         }
         look_at_ports(declared, *link, ends[0], all);
         if (ends.size() == 2) {
-            look_at_networks(ends[0], ends[1], declared, all);
+            look_at_networks(ends[0], ends[1], false, declared, all);
+            look_at_networks(ends[0], ends[1], true, declared, all);
             look_at_mtus(ends[0], ends[1], all);
         }
     }
+    look_at_targets(declared, all);
     look_at_maps(declared, all);
     std::erase_if(all,
                   [&](const Caution& each) { return !partition.empty() && each.partition != partition; });
