@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/document.h"
 
+#include "base/hint.h"
 #include "base/names.h"
 #include "base/text.h"
 #include "config/toml.h"
@@ -201,6 +202,14 @@ std::string index_of(const Value& partition, std::int64_t& next) {
     return std::to_string(number != nullptr ? *number : next++);
 }
 
+std::string near_template(const Value* templates, std::string_view name) {
+    std::vector<std::string_view> names;
+    if (const auto* members = templates == nullptr ? nullptr : templates->get_if<Object>()) {
+        std::ranges::transform(*members, std::back_inserter(names), &Member::key);
+    }
+    return did_you_mean(name, names);
+}
+
 }  // namespace
 
 Value expand_templates(const Value& document, Diagnostics& problems) {
@@ -224,8 +233,9 @@ Value expand_templates(const Value& document, Diagnostics& problems) {
         const Value* body = templates == nullptr ? nullptr : templates->find(*name);
         if (body == nullptr) {
             problems.error(extends->source,
-                           fmt::format("partition {} extends \"{}\", but there is no [template.{}]",
-                                       printable(member.key), printable(*name), printable(*name)));
+                           fmt::format("partition {} extends \"{}\", but there is no [template.{}]{}",
+                                       printable(member.key), printable(*name), printable(*name),
+                                       near_template(templates, *name)));
             continue;
         }
         const auto [entry, first] = weights.try_emplace(*name, 0);

@@ -7,6 +7,7 @@
 #include "kinds/cgroup/cgroup.h"
 #include "kinds/machine/init.h"
 #include "kinds/namespace/membership.h"
+#include "kinds/near.h"
 #include "kinds/service/service.h"
 
 #include <algorithm>
@@ -116,9 +117,11 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
         for (const auto& target : partition.reach.value_or(std::vector<Sourced<Name>>())) {
             if (target.value != "host" && target.value != "outside" && target.value != "any" &&
                 find_partition(declared, target.value) == nullptr) {
-                problems.error(target.at,
-                               fmt::format("partition {} reaches \"{}\", but there is no such partition",
-                                           object->owner, target.value));
+                problems.error(
+                    target.at,
+                    fmt::format("partition {} reaches \"{}\", but there is no such partition{}",
+                                object->owner, target.value,
+                                near_partition(declared, target.value, {"host", "outside", "any"})));
             }
         }
         partition.name = object->owner;

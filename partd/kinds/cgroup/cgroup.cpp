@@ -7,6 +7,7 @@
 #include "kernel/file/files.h"
 #include "kernel/process/processes.h"
 #include "kinds/cgroup/v1.h"
+#include "kinds/near.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
@@ -81,8 +82,8 @@ void check_parent(const Declared& declared, const DeclaredObject& object, Diagno
     const DeclaredObject* found = limits_of(declared, *parent);
     if (found == nullptr || !is_slice(*found)) {
         problems.error(object.place("parent"),
-                       fmt::format("{} stands below slice \"{}\", but there is no [slice.{}]", object.owner,
-                                   *parent, *parent));
+                       fmt::format("{} stands below slice \"{}\", but there is no [slice.{}]{}", object.owner,
+                                   *parent, *parent, near_slice(declared, *parent)));
     } else if (goes_in_circles(declared, object.owner)) {
         problems.error(object.place("parent"), fmt::format("{} stands below itself", object.owner));
     }

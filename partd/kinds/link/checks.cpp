@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hint.h"
 #include "kinds/link/interfaces.h"
+#include "kinds/near.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
@@ -70,8 +71,9 @@ void check_master(const Declared& declared, const DeclaredObject& link, const Po
                   Diagnostics& problems) {
     const LinkType& type = *type_of(link.spec);
     if (port_of.master == nullptr) {
-        problems.error(port_of.at, fmt::format("there is no [partition.{}.link.{}] for {} to be a port of",
-                                               link.owner, port_of.name, link.name));
+        problems.error(port_of.at,
+                       fmt::format("there is no [partition.{}.link.{}] for {} to be a port of{}", link.owner,
+                                   port_of.name, link.name, near_link(declared, link.owner, port_of.name)));
         return;
     }
     const LinkType& master = *type_of(port_of.master->spec);
@@ -123,8 +125,9 @@ void check_ports(const Declared& declared, const DeclaredObject& link, Diagnosti
     const auto links = declared_links(declared, link.owner);
     for (const auto& [name, at] : type.ports(link.spec.data())) {
         if (find_declared(links, name) == nullptr) {
-            problems.error(at, fmt::format("there is no [partition.{}.link.{}] to be a port of {}",
-                                           link.owner, std::string(name), link.name));
+            problems.error(at,
+                           fmt::format("there is no [partition.{}.link.{}] to be a port of {}{}", link.owner,
+                                       std::string(name), link.name, near_link(declared, link.owner, name)));
         }
     }
 }
@@ -242,8 +245,9 @@ void check_parent(const LinkView& view, const DeclaredObject& link, Diagnostics&
         problems.error(link.place("parent"),
                        parent->name() == "lo"
                            ? "lo carries no other link"
-                           : fmt::format("there is no [partition.{}.link.{}] for {} to stand on", link.owner,
-                                         parent->name(), link.name));
+                           : fmt::format("there is no [partition.{}.link.{}] for {} to stand on{}",
+                                         link.owner, parent->name(), link.name,
+                                         near_link(view.declared, link.owner, parent->name())));
     }
     check_use(view, link, lower, problems);
 }

@@ -8,6 +8,7 @@
 #include "kinds/namespace/namespace.h"
 #include "kinds/namespace/netns.h"
 #include "kinds/namespace/user.h"
+#include "kinds/near.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -171,8 +172,10 @@ void check_share(const Declared& declared, const DeclaredObject& object, Diagnos
         return;
     }
     if (find_partition(declared, *share.partition) == nullptr || *share.partition == object.owner) {
-        error("share.partition",
-              fmt::format("there is no other partition \"{}\" to share with", *share.partition));
+        error(
+            "share.partition",
+            fmt::format("there is no other partition \"{}\" to share with{}", *share.partition,
+                        *share.partition == object.owner ? "" : near_partition(declared, *share.partition)));
         return;
     }
     const Membership theirs = membership_of(declared, *share.partition);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "kernel/netlink/own_routes.h"
+#include "kinds/near.h"
 
 #include <linux/rtnetlink.h>
 
@@ -207,7 +208,8 @@ private:
             const auto named = [&](const Interface& interface) { return interface.name == *way.dev; };
             if (std::ranges::none_of(interfaces_, named)) {
                 problems_.error(object_.place("dev"),
-                                fmt::format("partition {} has no link {}", object_.owner, *way.dev));
+                                fmt::format("partition {} has no link {}{}", object_.owner, *way.dev,
+                                            near_link(declared_, object_.owner, *way.dev)));
                 return false;
             }
         }

@@ -4,6 +4,7 @@
 #include "kinds/link/interfaces.h"
 #include "kinds/link/types/rows.h"
 #include "kinds/marks.h"
+#include "kinds/near.h"
 #include "kinds/partition.h"
 
 #include <linux/veth.h>
@@ -147,10 +148,11 @@ void check(const Declared& declared, const DeclaredObject& object, Diagnostics& 
     const auto& partition = object.spec.as<Veth>().peer_partition;
     if (partition && !has_netns(declared, *partition)) {
         const bool there = find_partition(declared, *partition) != nullptr;
-        problems.error(object.place("peer.partition"),
-                       there ? fmt::format("partition {} has no network namespace of its own", *partition)
-                             : fmt::format("there is no [partition.{}] for the other end of {}/{}",
-                                           *partition, object.owner, object.name));
+        problems.error(
+            object.place("peer.partition"),
+            there ? fmt::format("partition {} has no network namespace of its own", *partition)
+                  : fmt::format("there is no [partition.{}] for the other end of {}/{}{}", *partition,
+                                object.owner, object.name, near_partition(declared, *partition)));
     }
     check_addresses(object, problems);
     check_other_end(declared, object, problems);
