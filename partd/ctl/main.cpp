@@ -101,7 +101,12 @@ public:
                                                   : fmt::format("{0} does not take \"{1}\": partctl help {0}",
                                                                 name, printable(extra.front()));
         }
-        return fmt::format("{0}: {1}: partctl help {0}", name, printable(error.what()));
+        // The parser's own words: "Could not convert: generation = x".
+        const std::string_view words = error.what();
+        return code == CLI::ExitCodes::ConversionError
+                   ? fmt::format("{0}: \"{1}\" is not a number: partctl help {0}", name,
+                                 printable(words.substr(words.rfind(' ') + 1)))
+                   : fmt::format("{0}: {1}: partctl help {0}", name, printable(words));
     }
 
 private:

@@ -27,6 +27,8 @@ TEST_CASE("words: a verb that there is not is named, with the one that was meant
         {{"nothing-like-it"}, "there is no verb \"nothing-like-it\": partctl help lists them"},
         {{"help", "stauts"}, "there is no verb \"stauts\"; did you mean \"status\"?"},
         {{}, "a verb is missing: partctl help lists them"},
+        {{"rollback", "last"}, "rollback: \"last\" is not a number: partctl help rollback"},
+        {{"diff", "--generation", "1x"}, "diff: \"1x\" is not a number: partctl help diff"},
         {{"status", "--chek"}, "there is no option \"--chek\"; did you mean \"--check\"?"},
         {{"apply", "--confrim=60s"}, "there is no option \"--confrim\"; did you mean \"--confirm\"?"},
         {{"status", "web", "other"}, "status does not take \"other\": partctl help status"},
