@@ -2,6 +2,7 @@
 #include "doctor/cautions.h"
 
 #include "doctor/targets.h"
+#include "doctor/policy_cautions.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/namespace/user.h"
 #include "kinds/net/route.h"
@@ -224,6 +225,7 @@ std::vector<Caution> cautions(const Declared& declared, std::string_view partiti
     }
     look_at_targets(declared, all);
     look_at_maps(declared, all);
+    look_at_policies(declared, all);
     std::erase_if(all,
                   [&](const Caution& each) { return !partition.empty() && each.partition != partition; });
     return all;

@@ -27,7 +27,8 @@ struct Caution {
 };
 
 // Cautions about that partition, or about all with "", that follow from the files alone: ends of a link that
-// do not reach each other, users that two partitions share, root that is the host's.
+// do not reach each other, users that two partitions share, root that is the host's, entries of reach and
+// admit that change nothing.
 std::vector<Caution> cautions(const Declared& declared, std::string_view partition = {});
 
 }  // namespace partd

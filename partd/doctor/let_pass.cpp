@@ -64,6 +64,11 @@ std::vector<std::string> iptables_rules(const Passages& passages) {
                         kIptablesChain, in.end, in.from ? "-s " + in.from->text() + " " : "", in.to.text(),
                         protocol_name(in.listen.protocol), ports_text(in.to_ports, ':')));
     }
+    for (const Admitted& in : passages.admitted) {
+        rules.push_back(fmt::format("-A {} -i {} -o {} {}-d {} -m conntrack --ctstate NEW -j ACCEPT",
+                                    kIptablesChain, in.way, in.end,
+                                    in.from ? "-s " + in.from->text() + " " : "", in.to.text()));
+    }
     for (const Crossing& each : passages.crossings) {
         add_once(rules, fmt::format("-A {} -i {} -o {} -m conntrack --ctstate NEW -j ACCEPT", kIptablesChain,
                                     each.end, each.to_end));
@@ -117,6 +122,12 @@ std::vector<std::string> nft_rules(const ForeignTable& table, const Passages& pa
                                     ip, in.to.text(), protocol_name(in.listen.protocol),
                                     ports_text(in.to_ports, '-')));
     }
+    for (const Admitted& in : passages.admitted) {
+        const char* ip = in.to.v6() ? "ip6" : "ip";
+        rules.push_back(fmt::format(
+            "{} iifname \"{}\" oifname \"{}\" {}{} daddr {} ct state new accept", add, in.way, in.end,
+            in.from ? fmt::format("{} saddr {} ", ip, in.from->text()) : "", ip, in.to.text()));
+    }
     std::map<std::string, std::set<std::string>> by_end;
     for (const Crossing& each : passages.crossings) {
         by_end[each.end].insert(each.to_end);
@@ -167,6 +178,10 @@ Opening open_ufw(const Passages& passages) {
         commands.push_back(fmt::format("ufw route allow out on {} from {} to {} port {} proto {}", in.end,
                                        in.from ? in.from->text() : "any", in.to.text(),
                                        ports_text(in.to_ports, ':'), protocol_name(in.listen.protocol)));
+    }
+    for (const Admitted& in : passages.admitted) {
+        commands.push_back(fmt::format("ufw route allow in on {} out on {} from {} to {}", in.way, in.end,
+                                       in.from ? in.from->text() : "any", in.to.text()));
     }
     for (const Crossing& each : passages.crossings) {
         commands.push_back(fmt::format("ufw route allow in on {} out on {} from {} to {}", each.end,
@@ -273,6 +288,9 @@ Passages with_named(const ForeignTable& table, const char* chain, const Passages
         for (const Crossing& crossing : each->crossings) {
             note(crossing.partition, crossing.end);
         }
+        for (const Admitted& in : each->admitted) {
+            note(in.partition, in.end);
+        }
     }
     return all.of(partitions);
 }
@@ -288,6 +306,9 @@ Passages with_neighbours(const Passages& passages, const Passages& all) {
             partitions.insert(out.partition);
         }
         for (const Incoming& in : some.incoming) {
+            partitions.insert(in.partition);
+        }
+        for (const Admitted& in : some.admitted) {
             partitions.insert(in.partition);
         }
         for (const Crossing& each : some.crossings) {
@@ -312,6 +333,7 @@ Passages plain(Passages passages, std::set<std::string>& odd) {
     std::erase_if(passages.outgoing, [&](const Outgoing& each) { return !says(each.end, each.way); });
     std::erase_if(passages.incoming, [&](const Incoming& each) { return !says(each.end, each.end); });
     std::erase_if(passages.crossings, [&](const Crossing& each) { return !says(each.end, each.to_end); });
+    std::erase_if(passages.admitted, [&](const Admitted& each) { return !says(each.end, each.way); });
     return passages;
 }
 

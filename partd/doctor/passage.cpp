@@ -2,12 +2,12 @@
 #include "doctor/passage.h"
 
 #include "doctor/checks.h"
-#include "kinds/firewall/gate.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/link/kernel_kinds.h"
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
+#include "kinds/policy/gate_set.h"
 
 #include <algorithm>
 #include <array>
@@ -60,28 +60,44 @@ std::string interface_at(const kernel::nft::Element& element, std::size_t at) {
     return {begin, std::find(begin, begin + kNameSize, 0)};
 }
 
-// To whom each host end leads, as partd's own gate lets it.
+// Which ways partd's own gate leaves open, whatever packets each is limited to. Pairs are of the one who
+// opens and the one who is opened to.
 struct Gate {
     std::set<std::string> outward;
     std::set<std::string> anyward;
-    std::set<std::pair<std::string, std::string>> reach;
+    std::set<std::string> inward;  // from outside
+    std::set<std::string> anyone;  // from everybody
+    std::set<std::pair<std::string, std::string>> pairs;
+    std::set<std::pair<std::string, Prefix>> to;    // end, and where to
+    std::set<std::pair<std::string, Prefix>> from;  // end, and where from
 };
+
+void note_way(Gate& gate, const nat::GateSet& set, const kernel::nft::Element& element) {
+    using Far = nat::GateSet::Far;
+    constexpr std::size_t kNameSize = 16;
+    const bool reach = set.side == nat::GateSet::Side::Reach;
+    const std::string end = interface_at(element, 0);
+    if (set.far == Far::Outside) {
+        (reach ? gate.outward : gate.inward).insert(end);
+    } else if (set.far == Far::Any) {
+        (reach ? gate.anyward : gate.anyone).insert(end);
+    } else if (set.far == Far::Partition) {
+        const std::string other = interface_at(element, kNameSize);
+        gate.pairs.emplace(reach ? end : other, reach ? other : end);
+    } else if (set.far == Far::Prefix && nat::fits(element)) {
+        const Ip ip(std::span(element.key).subspan(kNameSize, set.v6 ? 16 : 4));
+        (reach ? gate.to : gate.from).emplace(end, Prefix{ip, set.length});
+    }
+}
 
 Gate gate_of(const CheckContext& patient) {
     Gate gate;
     for (const Resource& resource : patient.desired.compiled.desired.all()) {
-        if (resource.key.kind != &kGate.kind || !resource.spec.is<nat::Entry>()) {
-            continue;
-        }
-        for (const kernel::nft::Element& element : resource.spec.as<nat::Entry>().elements.all) {
-            const std::string end = interface_at(element, 0);
-            if (element.set == nat::kOutward) {
-                gate.outward.insert(end);
-            } else if (element.set == nat::kAnyward) {
-                gate.outward.insert(end);
-                gate.anyward.insert(end);
-            } else if (element.set == nat::kReach) {
-                gate.reach.emplace(end, interface_at(element, 16));
+        const nat::Elements* elements = nat::elements_of(resource.spec);
+        for (const kernel::nft::Element& element :
+             elements == nullptr ? decltype(elements->all)() : elements->all) {
+            if (const auto set = nat::GateSet::parse(element.set)) {
+                note_way(gate, *set, element);
             }
         }
     }
@@ -197,38 +213,109 @@ std::vector<Prefix> guest_networks(const CheckContext& patient) {
     return networks;
 }
 
+namespace {
+
+bool leads_to(const Prefix& prefix, const HostLink& link) {
+    return std::ranges::any_of(link.addresses,
+                               [&](const Address& address) { return prefix.contains(address.ip); });
+}
+
+// True if the prefix has addresses that no partition has.
+bool leads_outside(const Prefix& prefix, const std::vector<HostLink>& links) {
+    return std::ranges::none_of(links, [&](const HostLink& link) {
+        return std::ranges::any_of(link.addresses, [&](const Address& address) {
+            return address.length <= prefix.length && address.prefix().contains(prefix.ip);
+        });
+    });
+}
+
+// The prefixes of that end and family that lead outside; nullopt among them for anywhere.
+std::set<std::optional<Prefix>> outside_of(const HostLink& link, bool v6, bool anywhere,
+                                           const std::set<std::pair<std::string, Prefix>>& limited,
+                                           const std::vector<HostLink>& links) {
+    std::set<std::optional<Prefix>> prefixes;
+    if (anywhere) {
+        return {std::nullopt};
+    }
+    for (const auto& [end, prefix] : limited) {
+        if (end == link.end && prefix.ip.v6() == v6 && leads_outside(prefix, links)) {
+            prefixes.insert(prefix);
+        }
+    }
+    return prefixes;
+}
+
+void add_outside(const HostLink& link, bool v6, const Gate& gate, const std::set<std::string>& ways,
+                 const std::vector<HostLink>& links, Passages& passages) {
+    const auto address = link.address(v6);
+    const auto own = address ? std::optional(address->ip) : std::nullopt;
+    const bool outward = gate.outward.contains(link.end) || gate.anyward.contains(link.end);
+    const bool inward = gate.inward.contains(link.end) || gate.anyone.contains(link.end);
+    for (const std::string& way : ways) {
+        for (const auto& to : outside_of(link, v6, outward, gate.to, links)) {
+            passages.outgoing.push_back(
+                {.partition = link.partition, .end = link.end, .way = way, .from = own, .v6 = v6, .to = to});
+        }
+        for (const auto& from : outside_of(link, v6, inward, gate.from, links)) {
+            if (own) {
+                passages.admitted.push_back(
+                    {.partition = link.partition, .end = link.end, .way = way, .from = from, .to = *own});
+            }
+        }
+    }
+}
+
+using Crossings = std::set<std::pair<std::string, std::string>>;  // ends: who opens, and to whom
+
+void add_by_prefix(const std::string& end, const Prefix& prefix, bool reach,
+                   const std::vector<HostLink>& links, Crossings& crossings) {
+    for (const HostLink& link : links) {
+        if (leads_to(prefix, link)) {
+            crossings.emplace(reach ? end : link.end, reach ? link.end : end);
+        }
+    }
+}
+
+Crossings crossings_of(const Gate& gate, const std::vector<HostLink>& links) {
+    Crossings crossings = gate.pairs;
+    for (const HostLink& link : links) {
+        for (const std::string& end : gate.anyward) {
+            crossings.emplace(end, link.end);
+        }
+        for (const std::string& end : gate.anyone) {
+            crossings.emplace(link.end, end);
+        }
+    }
+    for (const auto& [end, prefix] : gate.to) {
+        add_by_prefix(end, prefix, true, links, crossings);
+    }
+    for (const auto& [end, prefix] : gate.from) {
+        add_by_prefix(end, prefix, false, links, crossings);
+    }
+    return crossings;
+}
+
+}  // namespace
+
 Passages passages_of(const CheckContext& patient) {
     const auto links = host_links(patient);
     const Gate gate = gate_of(patient);
-    std::map<std::string, const HostLink*> by_end;
-    for (const HostLink& link : links) {
-        by_end[link.end] = &link;
-    }
     Passages passages;
     for (const bool v6 : {false, true}) {
         const auto ways = ways_out(patient, v6);
         for (const HostLink& link : links) {
-            for (const std::string& way :
-                 gate.outward.contains(link.end) && link.has(v6) ? ways : decltype(ways)()) {
-                const auto address = link.address(v6);
-                passages.outgoing.push_back({.partition = link.partition,
-                                             .end = link.end,
-                                             .way = way,
-                                             .from = address ? std::optional(address->ip) : std::nullopt,
-                                             .v6 = v6});
+            if (link.has(v6)) {
+                add_outside(link, v6, gate, ways, links, passages);
             }
         }
     }
-    for (const auto& [end, to] : gate.reach) {
-        if (by_end.contains(end) && by_end.contains(to)) {
-            add_crossing(*by_end[end], *by_end[to], passages);
-        }
+    std::map<std::string, const HostLink*> by_end;
+    for (const HostLink& link : links) {
+        by_end[link.end] = &link;
     }
-    for (const std::string& end : gate.anyward) {
-        for (const HostLink& link : links) {
-            if (by_end.contains(end) && !gate.reach.contains({end, link.end})) {
-                add_crossing(*by_end[end], link, passages);
-            }
+    for (const auto& [from, to] : crossings_of(gate, links)) {
+        if (by_end.contains(from) && by_end.contains(to)) {
+            add_crossing(*by_end[from], *by_end[to], passages);
         }
     }
     for (const DeclaredObject* object : patient.declared().all<Forward>()) {
@@ -242,6 +329,7 @@ Passages Passages::of(const std::set<std::string>& partitions) const {
     std::erase_if(some.outgoing, [&](const Outgoing& each) { return !partitions.contains(each.partition); });
     std::erase_if(some.incoming, [&](const Incoming& each) { return !partitions.contains(each.partition); });
     std::erase_if(some.crossings, [&](const Crossing& each) { return !partitions.contains(each.partition); });
+    std::erase_if(some.admitted, [&](const Admitted& each) { return !partitions.contains(each.partition); });
     return some;
 }
 
@@ -250,6 +338,7 @@ Passages Passages::family(bool v6) const {
     std::erase_if(some.outgoing, [&](const Outgoing& each) { return each.v6 != v6; });
     std::erase_if(some.incoming, [&](const Incoming& each) { return each.to.v6() != v6; });
     std::erase_if(some.crossings, [&](const Crossing& each) { return each.to.ip.v6() != v6; });
+    std::erase_if(some.admitted, [&](const Admitted& each) { return each.to.v6() != v6; });
     return some;
 }
 
@@ -262,6 +351,7 @@ std::set<std::string> Passages::outgoing_ends() const {
 std::set<std::string> Passages::ends() const {
     std::set<std::string> ends = outgoing_ends();
     std::ranges::transform(incoming, std::inserter(ends, ends.end()), &Incoming::end);
+    std::ranges::transform(admitted, std::inserter(ends, ends.end()), &Admitted::end);
     for (const Crossing& each : crossings) {
         ends.insert(each.end);
         ends.insert(each.to_end);
@@ -273,65 +363,6 @@ std::set<std::string> Passages::ways() const {
     std::set<std::string> ways;
     std::ranges::transform(outgoing, std::inserter(ways, ways.end()), &Outgoing::way);
     return ways;
-}
-
-std::vector<Needed> needed_packets(const Passages& passages, const CheckContext& patient) {
-    using kernel::nft::Packet;
-    using enum kernel::nft::Stage;
-    const std::array ways = {ways_out(patient, false), ways_out(patient, true)};
-    std::vector<Needed> needed;
-    for (const Outgoing& out : passages.outgoing) {
-        const Packet there{.v6 = out.v6, .in = out.end, .out = out.way, .stage = New, .from = out.from};
-        const Packet back{.v6 = out.v6, .in = out.way, .out = out.end, .stage = Established, .to = out.from};
-        needed.push_back({there, out.partition,
-                          fmt::format("connections of {} by {} and {}", out.partition, out.end, out.way)});
-        needed.push_back(
-            {back, out.partition, fmt::format("answers to connections of {} by {}", out.partition, out.way)});
-    }
-    for (const Incoming& in : passages.incoming) {
-        const auto from = in.from ? std::optional(in.from->ip) : std::nullopt;
-        for (const std::string& way : ways.at(in.to.v6() ? 1 : 0)) {
-            Packet there{.v6 = in.to.v6(),
-                         .in = way,
-                         .out = in.end,
-                         .stage = New,
-                         .translated = true,
-                         .from = from,
-                         .to = in.to,
-                         .protocol = static_cast<std::uint8_t>(in.listen.protocol),
-                         .to_ports = std::pair(in.to_ports.first, in.to_ports.last)};
-            const Packet back{.v6 = in.to.v6(),
-                              .in = in.end,
-                              .out = way,
-                              .stage = Established,
-                              .translated = true,
-                              .from = in.to,
-                              .to = from,
-                              .protocol = there.protocol};
-            const std::string text = fmt::format("connections to {} of {}", in.listen.text(), in.partition);
-            needed.push_back({std::move(there), in.partition, text});
-            needed.push_back({back, in.partition, "answers to " + text});
-        }
-    }
-    for (const Crossing& each : passages.crossings) {
-        const bool v6 = each.to.ip.v6();
-        const Packet there{.v6 = v6,
-                           .in = each.end,
-                           .out = each.to_end,
-                           .stage = New,
-                           .from = each.from.ip,
-                           .to = each.to.ip};
-        const Packet back{.v6 = v6,
-                          .in = each.to_end,
-                          .out = each.end,
-                          .stage = Established,
-                          .from = each.to.ip,
-                          .to = each.from.ip};
-        const std::string text = fmt::format("connections of {} to {}", each.partition, each.to_partition);
-        needed.push_back({there, each.partition, text});
-        needed.push_back({back, each.partition, "answers to " + text});
-    }
-    return needed;
 }
 
 }  // namespace partd::doctor

@@ -22,7 +22,17 @@ struct Outgoing {
     std::string way;  // the interface by which they leave
     std::optional<Ip> from;
     bool v6 = false;
+    std::optional<Prefix> to = {};  // nullopt: anywhere
     bool operator==(const Outgoing&) const = default;
+};
+// New connections to an address of a partition's own, from what is none.
+struct Admitted {
+    std::string partition;
+    std::string end;
+    std::string way;  // the interface by which they come
+    std::optional<Prefix> from;
+    Ip to;
+    bool operator==(const Admitted&) const = default;
 };
 // Connections to a port of the host that leads into a partition.
 struct Incoming {
@@ -49,6 +59,7 @@ struct Passages {
     std::vector<Outgoing> outgoing;
     std::vector<Incoming> incoming;
     std::vector<Crossing> crossings;
+    std::vector<Admitted> admitted;
 
     // The passages of these partitions.
     [[nodiscard]] Passages of(const std::set<std::string>& partitions) const;
@@ -58,7 +69,9 @@ struct Passages {
     // The ends by which somebody may open connections to the outside.
     [[nodiscard]] std::set<std::string> outgoing_ends() const;
     [[nodiscard]] std::set<std::string> ways() const;
-    [[nodiscard]] bool empty() const { return outgoing.empty() && incoming.empty() && crossings.empty(); }
+    [[nodiscard]] bool empty() const {
+        return outgoing.empty() && incoming.empty() && crossings.empty() && admitted.empty();
+    }
 };
 Passages passages_of(const CheckContext& patient);
 

@@ -20,6 +20,7 @@
 #include "kinds/net/route.h"
 #include "kinds/net/rule.h"
 #include "kinds/partition.h"
+#include "kinds/policy/reach.h"
 #include "kinds/service/service.h"
 #include "kinds/sysctl/sysctl.h"
 
@@ -32,9 +33,9 @@ namespace {
 
 // The list of kinds. Order of looking: a namespace before what is inside it, a partition's processes last.
 constexpr std::array kAll = {
-    &kNamespace, &kNetns, &kCgroup, &kLimit,      &kLink,       &kAddress, &kRoute,    &kRule, &kSysctl,
-    &kDnsFile,   &kTable, &kNat,    &kForward,    &kMasquerade, &kSnat,    &kGate,     &kHost, &kGuard,
-    &kBackstop,  &kLayer, &kInit,   &kDelegation, &kLater,      &kService, &kPartition};
+    &kNamespace, &kNetns, &kCgroup,   &kLimit,   &kLink,       &kAddress,    &kRoute, &kRule,    &kSysctl,
+    &kDnsFile,   &kTable, &kNat,      &kForward, &kMasquerade, &kSnat,       &kGate,  &kReaches, &kAdmits,
+    &kHost,      &kGuard, &kBackstop, &kLayer,   &kInit,       &kDelegation, &kLater, &kService, &kPartition};
 
 constexpr std::size_t kCount = kAll.size();
 

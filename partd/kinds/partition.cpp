@@ -7,7 +7,6 @@
 #include "kinds/cgroup/cgroup.h"
 #include "kinds/machine/init.h"
 #include "kinds/namespace/membership.h"
-#include "kinds/near.h"
 #include "kinds/service/service.h"
 
 #include <algorithm>
@@ -52,8 +51,15 @@ constexpr Field kFields[] = {
     field<&Partition::reach>(
         "reach",
         "destinations to which it may open connections: \"host\" (the host's own services), \"outside\", "
-        "names of partitions, \"any\"",
+        "names of partitions, addresses and prefixes (whoever has them), \"any\"; each also as { to, match "
+        "}, "
+        "limited to packets like \"tcp/443\", \"udp/5000-5010\", \"tcp\", \"icmp\". [] is nobody",
         {.role = Role::Declared, .fallback = "[\"host\"], with masquerade or snat [\"host\", \"outside\"]"}),
+    field<&Partition::admit>(
+        "admit",
+        "those who may open connections to its own addresses through the host, without a forward: "
+        "\"outside\", names of partitions, addresses and prefixes, \"any\"; each also as { from, match }",
+        {.role = Role::Declared, .fallback = "[]"}),
     field<&Partition::on_remove>(
         "on_remove",
         "action when no file declares it any more, or a namespace that its processes live in is made anew: "
@@ -114,16 +120,6 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                             object->owner));
         }
         Partition partition = object->spec.as<Partition>();
-        for (const auto& target : partition.reach.value_or(std::vector<Sourced<Name>>())) {
-            if (target.value != "host" && target.value != "outside" && target.value != "any" &&
-                find_partition(declared, target.value) == nullptr) {
-                problems.error(
-                    target.at,
-                    fmt::format("partition {} reaches \"{}\", but there is no such partition{}",
-                                object->owner, target.value,
-                                near_partition(declared, target.value, {"host", "outside", "any"})));
-            }
-        }
         partition.name = object->owner;
         partition.group = group_of(declared, object->owner);
         partition.isolation = isolation_text(membership_of(declared, object->owner));
@@ -242,10 +238,8 @@ Result<> apply(ApplyContext& context, const Change& change, std::size_t number) 
     return kernel::set_xattr(context.host.cgroups().home(wanted.group), kMark, encode(wanted));
 }
 
-// The host passes packets on for all of them then.
-bool reaches_any(const Resource& partition) {
-    const auto& reach = partition.spec.as<Partition>().reach;
-    return reach && std::ranges::any_of(*reach, [](const auto& target) { return target.value == "any"; });
+bool has_to_do_with_all(const Resource& partition) {
+    return reaches_any(partition.spec.as<Partition>());
 }
 
 }  // namespace
@@ -322,6 +316,12 @@ std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::stri
     return partition ? std::optional(partition->on_remove) : std::nullopt;
 }
 
+bool reaches_any(const Partition& partition) {
+    return partition.reach && std::ranges::any_of(*partition.reach, [](const auto& way) {
+               return way.value.far.what == Far::What::Any;
+           });
+}
+
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name) {
     const auto found = declared.all<Partition>(name);
     return found.empty() || name.empty() ? nullptr : found.front();
@@ -336,8 +336,10 @@ constinit const LiveKind kPartition = {
              .language = kLanguage,
              .expand = expand,
              .independent = true,
-             .interacts = [](const Resource& one,
-                             const Resource& other) { return reaches_any(one) || reaches_any(other); },
+             .interacts =
+                 [](const Resource& one, const Resource& other) {
+                     return has_to_do_with_all(one) || has_to_do_with_all(other);
+                 },
              .counts = true},
     .observe = observe,
     .apply = apply,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel/namespace/namespaces.h"
+#include "kinds/firewall/way.h"
 #include "kinds/kinds.h"
 
 #include <chrono>
@@ -63,7 +64,8 @@ struct Partition {
     Share share = {};
     std::optional<Name> extends = {};
     std::optional<std::int64_t> index = {};
-    std::optional<std::vector<Sourced<Name>>> reach = {};
+    std::optional<Reach> reach = {};
+    Admit admit = {};
     OnRemove on_remove = OnRemove::Stop;
     std::chrono::milliseconds stop_timeout{10'000};
     bool operator==(const Partition&) const = default;
@@ -75,6 +77,9 @@ extern const LiveKind kPartition;
 // The policy for the processes in a partition's group on its removal; nullopt if the group is not a
 // partition's.
 std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::string& group);
+
+// True if it may open connections to everybody: the host passes packets on for all of them then.
+bool reaches_any(const Partition& partition);
 
 // The partition of that name; nullptr when none is declared.
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name);

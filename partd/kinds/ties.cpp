@@ -57,11 +57,6 @@ void tie_users(const Declared& declared, Ties& ties) {
     }
 }
 
-bool reaches_any(const DeclaredObject& object) {
-    const auto& reach = object.spec.as<Partition>().reach;
-    return reach && std::ranges::any_of(*reach, [](const auto& target) { return target.value == "any"; });
-}
-
 }  // namespace
 
 Ties ties_between(const Declared& declared) {
@@ -69,8 +64,9 @@ Ties ties_between(const Declared& declared) {
     tie_parents(declared, ties);
     tie_forwards(declared, ties);
     tie_users(declared, ties);
-    ties.all = std::ranges::any_of(declared.all<Partition>(),
-                                   [](const DeclaredObject* object) { return reaches_any(*object); });
+    ties.all = std::ranges::any_of(declared.all<Partition>(), [](const DeclaredObject* object) {
+        return reaches_any(object->spec.as<Partition>());
+    });
     return ties;
 }
 

@@ -22,8 +22,9 @@ using namespace partd::kernel;
 namespace {
 
 using Datagrams = std::vector<std::vector<std::uint8_t>>;
-constexpr std::array kSets = {"inside", "reach",     "masq4_24",    "back6_64", "snat4_16",
-                              "fwd4_0", "fwdto6_48", "snatout4_16", "other",    "masq4_200"};
+constexpr std::array kSets = {"inside",       "reach",     "masq4_24",    "back6_64", "snat4_16",
+                              "fwd4_0",       "fwdto6_48", "snatout4_16", "other",    "masq4_200",
+                              "reach4_8_p16", "inward_p0", "admit6_128"};
 
 /// One of partd's names, or any other.
 std::string name(fuzz::Bytes& bytes) {

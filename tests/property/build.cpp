@@ -45,6 +45,7 @@ public:
             add_limits(limits, host_.partitions[at].limits, false);
             Draws rest(genes(at, 0x80).rest);
             add_rest(rest, host_.partitions[at], slots_[at]);
+            add_admit(rest, host_.partitions[at]);
         }
         return std::move(host_);
     }
@@ -126,14 +127,37 @@ private:
         }
         auto& reach = partition.reach.emplace();
         if (kind == 3 || kind == 6) {
-            reach.emplace_back("outside");
+            reach.push_back(limited(draws, "outside"));
         } else if (kind == 4) {
-            reach.emplace_back("any");
+            reach.push_back(limited(draws, "any"));
         }
         const auto& other = host_.partitions[draws.pick(static_cast<unsigned>(host_.partitions.size()))].name;
         if (kind > 4 && other != partition.name) {
-            reach.push_back(other);
+            reach.push_back(limited(draws, other));
         }
+        if (draws.pick(3) == 0) {
+            reach.push_back(
+                limited(draws, std::array{"10.0.0.0/8", "fd00::/8", "192.0.2.7/32"}[draws.pick(3)]));
+        }
+    }
+
+    /// For every packet, or for some alone: ports whose first 16, or 13, bits count, or a protocol.
+    static Policy limited(Draws& draws, const std::string& far) {
+        return {far, std::array{"", "", "tcp/443", "udp/5000-5007", "tcp"}[draws.pick(5)]};
+    }
+
+    /// Needs an address behind the host.
+    void add_admit(Draws& draws, Partition& partition) {
+        const auto routed = [](const Link& link) {
+            return link.partition.empty() && !link.self.addresses.empty();
+        };
+        const unsigned kind = draws.pick(8);
+        if (kind > 3 || std::ranges::none_of(partition.links, routed)) {
+            return;
+        }
+        const auto& other = host_.partitions[draws.pick(static_cast<unsigned>(host_.partitions.size()))].name;
+        partition.admit.push_back(
+            limited(draws, std::array<std::string, 4>{"outside", "any", other, "10.64.0.0/16"}[kind]));
     }
 
     static void add_rest(Draws& draws, Partition& partition, unsigned slot) {

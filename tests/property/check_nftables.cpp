@@ -83,21 +83,41 @@ private:
 
     inline static const std::map<std::string, std::string> kWays = {
         {"host", "hostward"}, {"outside", "outward"}, {"any", "anyward"}};
+    inline static const std::map<std::string, std::string> kAdmits = {{"outside", "inward"},
+                                                                      {"any", "anyone"}};
+    inline static const std::map<std::string, std::pair<std::string, std::string>> kMatches = {
+        {"", {"", ""}},
+        {"tcp", {"_p0", " . tcp"}},
+        {"tcp/443", {"_p16", " . tcp . 443"}},
+        {"udp/5000-5007", {"_p13", " . udp . 5000"}}};
+
+    /// One element of reach or admit, for one host end.
+    void add_policy(const std::string& name, const Policy& policy,
+                    const std::map<std::string, std::string>& words, const std::string& pairs) {
+        const auto& [set, key] = kMatches.at(policy.match);
+        if (const auto word = words.find(policy.far); word != words.end()) {
+            add(word->second + set, name + key);
+        } else if (policy.far.find('/') != std::string::npos) {
+            const auto prefix = split(policy.far);
+            add(pairs + prefix.set + set, name + " . " + prefix.ip + key);
+        } else {
+            for (const auto& other : ends(*host_.find(policy.far))) {
+                add(pairs + set, name + " . " + other + key);
+            }
+        }
+    }
     void add_gates(const Partition& partition) {
         const bool translates = partition.masquerade || !partition.translations.empty();
         const auto usual =
-            translates ? std::vector<std::string>{"host", "outside"} : std::vector<std::string>{"host"};
+            translates ? std::vector<Policy>{{"host"}, {"outside"}} : std::vector<Policy>{{"host"}};
         for (const auto& name : ends(partition)) {
             add("inside", name);
             add("hairpin", name + " . " + name);
             for (const auto& target : partition.reach.value_or(usual)) {
-                if (const auto set = kWays.find(target); set != kWays.end()) {
-                    add(set->second, name);
-                    continue;
-                }
-                for (const auto& other : ends(*host_.find(target))) {
-                    add("reach", name + " . " + other);
-                }
+                add_policy(name, target, kWays, "reach");
+            }
+            for (const auto& source : partition.admit) {
+                add_policy(name, source, kAdmits, "admit");
             }
         }
     }
@@ -152,6 +172,14 @@ std::string element_text(const Json& element) {
                               : value_text(element);
 }
 
+/// A set of reach or admit that comes and goes.
+bool is_of_gate(const std::string& set) {
+    const auto begins = [&](const char* word) { return set.starts_with(word); };
+    return set.find('_') != std::string::npos &&
+           std::ranges::any_of(std::array{"reach", "outward", "anyward", "admit", "inward", "anyone"},
+                               begins);
+}
+
 /// The rules by their comments; those of sets come and go with them.
 std::set<std::string> expected_rules(const std::set<std::string>& sets) {
     std::set<std::string> all = {"sources judged from here on",
@@ -178,11 +206,17 @@ std::set<std::string> expected_rules(const std::set<std::string>& sets) {
                                  "forward about a connection",
                                  "forward declared reach",
                                  "forward reach any",
+                                 "forward declared admit",
+                                 "forward admit any",
+                                 "forward admit outside",
                                  "forward into a partition",
                                  "forward reach outside",
                                  "forward out of a partition",
                                  "answers declared reach",
                                  "answers reach any",
+                                 "answers declared admit",
+                                 "answers admit any",
+                                 "answers admit outside",
                                  "answers from a partition",
                                  "answers reach outside",
                                  "answers of nothing declared",
@@ -206,7 +240,12 @@ std::set<std::string> expected_rules(const std::set<std::string>& sets) {
         all.insert("strangers from " + kind + " links");
     }
     for (const auto& set : sets) {
-        if (set.find('_') != std::string::npos && !set.starts_with("back")) {
+        if (is_of_gate(set)) {
+            all.insert({"forward " + set, "answers " + set});
+            if (set.starts_with("anyward") || set.starts_with("reach4") || set.starts_with("reach6")) {
+                all.insert("input " + set);
+            }
+        } else if (set.find('_') != std::string::npos && !set.starts_with("back")) {
             const bool forwards = set.starts_with("fwd");
             all.insert((forwards ? "forwards " : "postrouting ") + set);
             if (forwards) {

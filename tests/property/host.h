@@ -71,6 +71,12 @@ struct Translation {
     std::string to = {};  ///< "" masquerades
 };
 
+/// One element of reach or admit.
+struct Policy {
+    std::string far = {};    ///< a word, a partition's name, or a prefix
+    std::string match = {};  ///< "tcp/443"; "" for every packet
+};
+
 struct Limits {
     std::map<std::string, long> numbers = {};  ///< "memory.max", "pids.max", "cpu.weight"
     int cpu_percent = 0;                       ///< 0 where cpu.max is not declared
@@ -92,7 +98,8 @@ struct Partition {
     std::string share = {};  ///< the partition whose net it uses
     bool user = false;
     std::uint32_t first_uid = 0;
-    std::optional<std::vector<std::string>> reach = {};
+    std::optional<std::vector<Policy>> reach = {};
+    std::vector<Policy> admit = {};
     bool masquerade = false;
     std::vector<Translation> translations = {};
     std::vector<Forward> forwards = {};

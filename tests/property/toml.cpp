@@ -173,6 +173,17 @@ std::string dns_table(const Partition& partition) {
     return hosts.empty() ? table.done() : table.raw("hosts", "{ " + hosts + " }").done();
 }
 
+std::string policies(const std::vector<Policy>& all, const std::string& key) {
+    std::string text;
+    for (const auto& each : all) {
+        text += text.empty() ? "[" : ", ";
+        text += each.match.empty()
+                    ? quoted(each.far)
+                    : "{ " + key + " = " + quoted(each.far) + ", match = " + quoted(each.match) + " }";
+    }
+    return all.empty() ? "[]" : text + "]";
+}
+
 std::string partition_head(const Partition& partition) {
     Table table("[partition." + partition.name + "]");
     table.raw("namespaces", list(partition.namespaces)).text("hostname", partition.hostname);
@@ -181,7 +192,10 @@ std::string partition_head(const Partition& partition) {
         table.raw("share", "{ partition = " + quoted(partition.share) + ", namespaces = [\"net\"] }");
     }
     if (partition.reach) {
-        table.raw("reach", list(*partition.reach));
+        table.raw("reach", policies(*partition.reach, "to"));
+    }
+    if (!partition.admit.empty()) {
+        table.raw("admit", policies(partition.admit, "from"));
     }
     std::string text = table.done();
     if (partition.user) {

@@ -182,7 +182,12 @@ def partition(random):
     text += optional(random, "namespaces", [spaces, '["net", "net"]', '["net"]', "[]"], 0.4)
     text += optional(random, "hostname", ['"web"', '"WEB.Example.ORG"', '"' + "h" * 64 + '"', '"0"'], 0.2)
     text += optional(random, "domainname", ['"example.org"', '"A"'], 0.1)
-    text += optional(random, "reach", ["[]", '["host"]', '["outside"]', '["any"]', '["t"]', '["s"]', '["host", "outside", "t"]', '["host", "host"]'])
+    text += optional(random, "reach", ["[]", '["host"]', '["outside"]', '["any"]', '["t"]', '["s"]', '["host", "outside", "t"]', '["host", "host"]',
+                                      '["10.0.0.0/8", "192.0.2.7", "FD00::/8"]', '[{ to = "outside", match = "tcp/443" }]',
+                                      '[{ to = "host", match = ["udp/53", "tcp/53", "tcp/1-65535"] }, { to = "t" }]',
+                                      '[{ to = "any", match = ["icmp", "icmpv6", "sctp", "sctp/7", "udp/5000-5010"] }]'])
+    text += optional(random, "admit", ["[]", '["outside"]', '["any"]', '["t", "host"]', '["10.0.0.0/8", "fd00::1"]',
+                                      '[{ from = "t", match = ["tcp/443", "tcp/443"] }, { from = "outside", match = "tcp" }]'])
     text += optional(random, "on_remove", ['"stop"', '"refuse"'], 0.2) + optional(random, "stop_timeout", DURATIONS, 0.3)
     return text
 

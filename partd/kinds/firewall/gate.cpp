@@ -9,7 +9,6 @@
 #include "kinds/partition.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 
@@ -19,62 +18,35 @@ namespace {
 
 using nat::Bytes;
 
-// To whom the partition may open connections.
-std::vector<std::string> reach_of(const Declared& declared, std::string_view name) {
-    const DeclaredObject* partition = find_partition(declared, name);
-    const auto& reach = partition->spec.as<Partition>().reach;
-    if (!reach) {
-        return translates_sources(declared, name) ? std::vector<std::string>{"host", "outside"}
-                                                  : std::vector<std::string>{"host"};
+// To whom a partition may open connections whose file does not say it.
+std::vector<const char*> usual_ways(const Declared& declared, const DeclaredObject& partition) {
+    if (partition.spec.as<Partition>().reach) {
+        return {};
     }
-    std::vector<std::string> names;
-    for (const auto& target : *reach) {
-        names.push_back(target.value);
-    }
-    return names;
+    return translates_sources(declared, partition.owner) ? std::vector{nat::kHostward, nat::kOutward}
+                                                         : std::vector{nat::kHostward};
 }
 
-using HostEnds = std::multimap<std::string, std::string>;  // partition → names of its links' host ends
-
-// The set of those that may connect to what that word names; nullptr for the name of a partition.
-const char* set_towards(std::string_view target) {
-    return target == "host"      ? nat::kHostward
-           : target == "outside" ? nat::kOutward
-           : target == "any"     ? nat::kAnyward
-                                 : nullptr;
-}
-
-nat::Elements gate_elements(const std::string& interface, const std::vector<std::string>& reach,
-                            const HostEnds& ends) {
+nat::Elements gate_elements(const std::string& interface, const std::vector<const char*>& ways) {
     nat::Elements elements;
     const auto add = [&](const char* set, std::vector<std::uint8_t> key) {
         elements.all.insert({.set = set, .key = std::move(key), .data = {}});
     };
     add(nat::kInside, Bytes().interface(interface).done());
     add(nat::kHairpin, Bytes().interface(interface).interface(interface).done());
-    for (const std::string& target : reach) {
-        if (const char* set = set_towards(target)) {
-            add(set, Bytes().interface(interface).done());
-            continue;
-        }
-        for (auto [end, last] = ends.equal_range(target); end != last; ++end) {
-            add(nat::kReach, Bytes().interface(interface).interface(end->second).done());
-        }
+    for (const char* set : ways) {
+        add(set, Bytes().interface(interface).done());
     }
     return elements;
 }
 
 void expand(const Declared& declared, State& desired, Diagnostics&) {
-    const std::vector<Interface> all = host_ends(declared);
-    HostEnds ends;
-    for (const Interface& end : all) {
-        ends.emplace(end.partition, end.name);
-    }
-    for (const Interface& end : all) {
-        if (find_partition(declared, end.partition) == nullptr) {
+    for (const Interface& end : host_ends(declared)) {
+        const DeclaredObject* partition = find_partition(declared, end.partition);
+        if (partition == nullptr) {
             continue;
         }
-        nat::Elements elements = gate_elements(end.name, reach_of(declared, end.partition), ends);
+        nat::Elements elements = gate_elements(end.name, usual_ways(declared, *partition));
         auto claims = nat::claims_of(elements);
         desired.add({.key = {&kGate.kind, fmt::format("{}: {}", end.partition, end.declared->name)},
                      .spec = Spec(nat::Entry{std::move(elements)}),
@@ -90,18 +62,27 @@ void expand(const Declared& declared, State& desired, Diagnostics&) {
 
 std::set<std::string> partitions_through_host(const Declared& declared) {
     std::set<std::string> names;
-    for (const DeclaredObject* partition : declared.all<Partition>()) {
-        const std::string& name = partition->owner;
-        auto reach = reach_of(declared, name);
-        std::erase(reach, "host");  // needs no forwarding
-        if (!reach.empty() || translates_sources(declared, name) || has_forwards(declared, name)) {
-            names.insert(name);
+    const auto add = [&](const std::string& name, const auto& ways) {
+        for (const auto& way : ways) {
+            if (way.value.far.what != Far::What::Host) {  // needs no forwarding
+                names.insert(name);
+            }
+            if (way.value.far.what == Far::What::Partition) {
+                names.insert(way.value.far.partition);
+            }
         }
-        if (std::ranges::find(reach, "any") != reach.end()) {
+    };
+    for (const DeclaredObject* object : declared.all<Partition>()) {
+        const auto& partition = object->spec.as<Partition>();
+        add(object->owner, partition.reach.value_or(Reach()));
+        add(object->owner, partition.admit);
+        if (translates_sources(declared, object->owner) || has_forwards(declared, object->owner)) {
+            names.insert(object->owner);
+        }
+        if (reaches_any(partition)) {
             std::ranges::transform(declared.all<Partition>(), std::inserter(names, names.end()),
                                    &DeclaredObject::owner);
         }
-        names.insert(reach.begin(), reach.end());
     }
     return names;
 }

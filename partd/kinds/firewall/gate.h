@@ -7,7 +7,8 @@
 
 namespace partd {
 
-// The elements that say to whom a host's end of a link leads: stands before the link goes up.
+// The elements that say that a host's end of a link is one, and to whom it leads where no file says that
+// (policy/reach.h): stands before the link goes up.
 extern const LiveKind kGate;
 
 // The partitions whose hosts may open connections through the host, or others to them.

@@ -30,7 +30,7 @@ std::span<const Chain> chains() {
 
 std::vector<Rule> rules(const std::set<std::string>& sets) {
     std::vector<Rule> all;
-    add_policy_rules(all);
+    add_policy_rules(all, sets);
     add_translation_rules(all, sets);
     return all;
 }

@@ -67,10 +67,9 @@ void add_source_rules(std::vector<Rule>& rules) {
 
 // The host's own services: for partitions that may reach the host. Answers pass, and what the two ends of a
 // link need of each other.
-void add_input_rules(std::vector<Rule>& rules) {
+void add_input_rules(std::vector<Rule>& rules, const std::set<std::string>& sets) {
     rules.push_back({kInput, "of others", in_is_not_in(kInside) + verdict(NF_ACCEPT)});
-    rules.push_back({kInput, "reach host", in_is_in(kHostward) + verdict(NF_ACCEPT)});
-    rules.push_back({kInput, "reach any", in_is_in(kAnyward) + verdict(NF_ACCEPT)});
+    add_host_rules(rules, sets);
     rules.push_back({kInput, "answers", is_answer() + is_established_or_related() + verdict(NF_ACCEPT)});
     const auto accept = [&](const char* comment, std::uint8_t protocol, std::uint8_t type,
                             const Steps& where = {}) {
@@ -83,27 +82,6 @@ void add_input_rules(std::vector<Rule>& rules) {
     accept("echo request", IPPROTO_ICMP, ICMP_ECHO, at_this_end);
     accept("echo request of IPv6", IPPROTO_ICMPV6, ICMPV6_ECHO_REQUEST, at_this_end);
     rules.push_back({kInput, "the host's services", verdict(NF_DROP)});
-}
-
-// Between partitions, and to and from the outside: only what is declared. Each packet is asked for, and not
-// only a connection's first one: what was declared once ends with its declaration. An answer may pass where
-// the connection may.
-void add_forward_rules(std::vector<Rule>& rules) {
-    rules.push_back({kForward, "of others", in_is_not_in(kInside) + out_is_not_in(kInside) + go_to(kOthers)});
-    rules.push_back({kForward, "forwarded ports", was_forwarded() + verdict(NF_ACCEPT)});
-    rules.push_back({kForward, "answers", is_established() + is_answer() + go_to(kAnswers)});
-    rules.push_back({kForward, "about a connection", is_related() + verdict(NF_ACCEPT)});
-    rules.push_back({kForward, "declared reach", pair_is_in(kReach) + verdict(NF_ACCEPT)});
-    rules.push_back({kForward, "reach any", in_is_in(kAnyward) + verdict(NF_ACCEPT)});
-    rules.push_back({kForward, "into a partition", out_is_in(kInside) + verdict(NF_DROP)});
-    rules.push_back({kForward, "reach outside", in_is_in(kOutward) + verdict(NF_ACCEPT)});
-    rules.push_back({kForward, "out of a partition", verdict(NF_DROP)});
-
-    rules.push_back({kAnswers, "declared reach", pair_back_is_in(kReach) + verdict(NF_ACCEPT)});
-    rules.push_back({kAnswers, "reach any", out_is_in(kAnyward) + verdict(NF_ACCEPT)});
-    rules.push_back({kAnswers, "from a partition", in_is_in(kInside) + verdict(NF_DROP)});
-    rules.push_back({kAnswers, "reach outside", out_is_in(kOutward) + verdict(NF_ACCEPT)});
-    rules.push_back({kAnswers, "of nothing declared", verdict(NF_DROP)});
 }
 
 std::vector<std::uint8_t> padded(std::string_view name) {
@@ -134,10 +112,10 @@ void add_stranger_rules(std::vector<Rule>& rules) {
 
 }  // namespace
 
-void add_policy_rules(std::vector<Rule>& rules) {
+void add_policy_rules(std::vector<Rule>& rules, const std::set<std::string>& sets) {
     add_source_rules(rules);
-    add_input_rules(rules);
-    add_forward_rules(rules);
+    add_input_rules(rules, sets);
+    add_forward_rules(rules, sets);
     add_stranger_rules(rules);
 }
 

@@ -23,11 +23,6 @@ Steps ct_has(std::uint32_t key, std::uint32_t bits) {
     return {LoadCt{key, 0}, Mask{0, native(bits)}, Compare{0, native(std::uint32_t{0}), false}};
 }
 
-// An interface's name fills four registers.
-Steps pair(std::uint32_t first, std::uint32_t second, const char* set) {
-    return {LoadMeta{first, 0}, LoadMeta{second, 4}, Lookup{set, 0}};
-}
-
 }  // namespace
 
 Steps operator+(Steps a, const Steps& b) {
@@ -73,10 +68,8 @@ Steps out_is_not_in(const char* set) {
     return {LoadMeta{NFT_META_OIFNAME, 0}, Lookup{set, 0, true}};
 }
 Steps pair_is_in(const char* set) {
-    return pair(NFT_META_IIFNAME, NFT_META_OIFNAME, set);
-}
-Steps pair_back_is_in(const char* set) {
-    return pair(NFT_META_OIFNAME, NFT_META_IIFNAME, set);
+    // An interface's name fills four registers.
+    return {LoadMeta{NFT_META_IIFNAME, 0}, LoadMeta{NFT_META_OIFNAME, 4}, Lookup{set, 0}};
 }
 Steps verdict(std::int32_t what) {
     return {Verdict{what}};

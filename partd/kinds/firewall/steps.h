@@ -53,7 +53,6 @@ Steps in_is_not_in(const char* set);
 Steps out_is_not_in(const char* set);
 // From the interface by which the packet came to the one by which it leaves.
 Steps pair_is_in(const char* set);
-Steps pair_back_is_in(const char* set);
 Steps verdict(std::int32_t what);
 Steps jump(const char* chain);
 Steps go_to(const char* chain);
@@ -71,6 +70,9 @@ std::vector<PrefixSet> in_order(const std::set<std::string>& names, std::initial
 
 // The rules of the chains that translate, with these sets in use, and of those that say what may pass.
 void add_translation_rules(std::vector<kernel::nft::Rule>& rules, const std::set<std::string>& sets);
-void add_policy_rules(std::vector<kernel::nft::Rule>& rules);
+void add_policy_rules(std::vector<kernel::nft::Rule>& rules, const std::set<std::string>& sets);
+// The rules among them that ask the sets of the gate: for forwarded packets, and for the host's services.
+void add_forward_rules(std::vector<kernel::nft::Rule>& rules, const std::set<std::string>& sets);
+void add_host_rules(std::vector<kernel::nft::Rule>& rules, const std::set<std::string>& sets);
 
 }  // namespace partd::nat

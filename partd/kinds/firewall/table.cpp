@@ -119,7 +119,7 @@ Result<> observe(Observation& observation) {
     // difference.
     const std::set<std::string> told(table.sets.begin(), table.sets.end());
     for (const auto& rule : (*view)->rules) {
-        const bool waits = PrefixSet::parse(rule.comment) && !told.contains(rule.comment);
+        const bool waits = comes_and_goes(rule.comment) && !told.contains(rule.comment);
         if (!waits) {
             table.rules.push_back(rule_name(rule.chain, rule.comment));
         }

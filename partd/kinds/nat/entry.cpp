@@ -9,6 +9,7 @@
 #include "kinds/nat/layout.h"
 #include "kinds/nat/nat.h"
 #include "kinds/nat/sources.h"
+#include "kinds/policy/reach.h"
 
 #include <algorithm>
 #include <map>
@@ -71,6 +72,12 @@ Value sources_json(const void* entry) {
     return list;
 }
 
+// The elements as a reader of nft(8) would expect them.
+template <class T>
+Value ways_json(const void* entry) {
+    return Codec<Elements>::json(static_cast<const T*>(entry)->elements);
+}
+
 std::string target_text(const void* entry) {
     return targets_text(all_of<ForwardEntry>(entry));
 }
@@ -91,9 +98,14 @@ constexpr Field kSnatFields[] = {
                                 sources_json<SnatEntry>),
 };
 
-// nft(8) shows comments of at most 128 bytes.
-constexpr std::size_t kMostComment = 120;
-constexpr std::string_view kOurs = "partd ";
+constexpr Field kReachFields[] = {
+    told_by_elements<ReachEntry>("by", "the host's ends by which it is let pass, and to whom",
+                                 sources_text<ReachEntry>, ways_json<ReachEntry>),
+};
+constexpr Field kAdmitFields[] = {
+    told_by_elements<AdmitEntry>("by", "the host's ends by which they are let pass, and who",
+                                 sources_text<AdmitEntry>, ways_json<AdmitEntry>),
+};
 
 struct Named {
     const Kind* kind;
@@ -104,11 +116,11 @@ struct Named {
 // The resource that a comment names. Long names are known by the ledger or the files only.
 std::optional<Named> parse_comment(std::string_view comment) {
     const std::size_t colon = comment.find(": ");
-    if (!comment.starts_with(kOurs) || colon == std::string_view::npos) {
+    if (!comment.starts_with(kCommentBegin) || colon == std::string_view::npos) {
         return std::nullopt;
     }
-    comment.remove_prefix(kOurs.size());
-    for (const LiveKind* live : {&kForward, &kMasquerade, &kSnat, &kGate}) {
+    comment.remove_prefix(kCommentBegin.size());
+    for (const LiveKind* live : {&kForward, &kMasquerade, &kSnat, &kGate, &kReaches, &kAdmits}) {
         if (auto name = name_in_comment(*live, comment)) {
             const std::string owner = name->substr(0, name->find_first_of(": "));
             return Named{&live->kind, std::move(*name), owner};
@@ -124,8 +136,10 @@ kernel::nft::Nftables::Keep of_owners(const Scope& scope) {
     }
     std::vector<std::string> begins;
     for (const std::string& owner : scope.owners) {
-        begins.push_back(fmt::format("{}nat {}:", kOurs, owner));
-        begins.push_back(fmt::format("{}gate {}:", kOurs, owner));
+        begins.push_back(fmt::format("{}nat {}:", kCommentBegin, owner));
+        for (const char* word : {"gate", "reach", "admit"}) {
+            begins.push_back(fmt::format("{}{} {}:", kCommentBegin, word, owner));
+        }
     }
     return [begins = std::move(begins)](const std::string& comment) {
         return std::ranges::any_of(begins, [&](const auto& begin) { return comment.starts_with(begin); });
@@ -157,55 +171,18 @@ constinit const Table ForwardEntry::table = {"forward", "A port of the host that
 constinit const Table MasqueradeEntry::table = {
     "masquerade", "Sources that get the address of the interface by which they leave.", kMasqueradeFields};
 constinit const Table SnatEntry::table = {"snat", "Sources that get an address of choice.", kSnatFields};
+constinit const Table ReachEntry::table = {"reach", "To whom a partition may open connections.",
+                                           kReachFields};
+constinit const Table AdmitEntry::table = {"admit", "Who may open connections to a partition.", kAdmitFields};
 
 const Elements* elements_of(const Spec& spec) {
     return spec.is<Entry>()             ? &spec.as<Entry>().elements
            : spec.is<ForwardEntry>()    ? &spec.as<ForwardEntry>().elements
            : spec.is<MasqueradeEntry>() ? &spec.as<MasqueradeEntry>().elements
            : spec.is<SnatEntry>()       ? &spec.as<SnatEntry>().elements
+           : spec.is<ReachEntry>()      ? &spec.as<ReachEntry>().elements
+           : spec.is<AdmitEntry>()      ? &spec.as<AdmitEntry>().elements
                                         : nullptr;
-}
-
-namespace {
-
-// A forward's name is "web tcp/8080", its comment "nat web: forward tcp/8080"; a masquerade's "web", and
-// "nat web: masquerade".
-constexpr std::string_view kNatPrefix = "nat ";
-
-std::string comment_in(const Key& key) {
-    if (key.kind == &kForward.kind) {
-        const std::size_t blank = key.name.find(' ');
-        return fmt::format("{}{}: forward{}", kNatPrefix, key.name.substr(0, blank), key.name.substr(blank));
-    }
-    return key.kind == &kMasquerade.kind || key.kind == &kSnat.kind
-               ? fmt::format("{}{}: {}", kNatPrefix, key.name, key.kind->name)
-               : fmt::format("{} {}", key.kind->name, key.name);
-}
-
-}  // namespace
-
-std::string comment_of(const Key& key) {
-    return shortened(std::string(kOurs) + comment_in(key), kMostComment);
-}
-
-std::optional<std::string> name_in_comment(const LiveKind& kind, std::string_view comment) {
-    if (&kind == &kGate) {
-        const std::string prefix = fmt::format("{} ", kind.kind.name);
-        return comment.starts_with(prefix) ? std::optional<std::string>(comment.substr(prefix.size()))
-                                           : std::nullopt;
-    }
-    const std::size_t colon = comment.find(": ");
-    if (!comment.starts_with(kNatPrefix) || colon == std::string_view::npos) {
-        return std::nullopt;
-    }
-    const std::string owner(comment.substr(kNatPrefix.size(), colon - kNatPrefix.size()));
-    const std::string_view what = comment.substr(colon + 2);
-    if (&kind == &kForward) {
-        constexpr std::string_view kWord = "forward ";
-        return what.starts_with(kWord) ? std::optional(owner + " " + std::string(what.substr(kWord.size())))
-                                       : std::nullopt;
-    }
-    return what == kind.kind.name ? std::optional(owner) : std::nullopt;
 }
 
 std::vector<std::string> claims_of(const Elements& elements) {
@@ -262,6 +239,8 @@ Spec spec_of(const Kind& kind, Elements elements) {
     return &kind == &kForward.kind      ? Spec(ForwardEntry{std::move(elements)})
            : &kind == &kMasquerade.kind ? Spec(MasqueradeEntry{std::move(elements)})
            : &kind == &kSnat.kind       ? Spec(SnatEntry{std::move(elements)})
+           : &kind == &kReaches.kind    ? Spec(ReachEntry{std::move(elements)})
+           : &kind == &kAdmits.kind     ? Spec(AdmitEntry{std::move(elements)})
                                         : Spec(Entry{std::move(elements)});
 }
 

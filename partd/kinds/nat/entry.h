@@ -38,9 +38,23 @@ struct SnatEntry {
     static const Table table;
 };
 
+struct ReachEntry {
+    Elements elements;
+    bool operator==(const ReachEntry&) const = default;
+    static const Table table;
+};
+struct AdmitEntry {
+    Elements elements;
+    bool operator==(const AdmitEntry&) const = default;
+    static const Table table;
+};
+
 // The elements of a resource of one of these types; nullptr for another one.
 const Elements* elements_of(const Spec& spec);
 
+// nft(8) shows comments of at most 128 bytes.
+inline constexpr std::size_t kMostComment = 120;
+inline constexpr std::string_view kCommentBegin = "partd ";
 // The comment on every element of a resource, by which it is found again: "partd nat web: forward tcp/8080".
 // One that is too long is hashed.
 std::string comment_of(const Key& key);

@@ -2,6 +2,8 @@
 #include "kinds/nat/layout.h"
 
 #include "base/text.h"
+#include "kinds/firewall/way.h"
+#include "kinds/policy/gate_set.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -75,19 +77,28 @@ std::optional<PrefixSet> PrefixSet::parse(std::string_view name) {
 }
 
 std::vector<std::string> fixed_sets() {
-    return {kInside, kReach, kOutward, kHostward, kAnyward, kHairpin, kGuarded, kUplinks, kRouters, kTurned};
+    std::vector<std::string> names = {kInside, kHairpin, kGuarded, kUplinks, kRouters, kTurned};
+    std::ranges::move(fixed_gate_sets(), std::back_inserter(names));
+    return names;
+}
+
+bool comes_and_goes(std::string_view set) {
+    const auto gate = GateSet::parse(set);
+    return PrefixSet::parse(set) || (gate && !gate->is_fixed());
 }
 
 std::optional<Set> set_of(std::string_view name) {
     if (name == kGuarded) {
         return Set{.name = std::string(name), .key = {Part::Family}, .data = {}};
     }
-    if (name == kInside || name == kOutward || name == kHostward || name == kAnyward || name == kUplinks ||
-        name == kRouters) {
+    if (name == kInside || name == kUplinks || name == kRouters) {
         return Set{.name = std::string(name), .key = {Part::IfName}, .data = {}};
     }
-    if (name == kReach || name == kHairpin || name == kTurned) {
+    if (name == kHairpin || name == kTurned) {
         return Set{.name = std::string(name), .key = {Part::IfName, Part::IfName}, .data = {}};
+    }
+    if (const auto gate = GateSet::parse(name)) {
+        return Set{.name = std::string(name), .key = gate->key(), .data = {}, .counter = !gate->is_fixed()};
     }
     const auto prefix = PrefixSet::parse(name);
     if (!prefix) {
@@ -170,9 +181,7 @@ std::string part_text(Part part, std::span<const std::uint8_t> bytes) {
         case Part::IfName:
             return {bytes.begin(), std::ranges::find(bytes, 0)};
         case Part::Protocol:
-            return bytes[0] == static_cast<std::uint8_t>(Protocol::Tcp)   ? "tcp"
-                   : bytes[0] == static_cast<std::uint8_t>(Protocol::Udp) ? "udp"
-                                                                          : std::to_string(bytes[0]);
+            return Match{.protocol = bytes[0]}.text();
         case Part::Port:
             return std::to_string(port_of(bytes));
         case Part::Family:

@@ -24,6 +24,9 @@ inline constexpr char kReach[] = "reach";    // pairs: connections from the firs
 inline constexpr char kOutward[] = "outward";    // may open connections to other than partitions
 inline constexpr char kHostward[] = "hostward";  // may open connections to the host itself
 inline constexpr char kAnyward[] = "anyward";    // may open connections to everything
+inline constexpr char kAdmit[] = "admit";        // pairs: the second admits connections from the first
+inline constexpr char kInward[] = "inward";      // admit connections from other than partitions
+inline constexpr char kAnyone[] = "anyone";      // admit connections from everybody
 inline constexpr char kHairpin[] = "hairpin";    // pairs of an interface with itself
 inline constexpr char kGuarded[] = "guarded";    // families that the host forwards because of partd alone
 inline constexpr char kUplinks[] = "uplinks";    // links of the host's to the outside, besides network cards
@@ -60,6 +63,8 @@ std::span<const kernel::nft::Chain> chains();
 std::vector<kernel::nft::Rule> rules(const std::set<std::string>& sets);
 // The names of the sets that are always there.
 std::vector<std::string> fixed_sets();
+// True for the name of a set that comes with its first element. Rules that ask one have its name as comment.
+bool comes_and_goes(std::string_view set);
 
 // Builds a key or data of a set, component by component.
 class Bytes {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 
+#include "kinds/firewall/way.h"
 #include "kinds/nat/layout.h"
+#include "kinds/policy/gate_set.h"
 
 #include <algorithm>
 
@@ -54,20 +56,49 @@ std::string interface_at(const Element& element, std::size_t at) {
     return {name.begin(), std::ranges::find(name, 0)};
 }
 
-// Where an element lets its interface open connections to; "" for one that says nothing of that.
+// The packets that an element of the gate is limited to: " tcp/5000-5007"; "" for every one. They stand at
+// that place of the key.
+std::string limit_text(const GateSet& set, std::span<const std::uint8_t> key, std::size_t at) {
+    if (!set.ports) {
+        return "";
+    }
+    Match match{.protocol = key[at]};
+    if (*set.ports > 0) {
+        match.first = static_cast<std::uint16_t>(key[at + 4] << 8 | key[at + 5]);
+        match.last = PortBlock{match.first, *set.ports}.last();
+    }
+    return " " + match.text();
+}
+
+// Where an element lets its interface open connections to, or whom it lets in: "pv-web → outside tcp/443",
+// "pv-web ← 10.0.0.0/8"; "" for one that says nothing of that.
 std::string way_text(const Element& element) {
-    const std::string_view where = element.set == kHostward  ? "host"
-                                   : element.set == kOutward ? "outside"
-                                   : element.set == kAnyward ? "any"
-                                                             : "";
-    const std::string to = element.set == kReach ? interface_at(element, 16) : std::string(where);
-    return to.empty() ? "" : fmt::format("{} → {}", interface_at(element, 0), to);
+    const auto set = GateSet::parse(element.set);
+    if (!set) {
+        return "";
+    }
+    constexpr std::size_t kNameSize = 16;
+    const std::span<const std::uint8_t> key(element.key);
+    std::string far = set->far == GateSet::Far::Host  ? "host"
+                      : set->far == GateSet::Far::Any ? "any"
+                                                      : "outside";
+    std::size_t at = kNameSize;
+    if (set->has_pair()) {
+        far = interface_at(element, at);
+        at += kNameSize;
+    } else if (set->far == GateSet::Far::Prefix) {
+        const std::size_t size = set->v6 ? 16 : 4;
+        far = Prefix{Ip(key.subspan(at, size)), set->length}.text();
+        at += size;
+    }
+    return fmt::format("{} {} {}{}", interface_at(element, 0), set->side == GateSet::Side::Reach ? "→" : "←",
+                       far, limit_text(*set, key, at));
 }
 
 // Of an interface that may go nowhere its name alone; "" for what only serves another element.
 std::string gate_text(const Element& element, const std::set<Element>& all) {
     const auto leads_on = [&](const Element& other) {
-        return !way_text(other).empty() && interface_at(other, 0) == interface_at(element, 0);
+        return fits(other) && !way_text(other).empty() && interface_at(other, 0) == interface_at(element, 0);
     };
     if (element.set == kInside && std::ranges::none_of(all, leads_on)) {
         return interface_at(element, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A partition that is an enemy, and neighbours of the host: nobody gets where nothing is declared.
 #include "host_view.h"
+#include "members.h"
 
 #include <array>
 #include <thread>
@@ -10,15 +11,6 @@
 using namespace partd::test;
 
 namespace {
-
-/// A partition with a link to the host under `name`0, 10.N.1.1 and fd00:N::1 inside, and default routes.
-std::string member(const std::string& name, const std::string& number, const std::string& more = {}) {
-    return "[partition." + name + "]\n" + more + "[partition." + name + ".link.eth0]\naddress = [\"10." +
-           number + ".1.1/24\", \"fd00:" + number + "::1/64\"]\npeer = { name = \"" + name +
-           "0\", address = [\"10." + number + ".1.2/24\", \"fd00:" + number + "::2/64\"] }\n[[partition." +
-           name + ".route]]\nto = \"default\"\nvia = \"10." + number + ".1.2\"\n[[partition." + name +
-           ".route]]\nto = \"default\"\nvia = \"fd00:" + number + "::2\"\n";
-}
 
 constexpr const char* kNat = "[partition.rogue.nat]\nmasquerade = true\n";
 

@@ -3,6 +3,7 @@
 // they are printed, and what was closed stays closed.
 
 #include "doctor_host.h"
+#include "members.h"
 
 #include <filesystem>
 
@@ -195,6 +196,40 @@ TEST_CASE("doctor: a policy drop of iptables, IPv4 and IPv6", "[doctor][firewall
         "ACCEPT\n-A FORWARD -i pv-+ -j ACCEPT\nCOMMIT\n");
     CHECK(severity(host.sandbox, "table ip filter") == "none");
     CHECK(host.flows());
+}
+
+TEST_CASE("doctor: a policy drop in the way of admit, and of reach to a prefix",
+          "[doctor][firewall][policy]") {
+    DoctorHost host;
+    const Sandbox& sandbox = host.sandbox;
+    sandbox.remove_config("web.toml");
+    sandbox.write_config("srv.toml", member("srv", "5",
+                                            "admit = [{ from = \"203.0.113.0/24\", match = \"tcp/80\" }]\n"
+                                            "reach = [{ to = \"203.0.113.0/24\", match = \"tcp/90\" }]\n"));
+    sandbox.apply();
+    const int srv = host.sandbox.netns("srv");
+    const int out = host.sandbox.outside().netns.fd();
+    const Server at(srv, "10.5.1.1", 80);
+    const Server hidden(srv, "10.5.1.1", 81);
+    const auto flows = [&] {
+        return seen_by(out, "10.5.1.1", 80).has_value() && seen_by(srv, Outside::kPeer4, 90).has_value();
+    };
+    REQUIRE(flows());
+    CHECK(severity(sandbox, kDrops) == "none");
+    const bool by_nft = GENERATE(false, true);
+    if (by_nft) {
+        nft("table inet other {\nchain forward {\ntype filter hook forward priority 0; policy drop;\n}\n}\n");
+    } else {
+        iptables("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n");
+    }
+    CHECK_FALSE(flows());
+    const Json found = finding(sandbox, kDrops);
+    INFO(found.dump());
+    CHECK(found.value("run", "").find("203.0.113.0/24") != std::string::npos);
+    carry_out(found);
+    CHECK(flows());
+    CHECK(severity(sandbox, kDrops) == "none");
+    CHECK(out_of_reach(out, "10.5.1.1", 81));
 }
 
 TEST_CASE("doctor: ufw", "[doctor][firewall]") {

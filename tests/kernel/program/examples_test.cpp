@@ -14,8 +14,8 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-constexpr const char* kExamples[] = {"workshop", "blue-green", "routed-nat", "limits", "tenants", "lightvm",
-                                     "pod",      "switch",     "router",     "worker", "settings"};
+constexpr const char* kExamples[] = {"workshop", "blue-green", "routed-nat", "limits", "tenants",  "lightvm",
+                                     "pod",      "switch",     "router",     "worker", "settings", "server"};
 
 void all_examples(const Sandbox& sandbox) {
     for (const char* name : kExamples) {
@@ -157,7 +157,7 @@ TEST_CASE("all examples at once: nothing differs afterwards, a second run writes
     const auto second = sandbox.partctl_json({"apply"});
     CHECK(second.at("changes").empty());
     CHECK(second.at("writes") == 0);
-    CHECK(netns_names().size() == 17);
+    CHECK(netns_names().size() == 18);
     CHECK(pings(kHere, "10.1.1.1"));
     CHECK(pings(sandbox.netns("blue"), "10.10.0.2"));
     CHECK(pings(sandbox.netns("test_net"), Outside::kPeer4));
@@ -197,7 +197,7 @@ TEST_CASE("all examples at once: removed to the byte", "[examples][removal]") {
     INFO(refused.text());
     CHECK(refused.code == 7);
     CHECK(refused.err.find("--allow-delete") != std::string::npos);
-    CHECK(netns_names().size() == 17);
+    CHECK(netns_names().size() == 18);
 
     const auto removed = sandbox.partctl({"apply", "--allow-delete"});
     INFO(removed.text());
