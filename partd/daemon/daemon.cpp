@@ -34,6 +34,11 @@ bool is_config(std::string_view name) {
     return name.ends_with(".toml");
 }
 
+// Such as they may name (config_file of a wireguard).
+bool is_named(std::string_view name) {
+    return name.ends_with(".conf");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::make(kernel::Paths paths) {
@@ -112,7 +117,15 @@ Result<> Daemon::start() {
 }
 
 void Daemon::files_changed() {
-    if (!files_.drain(is_config).empty()) {
+    bool named = false;
+    const auto counts = [&](std::string_view name) {
+        named |= is_named(name);
+        return is_config(name) || is_named(name);
+    };
+    if (!files_.drain(counts).empty()) {
+        if (named) {
+            engine_->forget_files();
+        }
         stale_files_ = true;
         settle_->arm(engine_->settings().settle);  // again with every change: a burst is read once
     }
@@ -161,6 +174,9 @@ void Daemon::converge() {
         return;
     }
     pending_.add(backoff_.due(Clock::now(), drift_));
+    for (const std::string& owner : engine_->host().waits().take_due(Clock::now())) {
+        pending_.owners.insert(owner);
+    }
     carry_out(std::exchange(pending_, Scope::nothing()));
 }
 
@@ -284,6 +300,9 @@ void Daemon::settle_in(const Scope& scope) {
 
 void Daemon::plan_next(Clock::time_point now) {
     auto next = backoff_.next();
+    if (const auto wait = engine_->host().waits().next()) {
+        next = std::min(next, *wait);
+    }
     if (ending_) {
         next = std::min(next, now + kAskAgain);
     }

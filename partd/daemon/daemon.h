@@ -70,6 +70,7 @@ private:
     void applied(const Applied& done);
     void note_states(const Applied& done);
     void tell_not_kept(const Applied& done);
+    void tell_waits();
     void say(const Happening& happening);
     void tell_change(const Change& change, const std::string& line, bool repair, Clock::time_point now);
     [[nodiscard]] std::string end_again_text(const Change& change, const std::string& how) const;
@@ -125,6 +126,7 @@ private:
     std::map<std::string, std::string> states_;  // of partitions, as far as the last looks told
     std::vector<std::string> told_;              // the last complaints about files, so as not to repeat them
     std::map<std::string, std::string> ended_;   // PID 1 that ended, until it is made again: how
+    std::map<std::string, std::string> waits_;   // of objects, as last told
     std::vector<std::string> not_kept_;          // records that could not be written, as last told
     Clock::time_point locked_out_ = {};          // since when another run has the lock; {}: none
     std::string holder_;                         // of the lock, as last told

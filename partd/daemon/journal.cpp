@@ -21,7 +21,7 @@ constexpr std::array kIds = {
     Id{"changed", "1395cb6d3c5a4854882063d158b4c304"}, Id{"repaired", "2bd486c691864b529ff55be66253bdab"},
     Id{"failed", "206fa60e68524dd287754b867adf28ad"},  Id{"contested", "1bf30efc03204d4bb4ac5b7fed4a41b7"},
     Id{"files", "4ce800dfa0314edab97ce760c19fe8f7"},   Id{"rolled-back", "ee6fa3cadc644d3c9eafc0e60e2773e2"},
-    Id{"refused", "5344c103e72744d99f672eac5b1344ea"},
+    Id{"refused", "5344c103e72744d99f672eac5b1344ea"}, Id{"waiting", "0d3b5c2f7a914e6cb1f28e4a90d7c365"},
 };
 
 std::string id_of(std::string_view what) {

@@ -66,6 +66,7 @@ void Daemon::applied(const Applied& done) {
     applied_ = true;
     generation_ = done.generation;
     tell_not_kept(done);
+    tell_waits();
     if (done.scope.all) {
         refused_.clear();
     }
@@ -99,6 +100,24 @@ void Daemon::tell_not_kept(const Applied& done) {
     if (tried) {
         not_kept_ = done.not_kept;
     }
+}
+
+void Daemon::tell_waits() {
+    std::map<std::string, std::string> now;
+    for (const auto& [name, one] : engine_->host().waits().all()) {
+        if (one.text.empty()) {
+            continue;
+        }
+        const auto before = waits_.find(name);
+        if (before == waits_.end() || before->second != one.text) {
+            say({.what = "waiting",
+                 .partition = one.owner,
+                 .object = name,
+                 .message = one.at.prefix() + one.text});
+        }
+        now[name] = one.text;
+    }
+    waits_ = std::move(now);
 }
 
 // Updates the states of observed partitions; the others keep theirs.

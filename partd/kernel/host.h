@@ -9,6 +9,8 @@
 #include "kernel/nft/foreign_rules.h"
 #include "kernel/nft/nftables.h"
 #include "kernel/process/endings.h"
+#include "kernel/resolver.h"
+#include "kernel/waits.h"
 
 #include <chrono>
 #include <deque>
@@ -112,6 +114,9 @@ public:
     Result<NetlinkSocket*> xfrm();
     // The filter of the host's ends of links.
     const IngressFilter& ingress_filter();
+    Resolver& resolver() { return resolver_; }
+    // Objects that the last looks found waiting.
+    Waits& waits() { return waits_; }
     // How processes inside partitions ended, as far as this process saw them alive.
     Terminations& terminations() { return terminations_; }
     // The tables of others in the host's own namespace.
@@ -176,6 +181,8 @@ private:
     std::optional<IngressFilter> ingress_filter_;
     Terminations terminations_;
     nft::ForeignTables foreign_tables_;
+    Resolver resolver_;
+    Waits waits_;
     std::chrono::milliseconds lock_patience_{30'000};
     std::optional<std::chrono::milliseconds> patience_;
     std::map<std::string, std::chrono::steady_clock::time_point> leaving_;  // until when

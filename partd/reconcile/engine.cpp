@@ -73,8 +73,10 @@ std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
 }
 
 Result<Scope> Engine::load(DesiredOptions options) {
-    if (auto changed = load_edit(options)) {
-        return std::move(*changed);
+    if (!std::exchange(forgotten_, false)) {
+        if (auto changed = load_edit(options)) {
+            return std::move(*changed);
+        }
     }
     options.memory = &memory_;
     auto desired = load_desired(paths(), options);

@@ -74,8 +74,11 @@ public:
     Result<Scope> follow_files();
     // When a removal has settled, since the boot: then follow_files() again. nullopt when none is on its way.
     [[nodiscard]] std::optional<std::chrono::milliseconds> next_removal() const { return leaving_.due(); }
-    // Has the next load() read all files, also those that seem to be the same.
-    void forget_files() { memory_ = {}; }
+    // Has the next load() read all files, also those that seem to be the same, and those that they name.
+    void forget_files() {
+        memory_ = {};
+        forgotten_ = true;
+    }
     // As load(), with files that were read already.
     Scope adopt(Desired desired);
     Result<Inspection> look(const Desired& desired, const std::string& only = {}) {
@@ -133,7 +136,8 @@ private:
     Reconciler reconciler_;
     kernel::ConfigMemory memory_;
     Leaving leaving_;
-    bool followed_ = false;  // the files were read by follow_files()
+    bool forgotten_ = false;  // all files are to be read
+    bool followed_ = false;   // the files were read by follow_files()
     Desired desired_;
     DaemonSettings settings_;
     DesiredIndex parts_;

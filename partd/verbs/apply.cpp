@@ -177,6 +177,7 @@ Answer apply(Engine& engine, const Request& request) {
     if (!applied) {
         return work.failed(applied.error());
     }
+    add_waits(work, engine.host(), request.name, warned);
     report(work, *applied, warned, problems);
     if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {

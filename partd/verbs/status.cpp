@@ -179,6 +179,7 @@ Answer status(Engine& engine, const Request& request) {
     }
     tell_waiting(work, engine);
     Warnings warned = warnings_about(work, engine.host(), request.name);
+    add_waits(work, engine.host(), request.name, warned);
     if (!request.name.empty()) {
         add_cut_offs(work, engine, request.name, warned);
     }

@@ -49,6 +49,15 @@ std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::
     return all;
 }
 
+void add_waits(VerbContext& work, kernel::Host& host, std::string_view partition,
+               std::vector<Warning>& warnings) {
+    for (const auto& [name, one] : host.waits().all()) {
+        if (!one.text.empty() && (partition.empty() || partition == one.owner)) {
+            warnings.push_back({one.owner, work.keeps(one.at) ? kept(one.at) : one.at.prefix() + one.text});
+        }
+    }
+}
+
 void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,
                   std::vector<Warning>& warnings) {
     const auto found = cut_offs(engine.host(), work.desired, partition);

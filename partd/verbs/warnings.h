@@ -19,6 +19,9 @@ struct Warning {
 // not work as meant or that this host contradicts, trees that others reach. The work complains of what it
 // cannot look at.
 std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::string_view partition);
+// Adds what the last look found to be waiting for something that partd does not make.
+void add_waits(VerbContext& work, kernel::Host& host, std::string_view partition,
+               std::vector<Warning>& warnings);
 // Adds warnings about other programs' firewalls that drop packets which the host forwards for the partition,
 // one for each of their chains.
 void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,

@@ -5,6 +5,7 @@
 #include "kernel/host.h"
 #include "kernel/netlink/conntrack.h"
 #include "kernel/netlink/links.h"
+#include "kernel/netlink/wireguard.h"
 #include "kernel_words.h"
 #include "kinds/link/link.h"
 #include "kinds/net/address.h"
@@ -49,6 +50,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     messages.emplace_back(RTM_NEWADDR, 0);
     messages.emplace_back(RTM_NEWROUTE, 0);
     (void)socket->send(messages);
+    fuzz::answer_with(datagrams);
+    if (auto tunnels = kernel::TunnelSocket::open()) {
+        (void)tunnels->get(1);
+    }
     fuzz::answer_with(std::move(datagrams));
     (void)kernel::end_forwarded(
         {{.protocol = Protocol::Tcp, .port = 80, .to = {*Ip::parse("10.1.1.1"), 80}}});

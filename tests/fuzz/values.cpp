@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "kinds/cgroup/cgroup.h"
+#include "kinds/link/tunnel_file.h"
 #include "kinds/machine/rootfs.h"
 #include "kinds/marks.h"
 #include "kinds/net/route.h"
@@ -67,6 +68,14 @@ void read_parameters(std::string_view text) {
     (void)SysctlRecord::parse(text);
 }
 
+void read_tunnel_file(std::string_view text) {
+    Diagnostics problems;
+    const auto file = link::parse_tunnel_file(text, "vpn.conf", problems);
+    fuzz::require(file.has_value() == problems.empty(), "a file of wg-quick is read, or it is told why not");
+    fuzz::require(!file || link::private_key_in(text), "one that is read has a key");
+    (void)link::preshared_key_in(text, {});
+}
+
 void show(std::string_view text) {
     const std::string shown = printable(text);
     const auto control = [](char each) { return static_cast<unsigned char>(each) < 0x20 || each == 0x7f; };
@@ -92,6 +101,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read<Mac>(text);
     read<PortRange>(text);
     read<Endpoint>(text);
+    read<PeerEndpoint>(text);
+    read<PublicKey>(text);
+    read_tunnel_file(text);
     read<Destination>(text);
     read<CpuMax>(text);
     read<CpuList>(text);

@@ -110,7 +110,7 @@ void DirectoryWatch::watch(const std::string& followed) {
 }
 
 void DirectoryWatch::take(int number, std::uint32_t mask, std::string_view name,
-                          bool (*counts)(std::string_view name), Topics& topics,
+                          const std::function<bool(std::string_view name)>& counts, Topics& topics,
                           std::set<std::string>& moved) const {
     if ((mask & IN_Q_OVERFLOW) != 0) {
         topics.insert(kEverything);
@@ -140,7 +140,7 @@ void DirectoryWatch::take(int number, std::uint32_t mask, std::string_view name,
     }
 }
 
-Topics DirectoryWatch::drain(bool (*counts)(std::string_view name)) {
+Topics DirectoryWatch::drain(const std::function<bool(std::string_view name)>& counts) {
     Topics topics;
     std::set<std::string> moved;
     alignas(inotify_event) std::array<char, 16384> buffer;

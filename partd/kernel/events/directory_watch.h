@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -25,7 +26,7 @@ public:
     void follow(const std::set<std::string>& directories);
     // Takes all events that wait, as directory_topic()s of what is followed. `counts` says whether a name in
     // a followed directory does.
-    Topics drain(bool (*counts)(std::string_view name));
+    Topics drain(const std::function<bool(std::string_view name)>& counts);
 
 private:
     explicit DirectoryWatch(Fd fd) : fd_(std::move(fd)) {}
@@ -40,8 +41,9 @@ private:
     void keep_told(const std::string& followed);
     void watch_again(const std::set<std::string>& followed);
     void forget(const std::set<std::string>& followed);
-    void take(int number, std::uint32_t mask, std::string_view name, bool (*counts)(std::string_view name),
-              Topics& topics, std::set<std::string>& moved) const;
+    void take(int number, std::uint32_t mask, std::string_view name,
+              const std::function<bool(std::string_view name)>& counts, Topics& topics,
+              std::set<std::string>& moved) const;
 
     Fd fd_;
     std::set<std::string> followed_;

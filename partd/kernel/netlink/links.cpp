@@ -19,17 +19,8 @@ namespace {
 // IFLA_PROP_LIST holds any number of attributes of one type, which Attributes would fold into one.
 std::vector<std::string> parse_altnames(std::span<const std::uint8_t> list) {
     std::vector<std::string> names;
-    while (list.size() >= sizeof(nlattr)) {
-        nlattr header{};
-        std::memcpy(&header, list.data(), sizeof header);
-        if (header.nla_len < NLA_HDRLEN || header.nla_len > list.size()) {
-            break;
-        }
-        if ((header.nla_type & NLA_TYPE_MASK) == IFLA_ALT_IFNAME) {
-            const auto raw = list.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
-            names.emplace_back(raw.begin(), std::ranges::find(raw, 0));
-        }
-        list = list.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len), list.size()));
+    for (const auto raw : elements_of(list, IFLA_ALT_IFNAME)) {
+        names.emplace_back(raw.begin(), std::ranges::find(raw, 0));
     }
     return names;
 }

@@ -73,19 +73,42 @@ std::uint16_t Message::type() const {
     return header.nlmsg_type;
 }
 
-Attributes::Attributes(std::span<const std::uint8_t> data) {
+namespace {
+
+// Calls `each(type, payload)` for the attributes in their order.
+template <class Each>
+void for_attributes(std::span<const std::uint8_t> data, const Each& each) {
     while (data.size() >= sizeof(nlattr)) {
         nlattr header{};
         std::memcpy(&header, data.data(), sizeof header);
         if (header.nla_len < sizeof header || header.nla_len > data.size()) {
             return;
         }
-        const std::uint16_t type = header.nla_type & NLA_TYPE_MASK;
-        if (type < kMost) {
-            found_[type] = data.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
-        }
+        each(static_cast<std::uint16_t>(header.nla_type & NLA_TYPE_MASK),
+             data.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN));
         data = data.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len), data.size()));
     }
+}
+
+}  // namespace
+
+Attributes::Attributes(std::span<const std::uint8_t> data) {
+    for_attributes(data, [&](std::uint16_t type, std::span<const std::uint8_t> payload) {
+        if (type < kMost) {
+            found_[type] = payload;
+        }
+    });
+}
+
+std::vector<std::span<const std::uint8_t>> elements_of(std::span<const std::uint8_t> list,
+                                                       std::optional<std::uint16_t> type) {
+    std::vector<std::span<const std::uint8_t>> all;
+    for_attributes(list, [&](std::uint16_t found, std::span<const std::uint8_t> payload) {
+        if (!type || found == *type) {
+            all.push_back(payload);
+        }
+    });
+    return all;
 }
 
 std::span<const std::uint8_t> Attributes::bytes(std::uint16_t type) const {

@@ -88,6 +88,10 @@ private:
     std::array<std::span<const std::uint8_t>, kMost> found_{};
 };
 
+// The payloads of a list's attributes in their order: of one type, or of all. Malformed ones end it.
+std::vector<std::span<const std::uint8_t>> elements_of(std::span<const std::uint8_t> list,
+                                                       std::optional<std::uint16_t> type = {});
+
 // One received message: its type and what follows nlmsghdr.
 struct Reply {
     std::uint16_t type = 0;

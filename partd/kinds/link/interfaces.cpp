@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kinds/link/interfaces.h"
 
+#include "base/text.h"
 #include "kinds/marks.h"
 
 #include <algorithm>
@@ -164,6 +165,19 @@ const Interface* lower_of(const Interfaces& interfaces, const DeclaredObject& li
 
 std::string end_identity(const kernel::Netns& netns, int index) {
     return fmt::format("{}:{}", netns.cookie(), index);
+}
+
+std::string birth_identity(const std::string& end_identity, std::uint64_t birth) {
+    return fmt::format("{}@{}", end_identity, birth);
+}
+
+std::optional<std::uint64_t> known_birth(std::string_view words_of_ledger, std::string_view end_identity) {
+    for (const std::string_view word : words(words_of_ledger)) {
+        if (word.starts_with(end_identity) && word.substr(end_identity.size()).starts_with('@')) {
+            return parse_number(word.substr(end_identity.size() + 1));
+        }
+    }
+    return std::nullopt;
 }
 
 Result<const kernel::Link*> find_for_request(ApplyContext& context, const std::string& netns,

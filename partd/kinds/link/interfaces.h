@@ -70,6 +70,10 @@ std::string lower_text(const LinkEnd& end);
 
 // The ledger knows an interface by this, whatever its name is: the cookie of its namespace and its index.
 std::string end_identity(const kernel::Netns& netns, int index);
+// One that was born elsewhere (LinkOps::birth) also by this word, which tells where; and what it tells, where
+// the ledger's words have it.
+std::string birth_identity(const std::string& end_identity, std::uint64_t birth);
+std::optional<std::uint64_t> known_birth(std::string_view words_of_ledger, std::string_view end_identity);
 
 // The interface of that name, for a request that names its index. On the host an index of partd's own is
 // never anybody else's; any other one may be by now, and is asked for again. ENODEV when that interface is

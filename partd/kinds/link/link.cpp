@@ -26,7 +26,7 @@ constexpr Field kStrangersFields[] = {
 };
 
 // The types that are known, but not built yet.
-constexpr std::string_view kReserved[] = {"wireguard", "tun", "tap", "physical"};
+constexpr std::string_view kReserved[] = {"tun", "tap", "physical"};
 
 std::span<const Declaration> language() {
     static const auto kAll = [] {
@@ -80,6 +80,12 @@ void expand_link(const LinkView& view, const DeclaredObject& link, State& desire
         resource.contained_in.push_back(*lower->link);
     }
     resource.depends_on = resource.contained_in;
+    if (type.ops.birth != nullptr) {
+        if (const std::string birth = type.ops.birth(link.spec.data());
+            !birth.empty() && birth != link.owner) {
+            resource.depends_on.push_back(netns_key(birth));
+        }
+    }
     join_master(view.declared, link, ends[0], resource);
     ends[0].alias = ends[0].alias.value_or("");  // it is partd's as well
     if (type.ops.has_parent) {

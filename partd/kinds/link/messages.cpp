@@ -110,7 +110,7 @@ Message create_request(const Spec& link, std::span<const Place> places, int pare
     if (parent != 0 && type.ops.parent_info == 0) {
         message.number<std::uint32_t>(IFLA_LINK, static_cast<std::uint32_t>(parent));
     }
-    if (parent != 0) {
+    if (parent != 0 || type.ops.birth != nullptr) {
         message.number<std::uint32_t>(IFLA_NET_NS_FD, static_cast<std::uint32_t>(places[0].netns->fd()));
     }
     const auto info = message.open(IFLA_LINKINFO);

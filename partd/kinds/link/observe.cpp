@@ -306,6 +306,23 @@ Result<> find_routes(Observation& observation, const FoundEnd& end, LinkEnd& fou
     return {};
 }
 
+// The namespace where a link of one end was born, by the ledger; where that was lost, as it is wanted.
+std::optional<std::uint64_t> birth_of(Observation& observation, const Resource& found,
+                                      const Resource* wanted) {
+    if (type_of(found.spec)->ops.birth == nullptr || found.identity.empty()) {
+        return std::nullopt;
+    }
+    const LedgerEntry* entry = observation.ledger.find({kLink.kind.name, found.key.name});
+    if (const auto known = entry == nullptr ? std::nullopt : known_birth(entry->identity, found.identity)) {
+        return known;
+    }
+    const LinkType* type = wanted == nullptr ? nullptr : type_of(wanted->spec);
+    const auto netns = type == nullptr || type->ops.birth == nullptr
+                           ? fail("")
+                           : observation.host.netns(type->ops.birth(wanted->spec.data()));
+    return netns ? std::optional((*netns)->cookie()) : std::nullopt;
+}
+
 Result<> add_found(Observation& observation, const Ours& ours, const Key& key, const std::string& owner,
                    const FoundLink& found, const std::set<int>& filtered) {
     const LinkType& type = found.type();
@@ -340,6 +357,13 @@ Result<> add_found(Observation& observation, const Ours& ours, const Key& key, c
     const Link* told = found.self.link;
     resource.spec = type.found(
         ends, kernel::Attributes(told == nullptr ? std::span<const std::uint8_t>() : std::span(told->info)));
+    const Resource* wanted = observation.desired.find(key);
+    if (type.ops.look != nullptr && told != nullptr) {
+        resource.spec = type.ops.look({observation, key, found.self.netns, *told, wanted}, resource.spec);
+    }
+    if (const auto birth = birth_of(observation, resource, wanted)) {
+        resource.identity += " " + birth_identity(resource.identity, *birth);
+    }
     if (std::string name = exclusive_name(resource.spec); !name.empty()) {
         resource.exclusive_names.push_back(std::move(name));
     }
@@ -390,6 +414,11 @@ Result<> observe_links(Observation& observation) {
     if (observation.hidden) {
         return {};
     }
+    // Links that still wait are noted anew.
+    observation.host.waits().drop_if([&](const std::string& name, const kernel::Waits::One& one) {
+        return name.starts_with(std::string(kLink.kind.name) + " ") &&
+               observation.scope.covers(kLink.kind, one.owner);
+    });
     if (!observation.scope.all) {
         PARTD_TRY(limit_view(observation));
     }

@@ -55,6 +55,9 @@ Result<> rehearse_link(Stage& stage, const Change& creation) {
     if (type.ops.peer_info != 0) {
         return {};  // its kind is what partd lives on
     }
+    if (type.ops.prepare != nullptr) {
+        PARTD_TRY(type.ops.prepare(creation.wanted));
+    }
     auto nowhere = kernel::Netns::make();
     PARTD_TRY(nowhere);
     const auto ignore = [](const kernel::Reply&) {};

@@ -76,8 +76,23 @@ void distrust(ApplyContext& context, const LinkEnd& end, int index, const Add& a
     }
 }
 
+// Behind the requests of the batch: what rtnetlink does not say of the link's type.
+void configure_type(ApplyContext& context, const Place& place, const Spec& wanted, const Spec& found,
+                    std::size_t number) {
+    const auto configure = type_of(wanted)->ops.configure;
+    if (configure == nullptr) {
+        return;
+    }
+    context.batch.count_write();
+    context.batch.after_nftables(
+        number, [&host = context.host, netns = place.netns, index = place.index, configure, wanted, found] {
+            return configure(host, *netns, index, wanted, found);
+        });
+}
+
 // Configures the end after its creation, in its own namespace.
-Result<> configure_end(ApplyContext& context, const LinkType& type, const Place& place, std::size_t number) {
+Result<> configure_end(ApplyContext& context, const Spec& link, const Place& place, std::size_t number) {
+    const LinkType& type = *type_of(link);
     const LinkEnd& end = *place.end;
     const auto add = [&](Message message) {
         context.batch.netlink(place.netns->route(), std::move(message), number, kernel::Batch::Turn::Second);
@@ -94,11 +109,13 @@ Result<> configure_end(ApplyContext& context, const LinkType& type, const Place&
     // The gate stands before a host's end is up, and lets pass nothing that the switches would. Between
     // partitions there is no gate; and a link-local address comes with the end's going up, probed or not.
     const bool switches = end.trusting == false || end.probing == false;
-    const bool waits = switches && !end.netns.empty();
+    const bool configures = type.ops.configure != nullptr;
+    const bool waits = (switches && !end.netns.empty()) || configures;
     if (end.up && !waits) {
         add(set_up(place.index, true));
     }
-    if (switches) {
+    configure_type(context, place, link, {}, number);
+    if (switches || configures) {
         finish_switches(context, *place.netns, end,
                         waits && end.up ? std::optional(place.index) : std::nullopt, number);
     }
@@ -113,7 +130,8 @@ Result<> configure_end(ApplyContext& context, const LinkType& type, const Place&
 // By whose socket a link is made, since the kernel looks for the lower link there.
 struct Maker {
     kernel::NetlinkSocket* socket = nullptr;
-    int parent = 0;  // the index of the lower link; 0 for none
+    int parent = 0;                           // the index of the lower link; 0 for none
+    std::optional<std::uint64_t> birth = {};  // the namespace's cookie, of a type that is born there
 };
 
 // The kernel lets one driver take an interface's packets, and says EBUSY to others without a word: tells who
@@ -138,8 +156,14 @@ Result<> look_for_taker(ApplyContext& context, const LinkType& type, const std::
     return {};
 }
 
-Result<Maker> find_maker(ApplyContext& context, const LinkType& type, const Place& place) {
+Result<Maker> find_maker(ApplyContext& context, const Spec& link, const Place& place) {
+    const LinkType& type = *type_of(link);
     const Lower* lower = place.end->lower();
+    if (lower == nullptr && type.ops.birth != nullptr) {
+        const auto birth = context.host.netns(type.ops.birth(link.data()));
+        PARTD_TRY(birth);
+        return Maker{.socket = &(*birth)->route(), .birth = (*birth)->cookie()};
+    }
     if (lower == nullptr) {
         return Maker{&place.netns->route()};
     }
@@ -166,8 +190,11 @@ Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::si
         places.push_back({end, *netns, *index});
         identity += (identity.empty() ? "" : " ") + end_identity(**netns, *index);
     }
-    auto maker = find_maker(context, *type_of(link), places[0]);
+    auto maker = find_maker(context, link, places[0]);
     PARTD_TRY(maker);
+    if (maker->birth) {
+        identity += " " + birth_identity(identity, *maker->birth);
+    }
     context.batch.netlink(*maker->socket, create_request(link, places, maker->parent), number);
     // Should a later request of these fail, it is by this that the link is known.
     context.learnt.emplace_back(key, std::move(identity));
@@ -179,7 +206,7 @@ Result<> create(ApplyContext& context, const Key& key, const Spec& link, std::si
                               first ? kernel::Batch::Turn::First : kernel::Batch::Turn::Second);
     }
     for (const Place& place : places) {
-        PARTD_TRY(configure_end(context, *type_of(link), place, number));
+        PARTD_TRY(configure_end(context, link, place, number));
     }
     return {};
 }
@@ -269,7 +296,7 @@ Result<> change_attributes(ApplyContext& context, const Place& place, const Chan
     }
     int parent = 0;
     if (type_of(change.wanted)->ops.changes_whole) {
-        const auto maker = find_maker(context, *type_of(change.wanted), place);
+        const auto maker = find_maker(context, change.wanted, place);
         PARTD_TRY(maker);
         parent = maker->parent;
     }
@@ -298,6 +325,7 @@ Result<> update_end(ApplyContext& context, const Change& change, Side side, std:
         }
     }
     PARTD_TRY(change_attributes(context, {&wanted, *netns, index}, change, side, number));
+    configure_type(context, {&wanted, *netns, index}, change.wanted, change.found, number);
     const bool marks = wanted.mark != found.mark;
     if (marks || (wanted.alias && wanted.alias != found.alias)) {
         context.batch.netlink(socket, set_alias(index, wanted), number);

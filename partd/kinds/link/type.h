@@ -72,6 +72,22 @@ struct Attribute {
     void (*take)(const kernel::Attributes& info, void* link) = nullptr;
 };
 
+// Name servers that come with a link, and domains that complete short names.
+struct NameServers {
+    std::vector<Ip> servers = {};
+    std::vector<std::string> search = {};
+    bool operator==(const NameServers&) const = default;
+};
+
+// A look at one interface of a link, and what it is to be.
+struct Look {
+    Observation& observation;
+    const Key& key;
+    const std::string& netns;
+    const kernel::Link& link;
+    const Resource* wanted;  // nullptr: nobody wants it
+};
+
 // Where a type differs from the others.
 struct LinkOps {
     // Its ends with the namespaces, names and marks that they get; nullptr: one, in the partition.
@@ -98,6 +114,20 @@ struct LinkOps {
     bool enslaves = false;         // a port joins it while it is down, and takes its hardware address
     std::uint16_t table_info = 0;  // the attribute of it, and of its ports, with their routing table
     bool joins = true;             // it can be a port itself
+
+    // Where it is made, and its own packets stay, whatever namespace it is in: a partition, or "" for the
+    // host. nullptr: where its lower link is, or it is itself.
+    std::string (*birth)(const void* link) = nullptr;
+    // Of a type with attributes that rtnetlink does not tell: the link that was found with those; what makes
+    // them as wanted, once the link is there (`found` is empty for a new one); and what they need beforehand.
+    Spec (*look)(const Look& look, const Spec& found) = nullptr;
+    Result<> (*configure)(kernel::Host& host, kernel::Netns& netns, int index, const Spec& wanted,
+                          const Spec& found) = nullptr;
+    Result<> (*prepare)(const Spec& wanted) = nullptr;
+    // Prefixes that its partition routes to it.
+    std::vector<Sourced<Prefix>> (*routes)(const void* link) = nullptr;
+    // Its partition's name servers, where its file declares none.
+    const NameServers& (*name_servers)(const void* link) = nullptr;
 
     bool own_mac = true;         // its hardware address is its own
     bool ethernet = true;        // its packets are frames of Ethernet (ARPHRD_ETHER)

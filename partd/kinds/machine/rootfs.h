@@ -3,22 +3,10 @@
 
 #include "kernel/layer/layers.h"
 #include "kernel/root/root.h"
+#include "kinds/absolute_path.h"
 #include "kinds/kinds.h"
 
 namespace partd {
-
-// A path from the root, without "..", as it is written shortest: "/srv//web/" is "/srv/web".
-struct AbsolutePath : std::string {
-    using std::string::string;
-    static std::optional<AbsolutePath> parse(std::string_view text);
-    [[nodiscard]] const std::string& text() const { return *this; }
-};
-template <>
-struct TextFormat<AbsolutePath> {
-    static constexpr std::string_view
-        kExpected = "a path that begins with '/', without \"..\" and control characters",
-        kPattern = "^/[^\\x00-\\x1f\\x7f]*$";
-};
 
 // One of [[partition.NAME.rootfs.mounts]].
 struct MountEntry {

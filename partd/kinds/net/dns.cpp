@@ -3,9 +3,12 @@
 
 #include "base/text.h"
 #include "kernel/file/files.h"
+#include "kinds/link/interfaces.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -71,10 +74,55 @@ void check_words(const DeclaredObject& object, Diagnostics& problems) {
     }
 }
 
+// Name servers of a partition's links, where no file declares any.
+NameServers servers_of_links(const Declared& declared, const std::string& partition) {
+    NameServers all;
+    for (const DeclaredObject* link : declared_links(declared, partition)) {
+        const auto name_servers = type_of(link->spec)->ops.name_servers;
+        if (name_servers != nullptr) {
+            const NameServers& some = name_servers(link->spec.data());
+            std::ranges::copy(some.servers, std::back_inserter(all.servers));
+            std::ranges::copy(some.search, std::back_inserter(all.search));
+        }
+    }
+    return all;
+}
+
+// As it is declared, with those.
+Dns dns_of(const Declared& declared, const std::string& partition) {
+    Dns dns;
+    for (const DeclaredObject* object : declared.all<Dns>(partition)) {
+        dns = object->spec.as<Dns>();
+    }
+    NameServers of_links = dns.nameserver.empty() ? servers_of_links(declared, partition) : NameServers();
+    if (!of_links.servers.empty()) {
+        dns.nameserver = std::move(of_links.servers);
+        dns.search = dns.search.empty() ? std::move(of_links.search) : dns.search;
+    }
+    return dns;
+}
+
+// The declaration of each partition's names: its own, else the first link that brings some.
+std::map<std::string, const DeclaredObject*> declarations(const Declared& declared) {
+    std::map<std::string, const DeclaredObject*> all;
+    for (const DeclaredObject* object : declared.all<Dns>()) {
+        all[object->owner] = object;
+    }
+    for (const DeclaredObject* link : declared_links(declared)) {
+        const auto name_servers = type_of(link->spec)->ops.name_servers;
+        if (name_servers != nullptr && !name_servers(link->spec.data()).servers.empty()) {
+            all.emplace(link->owner, link);
+        }
+    }
+    return all;
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Dns>()) {
         check_words(*object, problems);
-        const Dns& dns = object->spec.as<Dns>();
+    }
+    for (const auto& [partition, object] : declarations(declared)) {
+        const Dns dns = dns_of(declared, partition);
         const auto add = [&](const std::string& name, const std::string& text) {
             desired.add({.key = dns_file_key(object->owner, name),
                          .spec = Spec(DnsFile{object->owner, name, mark_line(object->owner) + text}),
@@ -178,14 +226,12 @@ Result<> apply(ApplyContext& context, const Change& change, std::size_t) {
 
 std::vector<std::string> dns_files(const Declared& declared, const std::string& partition) {
     std::vector<std::string> names;
-    for (const DeclaredObject* object : declared.all<Dns>(partition)) {
-        const Dns& dns = object->spec.as<Dns>();
-        if (!resolv_conf(dns).empty()) {
-            names.emplace_back("resolv.conf");
-        }
-        if (!dns.hosts.empty()) {
-            names.emplace_back("hosts");
-        }
+    const Dns dns = dns_of(declared, partition);
+    if (!resolv_conf(dns).empty()) {
+        names.emplace_back("resolv.conf");
+    }
+    if (!dns.hosts.empty()) {
+        names.emplace_back("hosts");
     }
     return names;
 }

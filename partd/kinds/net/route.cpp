@@ -172,6 +172,28 @@ void order_gateways(State& desired, const std::map<std::string, std::vector<Inte
     }
 }
 
+// The routes to what is behind a link (LinkOps::routes), but for those that a file has itself.
+void expand_routes_of_links(const Declared& declared, State& desired,
+                            std::map<std::string, std::vector<Interface>>& by_netns, Diagnostics& problems) {
+    for (const DeclaredObject* link : declared_links(declared)) {
+        const auto routes = type_of(link->spec)->ops.routes;
+        for (const auto& [prefix, at] :
+             routes == nullptr ? std::vector<Sourced<Prefix>>() : routes(link->spec.data())) {
+            DeclaredObject object{.declaration = kLanguage, .owner = link->owner, .source = at};
+            object.spec = Spec(Route{.to = {prefix}, .dev = IfName(link->name.c_str())});
+            const auto& interfaces = by_netns[link->owner];
+            const auto route = normal_route(declared, object, interfaces, problems);
+            if (!route || desired.find(route_key(*route)) != nullptr) {
+                continue;
+            }
+            Resource resource{.key = route_key(*route), .owner = link->owner, .source = at};
+            add_needs(resource, *route, interfaces);
+            resource.spec = Spec(*route);
+            desired.add(std::move(resource));
+        }
+    }
+}
+
 void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     auto by_netns = interfaces_by_netns(declared);
     for (const DeclaredObject* object : declared.all<Route>()) {
@@ -199,6 +221,7 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                            "the other declaration");
         }
     }
+    expand_routes_of_links(declared, desired, by_netns, problems);
     order_gateways(desired, by_netns);
 }
 

@@ -19,12 +19,13 @@ extern const LinkType kVeth;
 extern const LinkType kVlan;
 extern const LinkType kVrf;
 extern const LinkType kVxlan;
+extern const LinkType kWireguard;
 
 namespace {
 
 // The list of types; the first is what a link without the key "kind" is.
 constexpr std::array kTypes = {&kVeth, &kBridge, &kDummy, &kVlan, &kMacvlan, &kIpvlan, &kVxlan,
-                               &kVrf,  &kBond,   &kGre,   &kIpip, &kSit,     &kIfb};
+                               &kVrf,  &kBond,   &kGre,   &kIpip, &kSit,     &kIfb,    &kWireguard};
 
 }  // namespace
 
