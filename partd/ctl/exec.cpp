@@ -18,9 +18,6 @@ namespace partd::ctl {
 
 namespace {
 
-// As sh(1) does it: 126 for what cannot be run, 127 for what is not there.
-constexpr int kCannotRun = 126;
-constexpr int kNotFound = 127;
 // All that execve(2) takes.
 constexpr std::size_t kMostVariables = std::size_t{2} << 20;
 
@@ -57,7 +54,7 @@ Result<kernel::Entry> find_entry(Engine& engine, const std::string& name) {
 }
 
 int run(const Options& options, const char* verb) {
-    if (const auto refused = refuse_without_rights(verb)) {
+    if (const auto refused = refuse_without_rights(options.request, verb)) {
         return *refused;
     }
     // The next run of this program has to find the caller's mask again.
@@ -65,29 +62,27 @@ int run(const Options& options, const char* verb) {
     auto safe = kernel::become_unwritable(options.arguments);
     kernel::set_file_mode_mask(own_mask);
     if (!safe) {
-        complain(safe.error().message);
-        return kCannotRun;
+        return stop(options.request, Reason::CannotRun, safe.error());
     }
     const auto variables = options.environment.empty()
                                ? Result<std::string>()
                                : kernel::read_file(options.environment, kMostVariables);
     if (!variables) {
-        complain(variables.error().message);
-        return kCannotRun;
+        return stop(options.request, Reason::CannotRun, variables.error());
     }
     const auto engine = Engine::open(options.paths());
     const auto entry = engine ? find_entry(**engine, options.request.name) : std::unexpected(engine.error());
     if (!entry) {
-        complain(entry.error().message);
-        return kCannotRun;
+        return stop(options.request, Reason::CannotRun, entry.error());
     }
     const kernel::SessionPlan plan{.command = options.command,
                                    .environment = read_environment(*variables),
                                    .file_mode_mask = options.umask,
                                    .terminal = entry->isolated() && has_terminal()};
-    const Error error = kernel::run_session((*engine)->host().cgroups(), *entry, plan);
-    complain(fmt::format("{} {}: {}", verb, options.request.name, error.message));
-    return error.code == ENOENT ? kNotFound : kCannotRun;
+    Error error = kernel::run_session((*engine)->host().cgroups(), *entry, plan);
+    const Reason reason = error.code == ENOENT ? Reason::NoProgram : Reason::CannotRun;
+    return stop(options.request, reason,
+                std::move(error).wrap(fmt::format("{} {}", verb, options.request.name)));
 }
 
 }  // namespace

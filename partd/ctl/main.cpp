@@ -341,8 +341,7 @@ private:
     [[nodiscard]] int help() const {
         const CLI::App* verb = verb_.empty() ? &app_ : find_verb(verb_);
         if (verb == nullptr) {
-            complain(unknown_verb(verb_));
-            return kUsage;
+            return stop(options_.request, Reason::Usage, unknown_verb(verb_));
         }
         const std::string name = verb == &app_ ? "partctl" : "partctl " + verb_;
         fmt::print("{}", app_.get_formatter()->make_help(verb, name, CLI::AppFormatMode::Normal));
@@ -374,6 +373,14 @@ std::vector<std::string> take_command(const CommandLine& line, int& count, char*
     return {command.begin(), command.end()};
 }
 
+// A request that says no more than the form of the answer: JSON where the word is on the command line. A line
+// that is wrong is not read to its end.
+Request in_form(std::span<char* const> words) {
+    Request request;
+    request.json = std::ranges::find(words, std::string_view("--json")) != words.end();
+    return request;
+}
+
 int run(int count, char** arguments) {
     Options options;
     options.arguments = arguments;
@@ -386,14 +393,13 @@ int run(int count, char** arguments) {
         if (error.get_exit_code() == 0) {  // --help, --version
             return app.exit(error);
         }
-        fmt::print(stderr, "partctl: {}\n", line.usage_error(error));
-        return kUsage;
+        return stop(in_form(std::span(arguments, static_cast<std::size_t>(count))), Reason::Usage,
+                    line.usage_error(error));
     }
     if (line.takes_program() == options.command.empty()) {
-        std::fputs(line.takes_program() ? "partctl: exec needs a program: partctl exec NAME PROGRAM\n"
-                                        : "partctl: only exec takes a program after --\n",
-                   stderr);
-        return kUsage;
+        return stop(options.request, Reason::Usage,
+                    line.takes_program() ? "exec needs a program: partctl exec NAME PROGRAM"
+                                         : "only exec takes a program after --");
     }
     // Files that partd makes are readable by all, whoever starts it.
     options.umask = kernel::set_file_mode_mask(022);
@@ -407,15 +413,28 @@ int run(int count, char** arguments) {
 
 }  // namespace partd::ctl
 
+namespace {
+
+// By what was allocated already, if memory is what is short.
+int end_badly(std::span<char* const> words, const char* why) {
+    using namespace partd::ctl;
+    try {
+        return stop(in_form(words), Reason::Failed, std::string(why));
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "partctl: %s\n", why);
+        return kSomeFailed;
+    }
+}
+
+}  // namespace
+
 int main(int count, char** arguments) {
     try {
         return partd::ctl::run(count, arguments);
     } catch (const std::bad_alloc&) {
-        std::fputs("partctl: there is no memory left; what is done stays: free some and run it again\n",
-                   stderr);
-        return partd::ctl::kSomeFailed;
+        return end_badly({arguments, static_cast<std::size_t>(count)},
+                         "there is no memory left; what is done stays: free some and run it again");
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "partctl: %s\n", error.what());
-        return partd::ctl::kSomeFailed;
+        return end_badly({arguments, static_cast<std::size_t>(count)}, error.what());
     }
 }

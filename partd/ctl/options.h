@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel/host.h"
+#include "verbs/stop.h"
 #include "verbs/verbs.h"
 
 #include <chrono>
@@ -47,7 +48,11 @@ int run_verb(const Options& given, const Verb& verb);
 
 // "partctl: TEXT" on stderr.
 void complain(std::string_view text);
+// Ends a verb that did not get as far as an answer: the sentence, and the object where JSON was asked for.
+// Returns the exit code.
+int stop(const Request& request, Reason reason, const Error& error);
+int stop(const Request& request, Reason reason, std::string message);
 // The exit code for what the caller may not do, after saying so; nullopt when it may.
-std::optional<int> refuse_without_rights(std::string_view verb);
+std::optional<int> refuse_without_rights(const Request& request, std::string_view verb);
 
 }  // namespace partd::ctl

@@ -6,6 +6,7 @@
 #include "kernel/file/config_files.h"
 #include "kernel/rights.h"
 #include "verbs/context.h"
+#include "verbs/summary.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -24,15 +25,39 @@ void complain(std::string_view text) {
     log_error(text);
 }
 
-std::optional<int> refuse_without_rights(std::string_view verb) {
+std::optional<int> refuse_without_rights(const Request& request, std::string_view verb) {
     if (kernel::may_manage()) {
         return std::nullopt;
     }
-    complain(fmt::format("{} needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN): run it with sudo", verb));
-    return kNotPermitted;
+    return stop(request, Reason::NotPermitted,
+                fmt::format("{} needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN): run it with sudo", verb));
 }
 
 namespace {
+
+int tell(const Answer& answer) {
+    fmt::print("{}", answer.out);
+    std::fflush(stdout);
+    fmt::print(stderr, "{}", answer.err);
+    return answer.code;
+}
+
+}  // namespace
+
+int stop(const Request& request, Reason reason, const Error& error) {
+    return tell(stopped(request, reason, error));
+}
+
+int stop(const Request& request, Reason reason, std::string message) {
+    return stop(request, reason, Error{.message = std::move(message)});
+}
+
+namespace {
+
+// For a verb that has nothing to print.
+int done(const Request& request) {
+    return tell(VerbContext({}, request).done());
+}
 
 // Calls a verb in the daemon, or in this process.
 class Caller {
@@ -49,7 +74,7 @@ public:
             log_detail("asking partd");
             return true;
         }
-        if (const auto refused = refuse_without_rights(verb.name)) {
+        if (const auto refused = refuse_without_rights(options_.request, verb.name)) {
             code = *refused;
             return false;
         }
@@ -58,8 +83,7 @@ public:
         }
         auto engine = Engine::open(options_.paths());
         if (!engine) {
-            complain(engine.error().message);
-            code = kSomeFailed;
+            code = stop(options_.request, Reason::Failed, engine.error());
             return false;
         }
         engine_ = std::move(*engine);
@@ -79,8 +103,7 @@ public:
             return std::move(*answer);
         }
         const bool refused = answer.error().code == EACCES;
-        return {.err = fmt::format("partctl: {}\n", answer.error().message),
-                .code = refused ? kNotPermitted : kOutOfReach};
+        return stopped(request, refused ? Reason::NotPermitted : Reason::OutOfReach, answer.error());
     }
 
     // Until something happened, or that time is over.
@@ -97,13 +120,6 @@ private:
     std::unique_ptr<Remote> remote_;
     std::unique_ptr<Engine> engine_;
 };
-
-int tell(const Answer& answer) {
-    fmt::print("{}", answer.out);
-    std::fflush(stdout);
-    fmt::print(stderr, "{}", answer.err);
-    return answer.code;
-}
 
 // Reads the named files here: the daemon has other directories and other rights than the caller. A file that
 // cannot be read becomes a problem of the request.
@@ -135,19 +151,28 @@ bool stands(const Answer& answer, const std::string& name) {
                                     is_empty("conflicts") && is_empty("blocked"));
 }
 
-// Waiting until the partition, or everything, is as declared.
+// Waiting until the partition, or everything, is as declared. After an answer of another verb, which stands
+// on stdout already, it prints no JSON.
 class Waiting {
 public:
-    Waiting(Caller& caller, const Options& options, milliseconds patience)
-        : caller_(caller), options_(options), name_(options.request.name), patience_(patience) {}
+    Waiting(Caller& caller, const Options& options, milliseconds patience, bool answered)
+        : caller_(caller), options_(options), name_(options.request.name), patience_(patience) {
+        told_.name = name_;
+        told_.json = options.request.json && !answered;
+    }
 
     int run() {
+        const int code = wait();
+        return code == kDone ? done(told_) : code;
+    }
+
+private:
+    int wait() {
         const Request request{.name = name_, .json = true, .check = true};
         const auto end = steady_clock::now() + patience_;
         if (caller_.remote() != nullptr) {
             if (auto subscribed = caller_.remote()->subscribe(); !subscribed) {
-                complain(subscribed.error().message);
-                return kOutOfReach;
+                return stop(told_, Reason::OutOfReach, subscribed.error());
             }
         }
         while (true) {
@@ -159,9 +184,7 @@ public:
                                  (options_.give_up && answer.code == kOutOfReach);
             const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
             if (!passing || left.count() <= 0 || is_hopeless(answer)) {
-                fmt::print(stderr, "{}", answer.err);
-                complain_of(passing, left);
-                return passing ? kNotConverged : answer.code;
+                return give_up(answer, passing, left);
             }
             if (int code = kDone; !look_who_is_there(answer, code)) {
                 return code;
@@ -170,7 +193,6 @@ public:
         }
     }
 
-private:
     [[nodiscard]] std::string whose() const { return name_.empty() ? "the host" : name_; }
 
     // True if for too long no daemon has run that could make the host converge; a busy one could.
@@ -188,19 +210,20 @@ private:
         return now - *hopeless_since_ >= *options_.give_up;
     }
 
-    void complain_of(bool passing, milliseconds left) const {
-        if (passing && left.count() <= 0) {
-            complain(fmt::format("{} is not as declared after {} s: partctl status{}{}", whose(),
-                                 std::chrono::ceil<std::chrono::seconds>(patience_).count(),
-                                 name_.empty() ? "" : " ", name_));
-        } else if (passing && !runs_) {
-            complain(
-                fmt::format("partd does not run, and nobody else makes {} as declared: systemctl status "
-                            "partd.service, journalctl -u partd.service",
-                            whose()));
-        } else if (passing) {
-            complain(fmt::format("no file that is valid declares {}: partctl check", whose()));
+    int give_up(const Answer& answer, bool passing, milliseconds left) const {
+        if (!passing) {
+            return tell({.out = told_.json ? answer.out : "", .err = answer.err, .code = answer.code});
         }
+        fmt::print(stderr, "{}", answer.err);
+        return stop(
+            told_, Reason::NotConverged,
+            left.count() <= 0 ? fmt::format("{} is not as declared after {} s: partctl status{}{}", whose(),
+                                            std::chrono::ceil<std::chrono::seconds>(patience_).count(),
+                                            name_.empty() ? "" : " ", name_)
+            : !runs_ ? fmt::format("partd does not run, and nobody else makes {} as declared: systemctl "
+                                   "status partd.service, journalctl -u partd.service",
+                                   whose())
+                     : fmt::format("no file that is valid declares {}: partctl check", whose()));
     }
 
     // One that went may be back, one that was not there may have come.
@@ -214,6 +237,7 @@ private:
     const Options& options_;
     const std::string& name_;
     milliseconds patience_;
+    Request told_;  // how
     bool runs_ = true;
     std::optional<steady_clock::time_point> hopeless_since_ = {};
 };
@@ -221,12 +245,11 @@ private:
 // Again whenever something happens, until the user has seen enough.
 int watch(Caller& caller, const Options& options) {
     if (caller.remote() == nullptr) {
-        complain("--watch needs partd to tell what happens, and it is out of reach: is it running?");
-        return kOutOfReach;
+        return stop(options.request, Reason::OutOfReach,
+                    "--watch needs partd to tell what happens, and it is out of reach: is it running?");
     }
     if (auto subscribed = caller.remote()->subscribe(); !subscribed) {
-        complain(subscribed.error().message);
-        return kOutOfReach;
+        return stop(options.request, Reason::OutOfReach, subscribed.error());
     }
     constexpr milliseconds kRefresh{10'000};
     while (true) {
@@ -238,8 +261,7 @@ int watch(Caller& caller, const Options& options) {
         }
         auto event = caller.remote()->next_event(kRefresh);
         if (!event) {
-            complain(event.error().message);
-            return kOutOfReach;
+            return stop(options.request, Reason::OutOfReach, event.error());
         }
     }
 }
@@ -260,19 +282,19 @@ bool is_meant(Caller& caller, const Request& request, int& code) {
     question.check = true;
     question.json = false;
     const Answer answer = caller.ask(verb("purge"), question);
-    fmt::print(stderr, "{}{}", answer.out, answer.err);
     if (answer.code != kDone) {
-        code = answer.code;
+        question.json = request.json;  // once more, for its reason in that form
+        code = tell(request.json ? caller.ask(verb("purge"), question) : answer);
         return false;
     }
+    fmt::print(stderr, "{}{}", answer.out, answer.err);
     fmt::print(stderr, "It cannot be brought back. Delete it? [y/N] ");
     std::string reply;
     std::getline(std::cin, reply);
     if (reply == "y" || reply == "Y" || reply == "yes") {
         return true;
     }
-    complain("nothing was deleted");
-    code = kRefused;
+    code = stop(request, Reason::Declined, "nothing was deleted");
     return false;
 }
 
@@ -283,8 +305,8 @@ int run_purge(const Options& options) {
     Request request = options.request;
     request.origin = "partctl purge";
     if (!request.yes && !request.check && !options.at_terminal) {
-        complain("purge asks before it deletes, and standard input is not a terminal: --yes is needed");
-        return kUsage;
+        return stop(request, Reason::Usage,
+                    "purge asks before it deletes, and standard input is not a terminal: --yes is needed");
     }
     int code = kDone;
     Caller caller(own);
@@ -300,7 +322,7 @@ int run_purge(const Options& options) {
     Answer answer = caller.ask(verb("purge"), request);
     while (answer.code == kNotConverged) {  // partd does a little at a time
         Answer next = caller.ask(verb("purge"), request);
-        next.out = answer.out + next.out;
+        next.out = std::move(answer.out);  // which has the size
         answer = std::move(next);
     }
     return tell(answer);
@@ -328,9 +350,9 @@ int run_verb(const Options& given, const Verb& verb) {
         return watch(caller, options);
     }
     if (request.confirm && caller.remote() == nullptr) {
-        complain(
+        return stop(
+            request, Reason::OutOfReach,
             "--confirm needs partd, which goes back when nobody confirms: start it, or leave --confirm out");
-        return kOutOfReach;
     }
     request.origin = "partctl " + std::string(verb.name);
     const Answer answer = caller.ask(verb, request);
@@ -339,7 +361,7 @@ int run_verb(const Options& given, const Verb& verb) {
         fmt::print(stderr, "done by partd, generation {}\n", answer.generation);
     }
     return options.wait && (code == kDone || code == kNotConverged)
-               ? Waiting(caller, options, *options.wait).run()
+               ? Waiting(caller, options, *options.wait, true).run()
                : code;
 }
 
@@ -348,15 +370,27 @@ int run_wait(const Options& options) {
     int code = kDone;
     Caller caller(options);
     return caller.open(verb("status"), code, options.give_up)
-               ? Waiting(caller, options, options.wait.value_or(kDefaultWait)).run()
+               ? Waiting(caller, options, options.wait.value_or(kDefaultWait), false).run()
                : code;
 }
+
+namespace {
+
+// A line, as each event is one.
+int end_events(const Request& request, const Error& error) {
+    constexpr Reason kWhy = Reason::OutOfReach;
+    const std::string line = request.json ? error_json(kWhy, error, {}, true) : std::string();
+    return tell({.out = line,
+                 .err = fmt::format("partctl: {}\n", printable(error.message)),
+                 .code = exit_code(kWhy)});
+}
+
+}  // namespace
 
 int run_events(const Options& options) {
     const auto remote = Remote::connect(options);
     if (remote == nullptr) {
-        complain("partd is out of reach: is it running?");
-        return kOutOfReach;
+        return end_events(options.request, {.message = "partd is out of reach: is it running?"});
     }
     auto going = remote->subscribe();
     while (going) {
@@ -366,7 +400,10 @@ int run_events(const Options& options) {
         } else if (*event && options.request.json) {
             Value value;
             value.set("schema", 1);
-            value.set("time", (*event)->time);
+            value.set(
+                "time",
+                time_text(std::chrono::system_clock::time_point(std::chrono::microseconds((*event)->time)),
+                          true));
             value.set("event", (*event)->what);
             value.set("partition", (*event)->partition);
             value.set("object", (*event)->object);
@@ -377,8 +414,7 @@ int run_events(const Options& options) {
         }
         std::fflush(stdout);
     }
-    complain(going.error().message);
-    return kOutOfReach;
+    return end_events(options.request, going.error());
 }
 
 }  // namespace partd::ctl

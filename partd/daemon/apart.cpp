@@ -2,6 +2,7 @@
 #include "daemon/apart.h"
 
 #include "base/text.h"
+#include "verbs/stop.h"
 
 #include <sys/epoll.h>
 
@@ -57,10 +58,11 @@ int Server::answer_apart(Client& client, sd_bus_message* message, const verbs::V
     auto work =
         kernel::BoundedWork::start(bounds, [&] { return write_answer(service_.call_apart(verb, request)); });
     if (!work) {
-        return reply(message,
-                     {.err = fmt::format("partctl: {}\n", work.error().message), .code = verbs::kSomeFailed});
+        return reply(message, verbs::stopped(request, verbs::Reason::Failed, work.error()));
     }
     Apart& apart = apart_.emplace_back(client, caller, message, std::move(*work));
+    apart.asked.name = request.name;
+    apart.asked.json = request.json;
     int result = sd_event_add_io(event_, &apart.done, apart.work.fd(), EPOLLIN, on_apart_done, &apart);
     result = result < 0 ? result
                         : sd_event_add_time_relative(event_, &apart.late, CLOCK_BOOTTIME, kLongest, 0,
@@ -82,12 +84,10 @@ int Server::on_apart_done(sd_event_source*, int, std::uint32_t, void* data) {
     const auto text = apart.work.answer();
     auto answer = text ? read_answer(*text) : std::nullopt;
     if (!answer) {
-        answer = verbs::Answer{
-            .err = fmt::format(
-                "partctl: the configuration is not looked at for others than root: {} (at most {} MB and {} "
-                "s)\n",
-                text ? "no answer" : text.error().message, kBounds.memory >> 20, kBounds.time.count()),
-            .code = verbs::kRefused};
+        const std::string why = fmt::format(
+            "the configuration is not looked at for others than root: {} (at most {} MB and {} s)",
+            text ? "no answer" : text.error().message, kBounds.memory >> 20, kBounds.time.count());
+        answer = verbs::stopped(apart.asked, verbs::Reason::TooMuch, {.message = why});
     }
     Server& server = *apart.server;
     const uid_t caller = apart.caller;

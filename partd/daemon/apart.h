@@ -13,6 +13,7 @@ struct Server::Apart {
     uid_t caller = 0;
     sd_bus_message* message = nullptr;
     kernel::BoundedWork work;
+    verbs::Request asked = {};  // its name and form alone
     sd_event_source* done = nullptr;
     sd_event_source* late = nullptr;
 

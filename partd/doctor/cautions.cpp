@@ -199,12 +199,8 @@ void look_at_maps(const Declared& declared, std::vector<Caution>& all) {
 
 }  // namespace
 
-std::string Caution::message() const {
-    return fmt::format("{}: {}; {}", what, why, fix);
-}
-
-std::string Caution::text() const {
-    return at.prefix() + message() + (other ? fmt::format(" ({}: {})", note, other.place()) : "");
+Problem Caution::problem() const {
+    return {at, fmt::format("{}: {}; {}", what, why, fix), other, note};
 }
 
 std::vector<Caution> cautions(const Declared& declared, std::string_view partition) {

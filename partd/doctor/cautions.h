@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/diagnostics.h"
 #include "model/declared.h"
 
 #include <string>
@@ -20,10 +21,7 @@ struct Caution {
     std::string note = {};
 
     // "web/eth0 has MTU 9000, its other end 1500: larger packets are lost; FIX".
-    [[nodiscard]] std::string message() const;
-    // The message with file and line in front, and the second place: " (the other end:
-    // /etc/partd/web.toml:6)".
-    [[nodiscard]] std::string text() const;
+    [[nodiscard]] Problem problem() const;
 };
 
 // Cautions about that partition, or about all with "", that follow from the files alone: ends of a link that

@@ -31,11 +31,13 @@ Findings hierarchy(const CheckContext& patient) {
     const auto old = controllers(patient, Version::V1);
     if (old.empty()) {
         return v2 ? Findings()
-                  : Findings{{.severity = Severity::Problem,
-                              .what = "no control groups are mounted",
-                              .why = "every partition has one, and without it its processes cannot be found "
-                                     "or limited",
-                              .fix = "mount -t cgroup2 cgroup2 /sys/fs/cgroup"}};
+                  : Findings{
+                        {.severity = Severity::Problem,
+                         .what = "no control groups are mounted",
+                         .why = "every partition has one, and without it its processes cannot be found "
+                                "or limited",
+                         .fix = "mount the hierarchy of version 2",
+                         .remedy = {"mount -t cgroup2 cgroup2 /sys/fs/cgroup", "umount /sys/fs/cgroup"}}};
     }
     return {{.severity = Severity::Note,
              .what = fmt::format("{} of control groups: version 1", join(old, ", ")),
@@ -70,7 +72,9 @@ Findings declared_limits(const CheckContext& patient) {
                              .what = fmt::format("{}: {} of {}: {}", resource.source.place(), limit.key,
                                                  resource.owner, files.problem),
                              .why = "the limit will not hold; the rest of the partition stands",
-                             .fix = "leave it out, or give the host what it needs"});
+                             .fix = "leave it out, or give the host what it needs",
+                             .partition = resource.owner,
+                             .at = resource.source});
         }
     }
     return found;

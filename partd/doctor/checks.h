@@ -30,9 +30,12 @@ CheckContext examine(kernel::Host& host, const Desired& desired, const Ledger& l
 // A parameter below /proc/sys, as text or number; nullopt when this kernel or namespace has none.
 std::optional<std::string> sysctl(const std::string& path);
 std::optional<std::uint64_t> sysctl_number(const std::string& path);
-// The commands that set these parameters now and for each boot, by a file /etc/sysctl.d/90-partd-NAME.conf.
-std::string set_sysctls(std::string_view name,
-                        const std::vector<std::pair<std::string, std::string>>& values);
+// The commands that set these parameters now and for each boot, by a file /etc/sysctl.d/90-partd-NAME.conf,
+// and those that set them to what they are now.
+Remedy set_sysctls(std::string_view name, const std::vector<std::pair<std::string, std::string>>& values);
+// The finding with what it concerns; of several partitions none is named.
+Finding about(Finding finding, std::string partition, Source at);
+Finding about(const CheckContext& patient, Finding finding, const std::set<std::string>& partitions);
 // "web (/etc/partd/web.toml:3), db (…) and 2 more"; of declared partitions.
 std::string name_some(const CheckContext& patient, const std::set<std::string>& partitions);
 

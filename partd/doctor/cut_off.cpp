@@ -104,10 +104,6 @@ std::span<const Needed> few_enough(std::span<const Needed> needed, std::span<con
 }  // namespace
 }  // namespace doctor
 
-std::string CutOff::text() const {
-    return source.prefix() + what;
-}
-
 Result<std::vector<CutOff>> cut_offs(kernel::Host& host, const Desired& desired, std::string_view partition) {
     const doctor::CheckContext patient = doctor::patient_of(host, desired);
     doctor::Passages passages = doctor::passages_of(patient);

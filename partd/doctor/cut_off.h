@@ -18,11 +18,7 @@ namespace partd {
 struct CutOff {
     std::string partition;  // the first of them
     Source source;
-    std::string what;
-
-    // "/etc/partd/web.toml:1:1: nftables table ip filter, chain FORWARD (iptables), drops forwarded packets:
-    // …".
-    [[nodiscard]] std::string text() const;
+    std::string what;  // "nftables table ip filter, chain FORWARD (iptables), drops forwarded packets: …"
 };
 
 // Of the traffic of that partition that the host forwards, or of all partitions' with "": one for each chain.

@@ -16,7 +16,9 @@ Findings findings_of(const std::vector<Caution>& all) {
         found.push_back({.severity = Severity::Warning,
                          .what = fmt::format("{} ({}{})", each.what, each.at.place(), second),
                          .why = each.why,
-                         .fix = each.fix});
+                         .fix = each.fix,
+                         .partition = each.partition,
+                         .at = each.at});
     }
     return found;
 }

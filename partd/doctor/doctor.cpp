@@ -52,15 +52,36 @@ std::optional<std::uint64_t> sysctl_number(const std::string& path) {
     return text ? parse_number(*text) : std::nullopt;
 }
 
-std::string set_sysctls(std::string_view name,
-                        const std::vector<std::pair<std::string, std::string>>& values) {
+Remedy set_sysctls(std::string_view name, const std::vector<std::pair<std::string, std::string>>& values) {
     const std::string file = fmt::format("/etc/sysctl.d/90-partd-{}.conf", name);
     std::string lines;
+    std::string former;
     for (const auto& [key, value] : values) {
         lines += fmt::format(" '{} = {}'", key, value);
+        std::string path = key;
+        std::ranges::replace(path, '.', '/');
+        if (const auto now = sysctl(path)) {
+            former += fmt::format(" {}={}", key, *now);
+        }
     }
-    return fmt::format("mkdir -p /etc/sysctl.d && printf '%s\\n'{} > {} && sysctl -q -p {}", lines, file,
-                       file);
+    return {.run = fmt::format("mkdir -p /etc/sysctl.d && printf '%s\\n'{} > {} && sysctl -q -p {}", lines,
+                               file, file),
+            .undo = fmt::format("rm -f {}{}", file, former.empty() ? "" : " && sysctl -q -w" + former)};
+}
+
+Finding about(Finding finding, std::string partition, Source at) {
+    finding.partition = std::move(partition);
+    finding.at = std::move(at);
+    return finding;
+}
+
+Finding about(const CheckContext& patient, Finding finding, const std::set<std::string>& partitions) {
+    if (partitions.size() != 1) {
+        return finding;
+    }
+    const DeclaredObject* partition = find_partition(patient.declared(), *partitions.begin());
+    return about(std::move(finding), *partitions.begin(),
+                 partition == nullptr ? Source() : partition->source);
 }
 
 std::string name_some(const CheckContext& patient, const std::set<std::string>& partitions) {

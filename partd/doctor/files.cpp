@@ -51,7 +51,7 @@ Findings configuration(const CheckContext& patient) {
                          .what = main + " is not there",
                          .why = "nobody has declared anything on this host",
                          .fix = "make it",
-                         .run = "install -d -m 755 " + main});
+                         .remedy = {"install -d -m 755 " + main, "rmdir " + main}});
     }
     return found;
 }
@@ -69,7 +69,7 @@ Findings names(const CheckContext& patient) {
                  .why =
                      "no name of a namespace can be believed, so nothing is removed, and little can be made",
                  .fix = "take away what hides it",
-                 .run = fmt::format("umount {}", directory->path())});
+                 .remedy = {fmt::format("umount {}", directory->path())}});
             continue;
         }
         const auto is_there = [&](const kernel::Mount& mount) { return mount.point == directory->path(); };
@@ -83,12 +83,13 @@ Findings names(const CheckContext& patient) {
                  .why = "services with mounts of their own do not see new partitions, and keep "
                         "removed ones alive",
                  .fix = "make it a shared mount",
-                 .run =
+                 .remedy = {
                      std::ranges::any_of(*mounts, is_there)
                          ? fmt::format("mount --make-shared {}", directory->path())
                          : fmt::format(
                                "{{ mountpoint -q {0} || mount --bind {0} {0}; }} && mount --make-shared {0}",
-                               directory->path())});
+                               directory->path()),
+                     fmt::format("mount --make-private {}", directory->path())}});
         }
     }
     return found;
@@ -143,6 +144,7 @@ Findings subordinate_ids(const CheckContext& patient) {
             room += static_cast<std::size_t>(range.count / kAutomaticIds);
         }
         if (room < automatic.size()) {
+            const std::string line = free_range(path, std::max<std::size_t>(16, automatic.size() * 2));
             found.push_back(
                 {.severity = Severity::Problem,
                  .what = fmt::format("{} has room for {} maps of users, and partd is to choose {}", path,
@@ -150,9 +152,8 @@ Findings subordinate_ids(const CheckContext& patient) {
                  .why =
                      fmt::format("each takes {} numbers: {}", kAutomaticIds, name_some(patient, automatic)),
                  .fix = fmt::format("add a line to {}", path),
-                 .run =
-                     fmt::format("grep -qx {0} {1} || echo {0} >> {1}",
-                                 free_range(path, std::max<std::size_t>(16, automatic.size() * 2)), path)});
+                 .remedy = {fmt::format("grep -qx {0} {1} || echo {0} >> {1}", line, path),
+                            fmt::format("sed -i '/^{}$/d' {}", line, path)}});
         }
     }
     return found;
@@ -192,14 +193,17 @@ Findings layers(const CheckContext& patient) {
                  .what = fmt::format("the layer {} is kept, and no partition uses it: {}", all.path_of(name),
                                      size_text(all.size(name, deadline))),
                  .why = "what a partition wrote over its root is taken up again when it comes back",
-                 .fix = "when nobody wants it any more: partctl purge " + name});
+                 .fix = fmt::format("when nobody wants it any more: partctl purge {}, which cannot be undone",
+                                    name),
+                 .partition = name});
         }
     }
     for (const std::string& name : names->leftover) {
         found.push_back({.severity = Severity::Warning,
                          .what = fmt::format("a purge of the layer {} was interrupted", name),
                          .why = "the rest of it takes room, and nothing uses it",
-                         .fix = "partctl purge --yes " + name});
+                         .fix = fmt::format("partctl purge --yes {}, which cannot be undone", name),
+                         .partition = name});
     }
     for (const auto& foreign : names->foreign) {
         found.push_back({.severity = Severity::Note,
@@ -221,7 +225,9 @@ Findings trees(const CheckContext& patient) {
                              exposure.at.place(), printable(exposure.path), exposure.partition),
              .why = fmt::format("a set-user-ID program that it leaves there runs as {} for each of them",
                                 exposure.as_root ? "the host's root" : "a user of the partition"),
-             .fix = "put it below a directory that root alone may search (chmod 700)"});
+             .fix = "put it below a directory that root alone may search (chmod 700)",
+             .partition = exposure.partition,
+             .at = exposure.at});
     }
     return found;
 }
@@ -234,7 +240,8 @@ Findings metrics(const CheckContext& patient) {
         found.push_back({.severity = Severity::Warning,
                          .what = problem.at.prefix() + problem.message,
                          .why = "who reads the figures believes whoever wrote them",
-                         .fix = "give the directory to one user"});
+                         .fix = "give the directory to one user",
+                         .at = problem.at});
     }
     return found;
 }

@@ -4,6 +4,8 @@
 #include "doctor/checks.h"
 #include "doctor/let_pass.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace partd::doctor {
@@ -11,6 +13,7 @@ namespace partd::doctor {
 namespace {
 
 constexpr char kCommand[] = "firewall-cmd -q --permanent";
+constexpr char kReload[] = "firewall-cmd -q --reload";
 // Ends by which connections may be opened to the outside; other ends between which some may.
 constexpr char kOutZone[] = "partd-out";
 constexpr char kOtherZone[] = "partd";
@@ -102,9 +105,19 @@ Opening open_firewalld(const Passages& passages, const CheckContext& patient) {
     if (commands.empty()) {
         return {};
     }
-    commands.emplace_back("firewall-cmd -q --reload");
+    std::string undo;
+    for (const auto& [what, name] : {std::pair("policy", kOutPolicy), std::pair("policy", kBetweenPolicy),
+                                     std::pair("zone", kOutZone), std::pair("zone", kOtherZone)}) {
+        const auto makes = [&](const std::string& command) {
+            return command.find(fmt::format("--new-{}={};", what, name)) != std::string::npos;
+        };
+        if (std::ranges::any_of(commands, makes)) {
+            undo += fmt::format("{} --delete-{}={} && ", kCommand, what, name);
+        }
+    }
+    commands.emplace_back(kReload);
     return {
-        .commands = join(commands, " && "),
+        .remedy = {join(commands, " && "), undo + kReload},
         .lasts =
             "firewalld keeps them over a reload and a boot; from these zones nothing of the host itself "
             "is reached, unless a service is added to them; an interface that leads out and is in no zone "

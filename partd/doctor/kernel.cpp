@@ -64,9 +64,9 @@ Findings judge_namespaces(std::string_view type, std::uint64_t wanted, std::uint
              .what = fmt::format("user.max_{}_namespaces is {}, and {} are declared", type, most, wanted),
              .why = "the kernel refuses to make more (ENOSPC)",
              .fix = "a higher bound",
-             .run = set_sysctls(fmt::format("{}-namespaces", type),
-                                {{fmt::format("user.max_{}_namespaces", type),
-                                  std::to_string(std::max<std::uint64_t>(wanted * 4, 1024))}})}};
+             .remedy = set_sysctls(fmt::format("{}-namespaces", type),
+                                   {{fmt::format("user.max_{}_namespaces", type),
+                                     std::to_string(std::max<std::uint64_t>(wanted * 4, 1024))}})}};
 }
 
 namespace {
@@ -128,7 +128,7 @@ Findings watches(const CheckContext& patient) {
              .what = fmt::format("fs.inotify.max_user_instances is {}", *most),
              .why = "all programs of root share them; without one, partd does not see files change",
              .fix = "a higher bound",
-             .run = set_sysctls("inotify-instances", {{"fs.inotify.max_user_instances", "1024"}})});
+             .remedy = set_sysctls("inotify-instances", {{"fs.inotify.max_user_instances", "1024"}})});
     }
     if (const auto most = sysctl_number("fs/inotify/max_user_watches"); most && *most < wanted * 2) {
         found.push_back(
@@ -137,8 +137,8 @@ Findings watches(const CheckContext& patient) {
                                  *most, wanted),
              .why = "what is not watched is mended only at the next resync",
              .fix = "a higher bound",
-             .run = set_sysctls("inotify-watches",
-                                {{"fs.inotify.max_user_watches", std::to_string(wanted * 8)}})});
+             .remedy = set_sysctls("inotify-watches",
+                                   {{"fs.inotify.max_user_watches", std::to_string(wanted * 8)}})});
     }
     return found;
 }

@@ -77,15 +77,18 @@ std::vector<std::string> iptables_rules(const Passages& passages) {
 }
 
 // Fills our chain in one step and has `from` lead there, once.
-std::string iptables_commands(const std::string& program, const std::string& table, const std::string& from,
-                              const Passages& passages) {
+Remedy iptables_commands(const std::string& program, const std::string& table, const std::string& from,
+                         const Passages& passages) {
     std::vector<std::string> lines = {"*" + table, fmt::format(":{} - [0:0]", kIptablesChain)};
     std::ranges::move(iptables_rules(passages), std::back_inserter(lines));
     lines.emplace_back("COMMIT");
     const std::string jump = fmt::format("{} -j {}", from, kIptablesChain);
-    return fmt::format(
-        "printf '%s\\n'{} | {}-restore --noflush && {{ {} -t {} -C {} 2>/dev/null || {} -t {} -I {}; }}",
-        quoted(lines), program, program, table, jump, program, table, jump);
+    return {
+        fmt::format(
+            "printf '%s\\n'{} | {}-restore --noflush && {{ {} -t {} -C {} 2>/dev/null || {} -t {} -I {}; }}",
+            quoted(lines), program, program, table, jump, program, table, jump),
+        fmt::format("{0} -t {1} -D {2}; {0} -t {1} -F {3} && {0} -t {1} -X {3}", program, table, jump,
+                    kIptablesChain)};
 }
 
 std::string names_text(const std::set<std::string>& names) {
@@ -152,11 +155,15 @@ Opening open_nft(const ForeignTable& table, const std::string& chain, const Pass
     const std::string jump = fmt::format("insert rule {} {} jump {}", place, chain, kNftChain);
     const std::string live = fmt::format("{{ nft list chain {} {} | grep -qw 'jump {}' || nft {}; }}", place,
                                          chain, kNftChain, jump);
+    const std::string closing = fmt::format(
+        "nft -a list chain {0} {1} | sed -n 's/.*jump {2} # handle //p' | "
+        "xargs -rn1 nft delete rule {0} {1} handle && nft delete chain {0} {2}",
+        place, chain, kNftChain);
     const std::string conf = kernel::read_file(root + kNftablesConf).value_or("");
     const bool by_service = conf.find("table " + place + " ") != std::string::npos &&
                             conf.find("chain " + chain + " ") != std::string::npos;
     if (!by_service) {
-        return {.commands = fmt::format("printf '%s\\n'{} | nft -f - && {}", quoted(lines), live),
+        return {.remedy = {fmt::format("printf '%s\\n'{} | nft -f - && {}", quoted(lines), live), closing},
                 .lasts = "they hold until that table is loaded anew: put them into what loads it"};
     }
     // A file that nft refuses would leave the host without its firewall at the next boot.
@@ -164,9 +171,12 @@ Opening open_nft(const ForeignTable& table, const std::string& chain, const Pass
     const std::string lasting =
         fmt::format("{{ grep -qF {1} {0} || {{ {{ cat {0}; {2}; }} | nft -c -f - && {2} >> {0}; }}; }}",
                     kNftablesConf, kNftablesPart, more);
-    return {.commands = fmt::format("printf '%s\\n'{} > {} && nft -f {} && {} && {}", quoted(lines),
-                                    kNftablesPart, kNftablesPart, live, lasting),
-            .lasts = fmt::format("they hold over a reload and a boot, for {} includes them", kNftablesConf)};
+    return {
+        .remedy = {fmt::format("printf '%s\\n'{} > {} && nft -f {} && {} && {}", quoted(lines), kNftablesPart,
+                               kNftablesPart, live, lasting),
+                   fmt::format("sed -i -e '\\|^include \"{0}\"$|d' -e '\\|^{1}$|d' {2} && rm -f {0} && {3}",
+                               kNftablesPart, jump, kNftablesConf, closing)},
+        .lasts = fmt::format("they hold over a reload and a boot, for {} includes them", kNftablesConf)};
 }
 
 Opening open_ufw(const Passages& passages) {
@@ -187,7 +197,12 @@ Opening open_ufw(const Passages& passages) {
         commands.push_back(fmt::format("ufw route allow in on {} out on {} from {} to {}", each.end,
                                        each.to_end, each.from.text(), each.to.text()));
     }
-    return {.commands = join(commands, " && "), .lasts = "ufw keeps them over a reload and a boot"};
+    std::vector<std::string> closing;
+    for (const std::string& command : commands) {
+        closing.push_back("ufw route delete " + command.substr(std::string_view("ufw route ").size()));
+    }
+    return {.remedy = {join(commands, " && "), join(closing, " && ")},
+            .lasts = "ufw keeps them over a reload and a boot"};
 }
 
 // True if FORWARD has a rule that jumps there.
@@ -355,8 +370,8 @@ Opening open_table(const ForeignTable& table, const std::string& chain, const Pa
     }
     const std::string program = table.family == "ip6" ? "ip6tables-nft" : "iptables-nft";
     const bool docker = maker == Maker::Docker && chain == "FORWARD";
-    return {.commands = iptables_commands(program, table.name, docker ? "DOCKER-USER" : chain,
-                                          with_named(table, kIptablesChain, passages, all)),
+    return {.remedy = iptables_commands(program, table.name, docker ? "DOCKER-USER" : chain,
+                                        with_named(table, kIptablesChain, passages, all)),
             .lasts = std::string(docker ? "they hold while Docker restarts" : "they hold") +
                      " until the next boot: keep them by netfilter-persistent save, or run them again then"};
 }
@@ -385,9 +400,9 @@ Opening let_pass_legacy(bool v6, const Passages& passages) {
     if (wanted.empty()) {
         return {};
     }
-    return {.commands =
-                iptables_commands(v6 ? "ip6tables-legacy" : "iptables-legacy", "filter", "FORWARD", wanted),
-            .lasts = "they hold until the next boot"};
+    return {
+        .remedy = iptables_commands(v6 ? "ip6tables-legacy" : "iptables-legacy", "filter", "FORWARD", wanted),
+        .lasts = "they hold until the next boot"};
 }
 
 }  // namespace partd::doctor

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "doctor/doctor.h"
 #include "doctor/passage.h"
 #include "kernel/nft/foreign_rules.h"
 
@@ -15,8 +16,8 @@ std::string_view maker_name(Maker maker);
 
 // How to let exactly these packets pass a filter of somebody else's.
 struct Opening {
-    std::string commands;  // for sh(1), the same however often they are run; "" when there are none
-    std::string lasts;     // how long that holds, and what else it does, in a sentence
+    Remedy remedy;      // the same however often it is run; its undo takes all of partd's rules out
+    std::string lasts;  // how long that holds, and what else it does, in a sentence
 };
 // `passages`: dropped by the chain. Passages that an earlier run of the commands opened stay open while they
 // are among `all`.

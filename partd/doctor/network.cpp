@@ -23,16 +23,17 @@ using kernel::nft::ForeignTable;
 Finding describe(const Dropping& dropping, const Passages& all, const CheckContext& patient) {
     const Opening opening =
         let_pass(*dropping.table, dropping.chain, all.of(dropping.partitions), all, patient);
-    return {
+    Finding finding = {
         .severity = dropping.unclear ? Severity::Warning : Severity::Problem,
         .what = dropping.text(),
         .why = fmt::format("the strictest firewall decides, and the host forwards for {}{}",
                            name_some(patient, dropping.partitions),
                            dropping.unclear ? "; a rule that partctl cannot judge may let them pass" : ""),
-        .fix = opening.commands.empty()
+        .fix = opening.remedy.run.empty()
                    ? fmt::format("let them pass in what makes that table; {}", opening.lasts)
                    : fmt::format("rules for these partitions alone; {}", opening.lasts),
-        .run = opening.commands};
+        .remedy = opening.remedy};
+    return about(patient, std::move(finding), dropping.partitions);
 }
 
 Result<std::vector<ForeignTable>> read_tables() {
@@ -77,7 +78,8 @@ Findings open_containers(const CheckContext& patient) {
         }
         const Passages all = passages_of(patient);
         const Opening opening = let_pass(table, "FORWARD", all, all, patient);
-        const std::string policy = fmt::format("{} -P FORWARD DROP", v6 ? "ip6tables-nft" : "iptables-nft");
+        const std::string policy = fmt::format("{} -P FORWARD ", v6 ? "ip6tables-nft" : "iptables-nft");
+        const Remedy& open = opening.remedy;
         found.push_back(
             {.severity = Severity::Warning,
              .what = fmt::format(
@@ -88,7 +90,8 @@ Findings open_containers(const CheckContext& patient) {
                     "neighbours",
              .fix =
                  "the policy drop, and rules for partitions alone; again when Docker was started after partd",
-             .run = opening.commands.empty() ? policy : opening.commands + " && " + policy});
+             .remedy = {(open.run.empty() ? "" : open.run + " && ") + policy + "DROP",
+                        policy + "ACCEPT" + (open.undo.empty() ? "" : " && " + open.undo)}});
     }
     return found;
 }
@@ -101,7 +104,7 @@ Findings legacy_firewalls(const CheckContext& patient) {
                                             std::tuple("ip6_tables_names", "ip6tables", true)}) {
         const std::string tables = kernel::read_file(std::string("/proc/net/") + file).value_or("");
         const Opening opening = let_pass_legacy(v6, all);
-        if (tables.find("filter") != std::string::npos && !opening.commands.empty()) {
+        if (tables.find("filter") != std::string::npos && !opening.remedy.run.empty()) {
             found.push_back(
                 {.severity = Severity::Note,
                  .what = fmt::format("{}-legacy has a filter table", program),
@@ -110,7 +113,7 @@ Findings legacy_firewalls(const CheckContext& patient) {
                  .fix = fmt::format("look with {}-legacy -S FORWARD; where it drops, rules for partitions "
                                     "alone, which hold until the next boot",
                                     program),
-                 .run = opening.commands});
+                 .remedy = opening.remedy});
         }
     }
     return found;
@@ -126,13 +129,15 @@ Findings forwarding(const CheckContext& patient) {
                resource.spec.as<Sysctl>().path == kForwarding4;
     };
     const bool by_apply = std::ranges::any_of(patient.desired.compiled.desired.all(), turns_on);
-    return {
-        {.severity = by_apply ? Severity::Note : Severity::Problem,
-         .what = "net.ipv4.ip_forward is 0",
-         .why = fmt::format("the host does not forward yet for {}", name_some(patient, patient.through_host)),
-         .fix =
-             by_apply ? "partctl apply turns it on" : "turn it on; or write forwarding = \"auto\" in [host]",
-         .run = by_apply ? "partctl apply" : set_sysctls("forwarding", {{"net.ipv4.ip_forward", "1"}})}};
+    Finding finding = {
+        .severity = by_apply ? Severity::Note : Severity::Problem,
+        .what = "net.ipv4.ip_forward is 0",
+        .why = fmt::format("the host does not forward yet for {}", name_some(patient, patient.through_host)),
+        .fix =
+            by_apply ? "partctl apply turns it on" : "turn it on; or write forwarding = \"auto\" in [host]",
+        .remedy = by_apply ? Remedy{"partctl apply", "partctl rollback"}
+                           : set_sysctls("forwarding", {{"net.ipv4.ip_forward", "1"}})};
+    return {about(patient, std::move(finding), patient.through_host)};
 }
 
 // Others may have relied on a switch that they found on.
@@ -179,7 +184,9 @@ Findings reverse_path(const CheckContext& patient) {
                          "answer would take is dropped",
                          partition, ends.size()),
                      .fix = "the loose filter for all: the higher one of all and of the link counts",
-                     .run = set_sysctls("rp-filter", {{"net.ipv4.conf.all.rp_filter", "2"}})});
+                     .remedy = set_sysctls("rp-filter", {{"net.ipv4.conf.all.rp_filter", "2"}}),
+                     .partition = partition,
+                     .at = end.declared->source});
             }
         }
     }
@@ -194,7 +201,7 @@ Findings bridged(const CheckContext&) {
              .what = "net.bridge.bridge-nf-call-iptables is 1 (br_netfilter)",
              .why = "packets between the ports of a bridge pass the firewall as if they were forwarded",
              .fix = "turn it off, unless another tool needs it (Docker, Kubernetes)",
-             .run = set_sysctls("bridges", {{"net.bridge.bridge-nf-call-iptables", "0"}})}};
+             .remedy = set_sysctls("bridges", {{"net.bridge.bridge-nf-call-iptables", "0"}})}};
 }
 
 Findings ports(const CheckContext& patient) {
@@ -212,7 +219,9 @@ Findings ports(const CheckContext& patient) {
                          .what = fmt::format("{} of {} ({}): {}, too", taken.listen.text(), taken.partition,
                                              taken.source.place(), taken.holder),
                          .why = taken.effect,
-                         .fix = "another port or address for one of them"});
+                         .fix = "another port or address for one of them",
+                         .partition = taken.partition,
+                         .at = taken.source});
     }
     return found;
 }

@@ -86,8 +86,8 @@ struct Heard {
 
 }  // namespace
 
-std::string TakenPort::text() const {
-    return fmt::format("{}{} of {}: {}, too; {}", source.prefix(), listen.text(), partition, holder, effect);
+std::string TakenPort::message() const {
+    return fmt::format("{} of {}: {}, too; {}", listen.text(), partition, holder, effect);
 }
 
 Result<std::vector<TakenPort>> taken_ports(kernel::Host& host, const Declared& declared,

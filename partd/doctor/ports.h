@@ -20,8 +20,8 @@ struct TakenPort {
     std::string holder;  // "nginx (process 123) listens on 0.0.0.0:8080"
     std::string effect;  // which of them gets the connections
 
-    // "/etc/partd/web.toml:5: tcp/8080 of web: HOLDER, too; EFFECT".
-    [[nodiscard]] std::string text() const;
+    // "tcp/8080 of web: HOLDER, too; EFFECT".
+    [[nodiscard]] std::string message() const;
 };
 
 // Of the forwards of that partition, or of all with "". Nothing is asked when there are none; else the

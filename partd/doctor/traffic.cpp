@@ -18,7 +18,7 @@ Findings judge_conntrack(std::uint64_t count, std::uint64_t most) {
          .what = fmt::format("{} of at most {} connections are tracked (nf_conntrack_max)", count, most),
          .why = "when the table is full, packets of new connections are dropped, in all partitions at once",
          .fix = "a larger table",
-         .run = set_sysctls("conntrack", {{"net.netfilter.nf_conntrack_max", std::to_string(most * 4)}})}};
+         .remedy = set_sysctls("conntrack", {{"net.netfilter.nf_conntrack_max", std::to_string(most * 4)}})}};
 }
 
 Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t hard) {
@@ -36,11 +36,11 @@ Findings judge_neighbours(std::uint64_t links, std::uint64_t soft, std::uint64_t
                                  links, wanted, soft, hard),
              .why = "all namespaces share one table; when it overflows, hosts do not find each other",
              .fix = "larger tables",
-             .run = set_sysctls("neighbours",
-                                {{"net.ipv4.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
-                                 {"net.ipv4.neigh.default.gc_thresh3", std::to_string(wanted * 4)},
-                                 {"net.ipv6.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
-                                 {"net.ipv6.neigh.default.gc_thresh3", std::to_string(wanted * 4)}})}};
+             .remedy = set_sysctls("neighbours",
+                                   {{"net.ipv4.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
+                                    {"net.ipv4.neigh.default.gc_thresh3", std::to_string(wanted * 4)},
+                                    {"net.ipv6.neigh.default.gc_thresh2", std::to_string(wanted * 2)},
+                                    {"net.ipv6.neigh.default.gc_thresh3", std::to_string(wanted * 4)}})}};
 }
 
 namespace {
@@ -85,7 +85,9 @@ Findings narrow_uplinks(const CheckContext& patient) {
                                         "connections of {} stall",
                                         object->owner),
                      .fix = fmt::format("mtu = {} in [partition.{}.link.{}]", uplink->mtu, object->owner,
-                                        object->name)});
+                                        object->name),
+                     .partition = object->owner,
+                     .at = object->source});
             }
         }
     }

@@ -47,14 +47,16 @@ std::string Discretion::line_of(const Change& change) {
     return plan::render_line(told);
 }
 
-void Discretion::keep(std::vector<Problem>& problems) {
-    for (Problem& problem : problems) {
-        if (keeps(problem.at) || keeps(problem.other)) {
-            problem.message =
-                "something is wrong here, and the file is not for all to read: partctl check, as root";
-            problem.note = problem.other ? "the other place" : "";
-        }
+void Discretion::keep(Problem& problem) {
+    if (keeps(problem.at) || keeps(problem.other)) {
+        problem.message =
+            "something is wrong here, and the file is not for all to read: partctl check, as root";
+        problem.note = problem.other ? "the other place" : "";
     }
+}
+
+void Discretion::keep(std::vector<Problem>& problems) {
+    std::ranges::for_each(problems, [&](Problem& problem) { keep(problem); });
 }
 
 std::string Discretion::told(const Error& error, const Source& source) {

@@ -20,6 +20,7 @@ public:
     void keep(Plan& plan);
     // The change in a line (plan/render.h).
     [[nodiscard]] std::string line_of(const Change& change);
+    void keep(Problem& problem);
     void keep(std::vector<Problem>& problems);
     // The message of an error in what was declared there.
     [[nodiscard]] std::string told(const Error& error, const Source& source);

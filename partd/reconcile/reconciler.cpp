@@ -58,7 +58,8 @@ Result<> observe(kernel::Host& host, const State& desired, const Scope& scope, c
     return {};
 }
 
-// Partitions and slices that would go, of those that are there.
+}  // namespace
+
 std::string too_many_removals(const Ledger& ledger, const Plan& plan, const ApplyOptions& options) {
     constexpr std::size_t kFew = 3;
     std::set<std::string> leaving;
@@ -71,18 +72,22 @@ std::string too_many_removals(const Ledger& ledger, const Plan& plan, const Appl
         return {};
     }
     std::set<std::string> there;
-    ledger.for_all([&](Ledger::NameView, const LedgerEntry& entry) { there.insert(entry.owner); });
+    for (const Kind* kind : pure_kinds()) {
+        if (kind->counts) {
+            ledger.for_kind(kind->name,
+                            [&](const std::string&, const LedgerEntry& entry) { there.insert(entry.owner); });
+        }
+    }
     there.erase("");
     const auto percent = static_cast<std::int64_t>(leaving.size() * 100);
     if (percent <= options.delete_limit * static_cast<std::int64_t>(there.size())) {
         return {};
     }
-    return fmt::format(
-        "{} of {} partitions and slices would be removed, more than the delete limit of {} %: nothing was "
-        "done; "
-        "partctl apply --allow-delete if that is meant",
-        leaving.size(), there.size(), options.delete_limit);
+    return fmt::format("{} of {} partitions and slices would be removed, more than the delete limit of {} %",
+                       leaving.size(), there.size(), options.delete_limit);
 }
+
+namespace {
 
 // Owners with ledger entries in a channel but no declaration there are observed completely: `on_remove` is
 // known from their partition resource.
@@ -208,6 +213,9 @@ private:
         foretell(host_, view.plan);
         outcome_.plan = without(view.plan, {}, options_.paused);
         outcome_.refused = too_many_removals(ledger_.get(), outcome_.plan, options_);
+        if (!outcome_.refused.empty()) {
+            outcome_.refused += ": nothing was done; partctl apply --allow-delete if that is meant";
+        }
         return outcome_.refused.empty() && !outcome_.plan.changes.empty() && options_.before_change
                    ? options_.before_change(view)
                    : Result<>();

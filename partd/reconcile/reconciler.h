@@ -57,6 +57,9 @@ struct Outcome {
     Plan unsettled = {};
 };
 
+// Too many partitions and slices would go for the limit, in words; "" where an apply may do it.
+std::string too_many_removals(const Ledger& ledger, const Plan& plan, const ApplyOptions& options);
+
 // Compares the host with what is wanted, and makes it so: observe, plan, apply, verify. One at a time on a
 // host, across processes; others wait.
 class Reconciler {

@@ -6,6 +6,8 @@
 #include "verbs/warnings.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -83,25 +85,32 @@ void tell(VerbContext& work, const Outcome& outcome) {
     }
 }
 
+// The rest of the answer, besides the outcome.
+struct Beside {
+    std::vector<Warning> warned = {};
+    std::vector<Problem> problems = {};
+    std::optional<std::int64_t> waits = {};  // seconds for the confirmation
+};
+
 // Tells the outcome, as data or as text, and the warnings.
-void report(VerbContext& work, Applied& applied, const std::vector<Warning>& warned = {},
-            const std::vector<Problem>& problems = {}) {
+void report(VerbContext& work, Applied& applied, const Beside& beside = {}) {
     work.keep(applied.outcome.plan);
     work.keep(applied.outcome.unsettled);
     work.answer.generation = applied.generation;
     if (work.request.json) {
         Value value = to_value(work, applied.outcome);
-        value.set("generation", applied.generation);
-        Value& warnings = value.set("warnings", Array());
-        std::ranges::for_each(warned, [&](const Warning& each) { warnings.push(each.text); });
-        if (!problems.empty()) {
-            value.set("errors", verbs::to_value(problems));
+        value.set("generation", applied.generation == 0 ? Value() : Value(applied.generation));
+        value.set("waits", beside.waits ? Value(*beside.waits) : Value());
+        value.set("warnings", verbs::to_value(beside.warned));
+        if (!beside.problems.empty()) {
+            value.set("errors", verbs::to_value(beside.problems));
         }
         work.print_json(std::move(value));
     } else if (applied.outcome.refused.empty()) {
         tell(work, applied.outcome);
-        std::ranges::for_each(warned,
-                              [&](const Warning& each) { work.say(printable("warning: " + each.text)); });
+        for (const Warning& each : beside.warned) {
+            work.say(printable("warning: " + each.text()));
+        }
     }
     if (!applied.outcome.refused.empty()) {
         work.complain(applied.outcome.refused);
@@ -142,8 +151,8 @@ bool may_apply(VerbContext& work) {
     if (work.request.name.empty() || !resting->contains(work.request.name)) {
         return true;
     }
-    work.complain(fmt::format("{0} is paused: partctl resume {0}", work.request.name));
-    work.answer.code = kRefused;
+    work.answer =
+        work.stop(Reason::Paused, fmt::format("{0} is paused: partctl resume {0}", work.request.name));
     return false;
 }
 
@@ -167,29 +176,33 @@ Answer apply(Engine& engine, const Request& request) {
         return work.failed(waiting.error());
     }
     if (*waiting) {
-        work.complain("an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
-        return work.done(kRefused);
+        return work.stop(Reason::Waiting,
+                         "an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
     }
-    auto warned = warnings_about(work, engine.host(), request.name);
-    add_cut_offs(work, engine, request.name, warned);
-    const std::vector<Problem> problems = work.desired.problems;
+    Beside beside{.warned = warnings_about(work, engine.host(), request.name),
+                  .problems = work.desired.problems};
+    add_cut_offs(work, engine, request.name, beside.warned);
     auto applied = engine.apply_instead(std::move(work.desired), request_of(request));
     if (!applied) {
         return work.failed(applied.error());
     }
-    add_waits(work, engine.host(), request.name, warned);
-    report(work, *applied, warned, problems);
+    add_waits(work, engine.host(), request.name, beside.warned);
+    const auto waits = request.confirm ? engine.wait_for_confirmation(*request.confirm) : Result<bool>(false);
+    const auto seconds =
+        std::chrono::ceil<std::chrono::seconds>(request.confirm.value_or(std::chrono::seconds(0))).count();
+    if (waits.value_or(false)) {
+        beside.waits = seconds;
+    }
+    report(work, *applied, beside);
     if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {
         work.complain(released.error().message);
     }
+    if (!waits) {
+        return work.failed(waits.error());
+    }
     if (request.confirm) {
-        const auto waits = engine.wait_for_confirmation(*request.confirm);
-        if (!waits) {
-            return work.failed(waits.error());
-        }
-        work.say(*waits ? fmt::format("waits for partctl confirm; goes back in {} s otherwise",
-                                      std::chrono::ceil<std::chrono::seconds>(*request.confirm).count())
+        work.say(*waits ? fmt::format("waits for partctl confirm; goes back in {} s otherwise", seconds)
                         : "there is nothing to confirm");
     }
     const int code = exit_code(applied->outcome);
@@ -203,8 +216,7 @@ Answer confirm(Engine& engine, const Request& request) {
         return work.failed(waiting.error());
     }
     if (!*waiting) {
-        work.complain("nothing waits to be confirmed");
-        return work.done(kUsage);
+        return work.stop(Reason::NothingWaits, "nothing waits to be confirmed");
     }
     if (auto done = engine.confirm(); !done) {
         return work.failed(done.error());
@@ -247,8 +259,8 @@ Answer rollback(Engine& engine, const Request& request) {
             return work.failed(earlier.error());
         }
         if (!*earlier) {
-            work.complain("there is no earlier generation: see partctl history");
-            return work.done(kUsage);
+            return work.stop(Reason::UnknownGeneration,
+                             "there is no earlier generation: see partctl history");
         }
         generation = **earlier;
     }

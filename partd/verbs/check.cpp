@@ -6,35 +6,56 @@
 #include "kinds/machine/exposure.h"
 #include "kinds/namespace/inspect.h"
 #include "verbs/context.h"
+#include "verbs/warnings.h"
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 namespace partd::verbs {
 
 namespace {
 
 // Declarations that their author may not mean.
-std::vector<Problem> doubtful(const Desired& desired) {
-    Diagnostics found;
+std::vector<Warning> doubtful(const Desired& desired) {
+    std::vector<Warning> found;
     for (const Caution& each : cautions(desired.compiled.declared)) {
-        found.error(each.at, each.message(), each.other, each.note);
+        found.push_back({each.partition, each.problem()});
     }
-    return found.problems();
+    return found;
 }
 
 // Declarations that are right, and that this host has nothing for, or leaves open, now: no mistake in the
 // files, and apply would say it.
-std::vector<Problem> amiss_here(const kernel::Paths& paths, const Desired& desired) {
-    Diagnostics found;
-    if (desired.good() && kernel::may_manage()) {
-        inspect_roots(paths, desired.compiled.desired, found);
-        for (const Exposure& exposure : exposures(desired.compiled.declared)) {
-            found.error(exposure.at, exposure.text());
-        }
-        inspect_metrics(desired.compiled.declared, found);
+std::vector<Warning> amiss_here(const kernel::Paths& paths, const Desired& desired) {
+    if (!desired.good() || !kernel::may_manage()) {
+        return {};
     }
-    return found.problems();
+    std::vector<Warning> all;
+    Diagnostics found;
+    inspect_roots(paths, desired.compiled.desired, found);
+    inspect_metrics(desired.compiled.declared, found);
+    for (const Problem& problem : found.problems()) {
+        all.push_back({"", problem});
+    }
+    for (const Exposure& exposure : exposures(desired.compiled.declared)) {
+        all.push_back({exposure.partition, {.at = exposure.at, .message = exposure.text()}});
+    }
+    return all;
+}
+
+// A warning about a template comes once for each of its partitions, with one text.
+void tell(VerbContext& work, const std::vector<Warning>& warnings) {
+    std::set<std::string> told;
+    for (const auto& [partition, problem] : warnings) {
+        if (!told.insert(problem.at.prefix() + problem.message).second) {
+            continue;
+        }
+        work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
+        if (problem.other) {
+            work.say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
+        }
+    }
 }
 
 Answer check_with(const kernel::Paths& paths, const Request& request, bool observation) {
@@ -53,24 +74,21 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool obser
         work.say(fmt::format("{}: note: it is not read: its name does not end in .toml", printable(path)));
     }
     auto amiss = doubtful(*desired);
-    if (request.files.empty()) {
-        work.keep(amiss);
-    }
-    std::ranges::move(observation ? amiss_here(paths, *desired) : std::vector<Problem>(),
-                      std::back_inserter(amiss));
-    for (const Problem& problem : amiss) {
-        work.say(fmt::format("{}warning: {}", printable(problem.at.prefix()), printable(problem.message)));
-        if (problem.other) {
-            work.say(fmt::format("  {}: note: {}", printable(problem.other.text()), printable(problem.note)));
+    for (Warning& warning : amiss) {
+        if (request.reader && request.files.empty()) {
+            work.discretion.keep(warning.problem);
         }
     }
+    std::ranges::move(observation ? amiss_here(paths, *desired) : std::vector<Warning>(),
+                      std::back_inserter(amiss));
+    tell(work, amiss);
     if (request.json) {
         Value overlooked = Array();
         for (const std::string& path : desired->overlooked) {
             overlooked.push(path);
         }
         Value all;
-        all.set("problems", to_value(desired->problems));
+        all.set("errors", to_value(desired->problems));
         all.set("warnings", to_value(amiss));
         all.set("overlooked", std::move(overlooked));
         work.print_json(std::move(all));

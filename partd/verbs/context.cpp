@@ -62,13 +62,29 @@ void VerbContext::complain(const std::vector<Problem>& problems) {
 }
 
 Answer VerbContext::done(int code) {
+    if (request.json && answer.out.empty() && code == kDone) {
+        print_json(Object());
+    }
     answer.code = code;
     return std::move(answer);
 }
 
-Answer VerbContext::failed(const Error& error, int code) {
-    complain(printable(error.message));
-    return done(code);
+Answer VerbContext::stop(Reason reason, const Error& error) {
+    Answer ended = stopped(request, reason, error);
+    answer.err += ended.err;
+    if (answer.out.empty()) {
+        answer.out = std::move(ended.out);
+    }
+    answer.code = ended.code;
+    return std::move(answer);
+}
+
+Answer VerbContext::stop(Reason reason, std::string message) {
+    return stop(reason, Error{.message = std::move(message)});
+}
+
+Answer VerbContext::failed(const Error& error) {
+    return stop(Reason::Failed, error);
 }
 
 Answer VerbContext::invalid(const std::vector<Problem>& problems) {
@@ -159,9 +175,9 @@ bool VerbContext::knows_name(Engine& engine) {
     if (engine.knows(desired.compiled.desired, request.name)) {
         return true;
     }
-    complain(fmt::format("there is no partition or slice \"{}\"{}", printable(request.name),
-                         near_name(engine, desired.compiled.desired, request.name)));
-    answer.code = kUsage;
+    answer =
+        stop(Reason::UnknownName, fmt::format("there is no partition or slice \"{}\"{}", request.name,
+                                              near_name(engine, desired.compiled.desired, request.name)));
     return false;
 }
 
@@ -171,21 +187,36 @@ bool VerbContext::knows_generation() {
     if (number == 0 || !numbers || std::ranges::find(*numbers, number) != numbers->end()) {
         return true;
     }
-    complain(fmt::format("there is no generation {}: see partctl history", number));
-    answer.code = kUsage;
+    answer = stop(Reason::UnknownGeneration,
+                  fmt::format("there is no generation {}: see partctl history", number));
     return false;
+}
+
+namespace {
+
+void set_place(Value& value, const Source& at) {
+    value.set("file", at ? Value(*at.file) : Value());
+    value.set("line", at.line == 0 ? Value() : Value(at.line));
+    value.set("column", at.column == 0 ? Value() : Value(at.column));
+}
+
+}  // namespace
+
+Value to_value(const Problem& problem) {
+    Value value;
+    set_place(value, problem.at);
+    value.set("message", problem.message);
+    Value& related = value.set("related", Value());
+    if (problem.other) {
+        set_place(related, problem.other);
+        related.set("message", problem.note);
+    }
+    return value;
 }
 
 Value to_value(const std::vector<Problem>& problems) {
     Value all = Array();
-    for (const Problem& problem : problems) {
-        Value entry;
-        entry.set("file", problem.at ? Value(*problem.at.file) : Value());
-        entry.set("line", problem.at.line);
-        entry.set("column", problem.at.column);
-        entry.set("message", problem.message);
-        all.push(std::move(entry));
-    }
+    std::ranges::for_each(problems, [&](const Problem& problem) { all.push(to_value(problem)); });
     return all;
 }
 

@@ -5,6 +5,7 @@
 #include "base/value.h"
 #include "reconcile/discretion.h"
 #include "reconcile/file_record.h"
+#include "verbs/stop.h"
 #include "verbs/verbs.h"
 
 #include <string>
@@ -47,9 +48,13 @@ struct VerbContext {
     // FILE:LINE:COLUMN: error: TEXT, with its note, for each.
     void complain(const std::vector<Problem>& problems);
 
-    // The answer with that exit code.
+    // The answer with that exit code. Where there is nothing to tell, JSON is the version alone.
     Answer done(int code = kDone);
-    Answer failed(const Error& error, int code = kSomeFailed);
+    // Ends without an answer: a sentence on stderr and, for who wants JSON, an object with the reason. An
+    // answer that stands on stdout already stays alone there.
+    Answer stop(Reason reason, const Error& error);
+    Answer stop(Reason reason, std::string message);
+    Answer failed(const Error& error);
     // Ends with kInvalid; these errors are told already, and are data for who wants JSON.
     Answer invalid(const std::vector<Problem>& problems);
     // The document could not be read: an error of the kernel is not a mistake in it.
@@ -73,7 +78,8 @@ private:
     bool inspect_part(Engine& engine, const FileRecord& record);
 };
 
-// File, line, column and message of each.
+// File, line, column and message, and the second place where there is one.
+Value to_value(const Problem& problem);
 Value to_value(const std::vector<Problem>& problems);
 
 // "; did you mean "web"?" where a partition or slice that is declared, or made, has nearly that name; else

@@ -19,7 +19,11 @@ Value to_value(const std::vector<Finding>& findings) {
         entry.set("what", finding.what);
         entry.set("why", finding.why);
         entry.set("fix", finding.fix);
-        entry.set("run", finding.run);
+        entry.set("run", finding.remedy.run);
+        entry.set("undo", finding.remedy.undo);
+        entry.set("partition", finding.partition.empty() ? Value() : Value(finding.partition));
+        entry.set("file", finding.at ? Value(*finding.at.file) : Value());
+        entry.set("line", finding.at ? Value(finding.at.line) : Value());
         all.push(std::move(entry));
     }
     Value value;
@@ -35,8 +39,11 @@ void print(VerbContext& work, const std::vector<Finding>& findings) {
         work.print("{} {}\n",
                    work.request.color ? fmt::format("\033[{}m{}\033[0m", kColors[severity], word) : word,
                    printable(finding.what));
-        for (const auto& [title, text] : {std::pair("why:", &finding.why), std::pair("fix:", &finding.fix),
-                                          std::pair("run:", &finding.run)}) {
+        static const std::string kNoUndo = "nothing brings it back";
+        const auto& [run, undo] = finding.remedy;
+        for (const auto& [title, text] :
+             {std::pair("why:", &finding.why), std::pair("fix:", &finding.fix), std::pair("run:", &run),
+              std::pair("undo:", run.empty() || !undo.empty() ? &undo : &kNoUndo)}) {
             if (!text->empty()) {
                 work.print("         {:<5} {}\n", title, printable(*text));
             }

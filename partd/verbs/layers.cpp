@@ -7,6 +7,7 @@
 #include "verbs/summary.h"
 #include "verbs/table.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace partd::verbs {
@@ -15,7 +16,7 @@ namespace {
 
 struct Line {
     std::string name;
-    const char* state;
+    const char* state;  // for people; its word has hyphens
     kernel::LayerSize size;
 };
 
@@ -57,7 +58,9 @@ std::string written_text(const kernel::LayerSize& size) {
 Value to_value(const Line& line, const kernel::Layers& layers) {
     Value value;
     value.set("name", line.name);
-    value.set("state", line.state);
+    std::string word = line.state;
+    std::ranges::replace(word, ' ', '-');
+    value.set("state", std::move(word));
     value.set("path", layers.path_of(line.name));
     value.set("bytes", line.size.bytes);
     value.set("files", line.size.files);

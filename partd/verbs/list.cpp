@@ -15,18 +15,18 @@ namespace {
 
 struct Listed {
     std::string kind;
-    std::string place;
+    Source at;
     std::string description;
 };
 
 std::map<std::string, Listed> declared_in(VerbContext& work, const Declared& declared) {
     std::map<std::string, Listed> all;
     for (const DeclaredObject* object : declared.all<Limits>()) {
-        all[object->owner] = {"slice", object->source.place(), ""};
+        all[object->owner] = {"slice", object->source, ""};
     }
     for (const DeclaredObject* object : declared.all<Partition>()) {
         const auto& description = object->spec.as<Partition>().description;
-        all[object->owner] = {"partition", object->source.place(),
+        all[object->owner] = {"partition", object->source,
                               work.keeps(object->source) ? "" : description.value_or("")};
     }
     return all;
@@ -47,7 +47,9 @@ Answer list(const kernel::Paths& paths, const Request& request) {
             Value value;
             value.set("name", name);
             value.set("kind", listed.kind);
-            value.set("declared", listed.place);
+            Value& place = value.set("declared", Object());
+            place.set("file", *listed.at.file);
+            place.set("line", listed.at.line);
             value.set("description", listed.description);
             objects.push(std::move(value));
         }
@@ -58,7 +60,7 @@ Answer list(const kernel::Paths& paths, const Request& request) {
     }
     TextTable table({"NAME", "KIND", "DECLARED", "DESCRIPTION"});
     for (const auto& [name, listed] : all) {
-        table.add({name, listed.kind, listed.place, printable(listed.description)});
+        table.add({name, listed.kind, listed.at.place(), printable(listed.description)});
     }
     work.print("{}", table.text(request.legend));
     return work.done();

@@ -17,14 +17,14 @@ Answer pause(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     if (request.hold) {
         const auto done = request.name.empty() ? hold_files(engine.paths()) : fail(kOneOfTwo);
-        return done ? work.done() : work.failed(done.error(), done.error().code == 0 ? kUsage : kSomeFailed);
+        return done ? work.done()
+                    : work.stop(done.error().code == 0 ? Reason::Usage : Reason::Failed, done.error());
     }
     if (!work.load(true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }
     if (request.name.empty()) {
-        work.complain("pause needs the name of a partition or slice, or --files");
-        return work.done(kUsage);
+        return work.stop(Reason::Usage, "pause needs the name of a partition or slice, or --files");
     }
     if (auto done = partd::pause(engine.paths(), request.name); !done) {
         return work.failed(done.error());
@@ -37,8 +37,7 @@ namespace {
 // Prints the plan of the files' changes in the meantime, then releases the files.
 Answer resume_files(Engine& engine, VerbContext& work) {
     if (!files_held(engine.paths())) {
-        work.complain("the files are not paused");
-        return work.done(kUsage);
+        return work.stop(Reason::NotPaused, "the files are not paused");
     }
     auto view = engine.look(work.desired);
     if (!view) {
@@ -58,11 +57,10 @@ Answer resume_files(Engine& engine, VerbContext& work) {
 Answer resume(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     if (request.hold && !request.name.empty()) {
-        return work.failed({.message = kOneOfTwo}, kUsage);
+        return work.stop(Reason::Usage, kOneOfTwo);
     }
     if (!request.hold && request.name.empty()) {
-        work.complain("resume needs the name of a partition or slice, or --files");
-        return work.done(kUsage);
+        return work.stop(Reason::Usage, "resume needs the name of a partition or slice, or --files");
     }
     if (!work.load(true, request.hold)) {
         return std::move(work.answer);
@@ -76,9 +74,8 @@ Answer resume(Engine& engine, const Request& request) {
     }
     if (!resting->contains(request.name)) {
         const std::vector<std::string_view> names(resting->begin(), resting->end());
-        work.complain(fmt::format("\"{}\" is not paused{}", printable(request.name),
-                                  did_you_mean(request.name, names)));
-        return work.done(kUsage);
+        return work.stop(Reason::NotPaused, fmt::format("\"{}\" is not paused{}", request.name,
+                                                        did_you_mean(request.name, names)));
     }
     auto view = engine.look(work.desired, request.name);
     if (!view) {

@@ -91,11 +91,6 @@ Result<std::string> objection(Engine& engine, const std::string& name) {
                             : std::string();
 }
 
-void tell(VerbContext& work, const Error& error) {
-    work.complain(printable(error.message));
-    work.answer.code = kSomeFailed;
-}
-
 // A layer that is there and may be deleted; what is to be said about any other was said.
 bool may_purge(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto entry = layers.look(name);
@@ -104,31 +99,39 @@ bool may_purge(Engine& engine, VerbContext& work, const Layers& layers, const st
             ? objection(engine, name)
             : Result<std::string>();
     if (!entry || !against) {
-        tell(work, entry ? against.error() : entry.error());
+        work.answer = work.failed(entry ? against.error() : entry.error());
         return false;
     }
     if (entry->state == Layers::State::Absent) {
         const auto all = layers.list().value_or(Layers::Names());
         const std::vector<std::string_view> names(all.layers.begin(), all.layers.end());
-        work.complain(fmt::format("there is no layer \"{}\"{}", name,
-                                  did_you_mean(name, names, ": see partctl status --layers")));
-        work.answer.code = kUsage;
+        work.answer = work.stop(Reason::UnknownName,
+                                fmt::format("there is no layer \"{}\"{}", name,
+                                            did_you_mean(name, names, ": see partctl status --layers")));
         return false;
     }
     const std::string& why = entry->state == Layers::State::Foreign ? entry->why : *against;
     if (!why.empty()) {
-        work.complain(why);
-        work.answer.code = kRefused;
+        work.answer = work.stop(Reason::InUse, why);
         return false;
     }
     return true;
 }
 
-void print_size(VerbContext& work, const std::string& name, const kernel::LayerSize& size, const char* what) {
+// The end of the layer, come or to come, as a word and for people.
+struct Fate {
+    const char* word;
+    const char* text;
+};
+constexpr Fate kDeleted = {"deleted", "deleted"};
+constexpr Fate kToDelete = {"to-delete", "would be deleted"};
+constexpr Fate kHalfPurged = {"half-purged", "its deletion was begun, and goes on"};
+
+void print_size(VerbContext& work, const std::string& name, const kernel::LayerSize& size, const Fate& fate) {
     if (work.request.json) {
         Value value;
         value.set("name", name);
-        value.set("state", what);
+        value.set("state", fate.word);
         value.set("bytes", size.bytes);
         value.set("files", size.files);
         value.set("complete", size.complete);
@@ -140,7 +143,7 @@ void print_size(VerbContext& work, const std::string& name, const kernel::LayerS
                    ? ""
                    : fmt::format(", last written {}",
                                  time_text(std::chrono::system_clock::from_time_t(size.written))),
-               what);
+               fate.text);
 }
 
 Answer remove_aside(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
@@ -149,8 +152,8 @@ Answer remove_aside(Engine& engine, VerbContext& work, const Layers& layers, con
         return work.failed(gone.error());
     }
     if (!*gone) {
-        work.complain(fmt::format("layer {}: not all of it is deleted yet: purge it once more", name));
-        return work.done(kNotConverged);
+        return work.stop(Reason::NotConverged,
+                         fmt::format("layer {}: not all of it is deleted yet: purge it once more", name));
     }
     return work.done();
 }
@@ -164,7 +167,7 @@ enum class Verdict : std::uint8_t {
 Verdict judge(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto names = layers.list();
     if (!names) {
-        tell(work, names.error());
+        work.answer = work.failed(names.error());
         return Verdict::Refuse;
     }
     const bool begun = names->leftover.contains(name);
@@ -185,7 +188,7 @@ Verdict judge(Engine& engine, VerbContext& work, const Layers& layers, const std
 // Judges once more and takes the layer's name away: nobody takes the layer up in between.
 Verdict set_aside(Engine& engine, VerbContext& work, const Layers& layers, const std::string& name) {
     const auto failed = [&](const Error& error) {
-        tell(work, error);
+        work.answer = work.failed(error);
         return Verdict::Refuse;
     };
     const auto lock = engine.host().lock();
@@ -207,11 +210,10 @@ Answer purge(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     const auto name = Name::parse(request.name);
     if (!name || request.check == request.yes) {
-        work.complain(!name
-                          ? fmt::format("\"{}\" is not a name of a layer", printable(request.name))
-                          : "purge deletes a user's data: it is asked for with \"yes\", or \"check\" to see "
-                            "what it would delete");
-        return work.done(kUsage);
+        return work.stop(Reason::Usage,
+                         !name ? fmt::format("\"{}\" is not a name of a layer", request.name)
+                               : "purge deletes a user's data: it is asked for with \"yes\", or \"check\" "
+                                 "to see what it would delete");
     }
     const Layers layers(engine.paths().layers());
     Verdict verdict = judge(engine, work, layers, *name);
@@ -221,8 +223,7 @@ Answer purge(Engine& engine, const Request& request) {
         size = layers.size(*name, std::min(deadline(engine), Clock::now() + kMostForSize));
     }
     if (verdict != Verdict::Refuse && request.check) {
-        print_size(work, *name, size,
-                   verdict == Verdict::Delete ? "would be deleted" : "its deletion was begun, and goes on");
+        print_size(work, *name, size, verdict == Verdict::Delete ? kToDelete : kHalfPurged);
         return work.done();
     }
     if (verdict == Verdict::Delete) {
@@ -231,8 +232,8 @@ Answer purge(Engine& engine, const Request& request) {
     if (verdict == Verdict::Refuse) {
         return std::move(work.answer);
     }
-    if (verdict == Verdict::Delete) {
-        print_size(work, *name, size, "deleted");
+    if (verdict == Verdict::Delete || request.json) {
+        print_size(work, *name, size, kDeleted);
     }
     return remove_aside(engine, work, layers, *name);
 }

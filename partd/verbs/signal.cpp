@@ -13,9 +13,9 @@ namespace {
 std::string find_group(Engine& engine, VerbContext& work) {
     const std::string group = engine.host().group_of(work.request.name);
     if (group.empty()) {
-        work.complain(fmt::format("there is no partition \"{}\" on this host{}", printable(work.request.name),
-                                  near_name(engine, {}, work.request.name)));
-        work.answer.code = kUsage;
+        work.answer = work.stop(Reason::UnknownName,
+                                fmt::format("there is no partition \"{}\" on this host{}", work.request.name,
+                                            near_name(engine, {}, work.request.name)));
     }
     return group;
 }
@@ -46,8 +46,7 @@ Answer kill(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
     const auto signal = kernel::signal_number(request.signal);
     if (!signal) {
-        work.complain(fmt::format("there is no signal \"{}\"", printable(request.signal)));
-        return work.done(kUsage);
+        return work.stop(Reason::Usage, fmt::format("there is no signal \"{}\"", request.signal));
     }
     const std::string group = find_group(engine, work);
     if (group.empty()) {

@@ -32,12 +32,10 @@ Value to_value(const Summary& summary, const Warnings& warned) {
     value.set("memory", summary.memory ? Value(*summary.memory) : Value());
     value.set("processes", summary.processes);
     value.set("since", summary.since ? Value(time_text(*summary.since)) : Value());
-    Value& warnings = value.set("warnings", Array());
-    for (const Warning& warning : warned) {
-        if (warning.partition == summary.name) {
-            warnings.push(warning.text);
-        }
-    }
+    Warnings own;
+    std::ranges::copy_if(warned, std::back_inserter(own),
+                         [&](const Warning& each) { return each.partition == summary.name; });
+    value.set("warnings", to_value(own));
     return value;
 }
 
@@ -112,7 +110,7 @@ void print_whole(VerbContext& work, const Summary& summary, const Inspection& vi
                nat_text(summary));
     for (const Warning& warning : warned) {
         work.print("  {}    {}\n", plan::painted("warning", plan::Color::Yellow, work.request.color),
-                   printable(warning.text));
+                   printable(warning.text()));
     }
     work.print("\n");
     for (const Resource& wanted : work.desired.compiled.desired.all()) {
@@ -128,17 +126,23 @@ void print_whole(VerbContext& work, const Summary& summary, const Inspection& vi
     }
 }
 
-void tell_waiting(VerbContext& work, Engine& engine) {
-    if (const auto waiting = engine.waiting(); !waiting) {
+// Seconds until the apply that waits to be confirmed is taken back; nullopt when none waits.
+std::optional<std::int64_t> tell_waiting(VerbContext& work, Engine& engine) {
+    const auto waiting = engine.waiting();
+    if (!waiting) {
         work.complain(waiting.error().message);
-    } else if (*waiting) {
-        work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s",
-                                  std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count()));
+        return std::nullopt;
     }
+    if (!*waiting) {
+        return std::nullopt;
+    }
+    const std::int64_t left = std::chrono::ceil<std::chrono::seconds>(time_left(**waiting)).count();
+    work.complain(fmt::format("an apply waits for partctl confirm; it is taken back in {} s", left));
+    return left;
 }
 
 void print_as_json(VerbContext& work, const std::vector<Summary>& all, const Inspection& view,
-                   const Warnings& warned) {
+                   const Warnings& warned, std::optional<std::int64_t> waits) {
     Value partitions = Array();
     std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, warned)); });
     Value in_the_way = Array();
@@ -148,6 +152,7 @@ void print_as_json(VerbContext& work, const std::vector<Summary>& all, const Ins
     Value value = work.request.name.empty() ? Value() : plan::to_value(view.plan);
     value.set("partitions", std::move(partitions));
     value.set("in_the_way", std::move(in_the_way));
+    value.set("waits", waits ? Value(*waits) : Value());
     work.print_json(std::move(value));
 }
 
@@ -177,21 +182,21 @@ Answer status(Engine& engine, const Request& request) {
         other.state = view.plan.empty() ? "active" : "degraded";
         all.push_back(std::move(other));
     }
-    tell_waiting(work, engine);
+    const auto waits = tell_waiting(work, engine);
     Warnings warned = warnings_about(work, engine.host(), request.name);
     add_waits(work, engine.host(), request.name, warned);
     if (!request.name.empty()) {
         add_cut_offs(work, engine, request.name, warned);
     }
     if (request.json) {
-        print_as_json(work, all, view, warned);
+        print_as_json(work, all, view, warned, waits);
     } else if (request.name.empty()) {
         print_line_each(work, all);
         for (const std::string& obstacle : obstacles(view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }
         for (const Warning& warning : warned) {
-            work.say(printable("warning: " + warning.text));
+            work.say(printable("warning: " + warning.text()));
         }
     } else {
         print_whole(work, all.front(), view, warned);

@@ -23,8 +23,12 @@
 
 namespace partd::verbs {
 
-std::string time_text(std::chrono::system_clock::time_point time) {
-    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+std::string time_text(std::chrono::system_clock::time_point time, bool exact) {
+    using namespace std::chrono;
+    const auto second = floor<seconds>(time);
+    const auto rest = duration_cast<microseconds>(time - second).count();
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}{}Z", fmt::gmtime(system_clock::to_time_t(second)),
+                       exact ? fmt::format(".{:06}", rest) : "");
 }
 
 namespace {

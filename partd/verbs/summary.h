@@ -30,7 +30,7 @@ struct Summary {
 // Every partition and slice that a file declares or partd made, by name.
 std::vector<Summary> summarize(Engine& engine, const Desired& desired, const Inspection& view);
 
-// "2026-11-22T05:00:00Z" (RFC 3339).
-std::string time_text(std::chrono::system_clock::time_point time);
+// "2026-11-22T05:00:00Z" (RFC 3339); "2026-11-22T05:00:00.000001Z" to the microsecond.
+std::string time_text(std::chrono::system_clock::time_point time, bool exact = false);
 
 }  // namespace partd::verbs

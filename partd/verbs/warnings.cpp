@@ -15,11 +15,29 @@ namespace partd::verbs {
 
 namespace {
 
-std::string kept(const Source& at) {
-    return at.prefix() + kKept;
+void add(VerbContext& work, std::vector<Warning>& all, const std::string& partition, Problem problem) {
+    if (work.keeps(problem.at) || (problem.other && work.keeps(problem.other))) {
+        problem = {.at = problem.at, .message = kKept};
+    }
+    all.push_back({partition, std::move(problem)});
 }
 
 }  // namespace
+
+std::string Warning::text() const {
+    return problem.at.prefix() + problem.message +
+           (problem.other ? fmt::format(" ({}: {})", problem.note, problem.other.place()) : "");
+}
+
+Value to_value(const std::vector<Warning>& warnings) {
+    Value all = Array();
+    for (const Warning& warning : warnings) {
+        Value value = to_value(warning.problem);
+        value.set("partition", warning.partition.empty() ? Value() : Value(warning.partition));
+        all.push(std::move(value));
+    }
+    return all;
+}
 
 std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::string_view partition) {
     std::vector<Warning> all;
@@ -29,7 +47,7 @@ std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::
         work.complain(ports.error().message);
     } else {
         for (const TakenPort& port : *ports) {
-            all.push_back({port.partition, work.keeps(port.source) ? kept(port.source) : port.text()});
+            add(work, all, port.partition, {.at = port.source, .message = port.message()});
         }
     }
     auto doubts = cautions(declared, partition);
@@ -39,12 +57,10 @@ std::vector<Warning> warnings_about(VerbContext& work, kernel::Host& host, std::
         work.complain(found.error().message);
     }
     for (const Caution& each : doubts) {
-        const bool secret = work.keeps(each.at) || (each.other && work.keeps(each.other));
-        all.push_back({each.partition, secret ? kept(each.at) : each.text()});
+        add(work, all, each.partition, each.problem());
     }
     for (const Exposure& exposure : exposures(declared, partition)) {
-        all.push_back({exposure.partition,
-                       work.keeps(exposure.at) ? kept(exposure.at) : exposure.at.prefix() + exposure.text()});
+        add(work, all, exposure.partition, {.at = exposure.at, .message = exposure.text()});
     }
     return all;
 }
@@ -53,7 +69,7 @@ void add_waits(VerbContext& work, kernel::Host& host, std::string_view partition
                std::vector<Warning>& warnings) {
     for (const auto& [name, one] : host.waits().all()) {
         if (!one.text.empty() && (partition.empty() || partition == one.owner)) {
-            warnings.push_back({one.owner, work.keeps(one.at) ? kept(one.at) : one.at.prefix() + one.text});
+            add(work, warnings, one.owner, {.at = one.at, .message = one.text});
         }
     }
 }
@@ -67,7 +83,7 @@ void add_cut_offs(VerbContext& work, Engine& engine, std::string_view partition,
         return;
     }
     for (const CutOff& each : *found) {
-        warnings.push_back({each.partition, work.keeps(each.source) ? kept(each.source) : each.text()});
+        add(work, warnings, each.partition, {.at = each.source, .message = each.what});
     }
 }
 

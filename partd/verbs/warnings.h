@@ -11,9 +11,13 @@ namespace partd::verbs {
 
 // A declaration that works, and not as its author may think.
 struct Warning {
-    std::string partition;
-    std::string text;  // with file and line in front
+    std::string partition;  // "" where it concerns no single one
+    Problem problem;
+
+    // The message with its place in front, and the second place: " (the other end: /etc/partd/web.toml:6)".
+    [[nodiscard]] std::string text() const;
 };
+Value to_value(const std::vector<Warning>& warnings);
 
 // Warnings of that partition, or of all with "": forwarded ports that somebody else has, declarations that do
 // not work as meant or that this host contradicts, trees that others reach. The work complains of what it

@@ -417,7 +417,7 @@ class States(HostTest):
         ]))  # fmt: skip
         info = run.result("info")
         self.assertEqual([(each["name"], each["state"]) for each in info["partitions"]], [("web", "active")])
-        self.assertRegex(info["objects"][0]["declared"], r"^/etc/partd/web\.toml:\d+$")
+        self.assertEqual(info["objects"][0]["declared"], {"file": "/etc/partd/web.toml", "line": 3})
         self.assertEqual(len(info["generations"]), 1)
         self.assertIn({"name": "partd_partition_up", "labels": {"partition": "web"}, "value": 1.0}, info["metrics"])
         self.assertTrue(info["resources"] and info["namespaces"] and info["version"])

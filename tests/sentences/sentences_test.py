@@ -22,8 +22,8 @@ KNOWN = HERE / "uncovered.txt"
 
 # What takes a sentence: results that failed, errors and warnings of files, what a verb says besides its data.
 MAKERS = re.compile(
-    r"\b(?:fail|fail_errno|usage|refuse|refused|report_unexpected|explain)\("
-    r"|\.(?:error|warning|note|complain|say|wrap)\("
+    r"\b(?:fail|fail_errno|usage|refuse|refused|report_unexpected|explain|stop|stopped|end_events|end_badly)\("
+    r"|\.(?:error|warning|note|complain|say|wrap|stop)\("
     r"|\bcomplain\(|\bsay\("
     r"|\.(?:message|what|why|effect|holder|problem)\s*(?:\+?=)"
     r"|\bError\{|\bkExpected\s*="

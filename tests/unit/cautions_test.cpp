@@ -3,6 +3,7 @@
 
 #include "config/compile.h"
 #include "kinds/kinds.h"
+#include "verbs/warnings.h"
 
 #include <catch2/catch.hpp>
 
@@ -15,7 +16,7 @@ std::vector<std::string> told(const std::string& text) {
     const auto compiled = config::compile(files, pure_kinds());
     std::vector<std::string> all;
     for (const Caution& each : cautions(compiled.declared)) {
-        all.push_back(each.text());
+        all.push_back(verbs::Warning{each.partition, each.problem()}.text());
     }
     return all;
 }

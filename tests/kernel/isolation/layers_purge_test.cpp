@@ -164,7 +164,7 @@ TEST_CASE("layers: a purge that was killed goes on the next time", "[layers][pur
     host.remove();
     // as it stands after the first step
     fs::rename(kLayers + "/r", kLayers + "/.gone-r");
-    CHECK(layer(host.sandbox, "r").at("state") == "half purged");
+    CHECK(layer(host.sandbox, "r").at("state") == "half-purged");
     CHECK(host.sandbox.partctl({"doctor"}).out.find("was interrupted") != std::string::npos);
     SECTION("and nothing else is there") {
         CHECK(host.purge().code == 0);

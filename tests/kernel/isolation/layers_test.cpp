@@ -97,7 +97,7 @@ TEST_CASE("layers: status and doctor name them with their size", "[layers][statu
     Written host;
     auto& sandbox = host.sandbox;
     REQUIRE(exec_in(sandbox, "r", {"sh", "-c", "head -c 3000000 /dev/zero > /root/big"}).code == 0);
-    CHECK(layer(sandbox, "r").at("state") == "in use");
+    CHECK(layer(sandbox, "r").at("state") == "in-use");
     CHECK(layer(sandbox, "r").at("bytes").get<double>() >= 3000000);
     CHECK(sandbox.partctl({"doctor"}).out.find("no partition uses it") == std::string::npos);
     host.remove();

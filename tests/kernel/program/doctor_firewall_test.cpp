@@ -75,7 +75,8 @@ void a_second_partition(DoctorHost& host, const std::string& words) {
     CHECK(seen_soon(host.sandbox.netns("db"), Outside::kPeer4, 90).has_value());
 }
 
-/// Carries out the fix of a finding: afterwards the finding is gone, packets flow, and nothing else is open.
+/// Carries out the fix of a finding, takes it back, which brings the finding back, and carries it out again:
+/// afterwards the finding is gone, packets flow, and nothing else is open.
 void fix(DoctorHost& host, const std::string& words) {
     const std::string before = host.open();
     const Json found = finding(host.sandbox, words);
@@ -84,6 +85,10 @@ void fix(DoctorHost& host, const std::string& words) {
     CHECK(found.value("why", "").find("web (/etc/partd/web.toml:1)") != std::string::npos);
     CHECK(found.value("run", "").find("pv-web") != std::string::npos);
     CHECK(host.sandbox.partctl({"doctor"}).code == 1);
+    carry_out(found);
+    CHECK(severity(host.sandbox, words) == "none");
+    take_back(found);
+    CHECK(severity(host.sandbox, words) == "problem");
     carry_out(found);
     CHECK(severity(host.sandbox, words) == "none");
     CHECK(host.flows());
@@ -106,7 +111,8 @@ TEST_CASE("firewalls of others: apply and status tell whom they cut off", "[doct
         const Json all = sandbox.partctl_json({"status", partition});
         std::string text;
         for (const Json& each : all.at("partitions").at(0).at("warnings")) {
-            text += each.get<std::string>() + "\n";
+            text += each.at("file").get<std::string>() + ":" + each.at("line").dump() + ":" +
+                    each.at("column").dump() + ": " + each.at("message").get<std::string>() + "\n";
         }
         return text;
     };

@@ -45,6 +45,15 @@ void carry_out(const Json& found) {
     }
 }
 
+void take_back(const Json& found) {
+    const std::string commands = found.at("undo").get<std::string>();
+    INFO(commands);
+    REQUIRE_FALSE(commands.empty());
+    const Outcome done = run({"sh", "-c", commands}, {.input = {}, .timeout = 90s});
+    INFO(done.text());
+    REQUIRE(done.code == 0);
+}
+
 void nft(const std::string& rules) {
     const Outcome done = run({"nft", "-f", "-"}, {.input = rules});
     INFO(done.text());

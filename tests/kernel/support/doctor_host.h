@@ -15,6 +15,8 @@ std::string severity(const Json& found);
 std::string severity(const Sandbox& sandbox, const std::string& words);
 /// Runs what the finding says literally, and again: it succeeds both times.
 void carry_out(const Json& found);
+/// Runs what it says to take that back.
+void take_back(const Json& found);
 /// `nft -f` of these rules; `iptables-nft-restore --noflush` of these.
 void nft(const std::string& rules);
 void iptables(const std::string& rules, bool v6 = false);

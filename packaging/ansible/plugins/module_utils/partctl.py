@@ -71,14 +71,18 @@ class Answer(object):
 
     def errors(self):
         """The errors of files and of changes, each with file and line where they have one."""
-        found = list(self.data.get('problems') or self.data.get('errors') or [])
+        found = list(self.data.get('errors') or [])
         for failed in self.data.get('failed') or []:
             found.append(dict(file=failed.get('file'), line=failed.get('line'), column=None, message=failed.get('error')))
         return found
 
+    def reason(self):
+        """The word for why there is no answer; None where there is one."""
+        return (self.data.get('error') or {}).get('code')
+
     def words(self):
         """What went wrong, a line each."""
-        told = []
+        told = [self.data['error']['message']] if self.reason() else []
         for each in self.errors():
             place = ':'.join(str(each[part]) for part in ('file', 'line', 'column') if each.get(part) is not None)
             told.append('%serror: %s' % (place + ': ' if place else '', each.get('message')))
@@ -94,12 +98,7 @@ class Answer(object):
                 or ['partctl ended with %d' % self.code])
 
     def warnings(self):
-        found = []
-        for warning in self.data.get('warnings') or []:
-            if isinstance(warning, dict):
-                warning = '%s:%s: %s' % (warning.get('file'), warning.get('line'), warning.get('message'))
-            found.append(warning)
-        return found
+        return ['%s:%s: %s' % (each['file'], each['line'], each['message']) for each in self.data.get('warnings') or []]
 
 
 class Partctl(object):

@@ -143,16 +143,12 @@ errors:
   elements: dict
 '''
 
-import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.partd.host.plugins.module_utils import document, partctl
 from ansible_collections.partd.host.plugins.module_utils.document import File, Mirror, Wrong
 from ansible_collections.partd.host.plugins.module_utils.partctl import PARTCTL_ARGUMENT, Missing, Partctl
-
-LIMIT = re.compile(r'^\s*(?:daemon\.)?delete_limit\s*=\s*"([0-9]+)%"', re.MULTILINE)
-
 
 def pending_edits(module):
     """(directory, name → File) of the partd_config tasks before, in check mode; None where there are none."""
@@ -177,28 +173,6 @@ def diff_of(text):
     return dict(prepared=text)
 
 
-def over_the_limit(program, answer, texts):
-    """The sentence of a plan that apply refuses for its removals, or None. partctl diff does not say it."""
-    leaving = set(each['partition'] or each['name'] for each in answer.data.get('changes') or []
-                  if each['action'] == 'remove' and each['kind'] in ('partition', 'slice'))
-    if len(leaving) <= 3:
-        return None
-    status = program.run('status')
-    there = [each for each in status.data.get('partitions') or [] if each['state'] != 'missing']
-    limits = [int(found) for text in texts for found in LIMIT.findall(text)]
-    limit = limits[0] if limits else 50
-    if len(leaving) * 100 <= limit * len(there):
-        return None
-    return ('partctl apply would refuse: %d of %d partitions and slices would be removed, more than the delete limit of '
-            '%d %%; allow_delete if that is meant' % (len(leaving), len(there), limit))
-
-
-def texts_in(directory, edits):
-    found = dict((name, document.read_file(directory + '/' + name).text) for name in document.names_in(directory))
-    found.update((name, file.text) for name, file in edits.items())
-    return [text for text in found.values() if text]
-
-
 def preview(module, program):
     """Check mode: the plan of what apply would find by then."""
     pending = pending_edits(module)
@@ -214,12 +188,10 @@ def preview(module, program):
         fail(module, answer, 'partctl apply would fail', plan=text.splitlines(), diff=diff_of(text))
     if partctl.waits_to_be_confirmed():
         module.warn('An earlier apply waits to be confirmed; this one would wait for that.')
-    if not module.params['allow_delete'] and not name:
-        texts = [each for directory in document.READ
-                 for each in texts_in(directory, pending[1] if pending and pending[0] == directory else {})]
-        refused = over_the_limit(program, answer, texts)
-        if refused:
-            module.fail_json(msg=refused, rc=partctl.REFUSED, errors=[], plan=text.splitlines(), diff=diff_of(text))
+    refused = answer.data.get('refused')
+    if refused and not module.params['allow_delete']:
+        module.fail_json(msg='partctl apply would refuse: %s; allow_delete if that is meant' % refused,
+                         rc=partctl.REFUSED, errors=[], plan=text.splitlines(), diff=diff_of(text))
     if module.params['confirm'] and not partctl.partd_runs():
         module.fail_json(msg='confirm needs a running partd, and none answers at %s' % partctl.BUS, rc=partctl.OUT_OF_REACH)
     changes = answer.data.get('changes') or []
@@ -256,11 +228,11 @@ def apply(module, program):
         text = program.run('--no-legend', 'diff', *name, json=False).out
         answer = program.run('apply', *options)
         # Another one may have come in between.
-        if not (answer.code == partctl.REFUSED and not answer.data and partctl.waits_to_be_confirmed() and time.time() < end):
+        if answer.reason() != 'waiting' or time.time() > end:
             break
     changes = answer.data.get('changes') or []
     done = answer.data.get('done') or 0
-    waits = bool(module.params['confirm']) and bool(answer.data) and partctl.waits_to_be_confirmed()
+    waits = answer.data.get('waits') is not None
     result = dict(changed=done > 0, changes=changes, plan=text.splitlines(), done=done, waits=waits,
                   generation=answer.data.get('generation') or 0, diff=diff_of(text))
     if answer.code != partctl.DONE:
