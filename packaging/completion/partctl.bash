@@ -97,12 +97,16 @@ _partctl() {
             mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
             return
             ;;
-        --confirm | --wait | --timeout)
+        --confirm | --wait | --timeout | --delay)
             mapfile -t COMPREPLY < <(compgen -W '10s 30s 60s 5min' -- "$word")
             return
             ;;
         --generation)
             mapfile -t COMPREPLY < <(compgen -W "$(_partctl_generations)" -- "$word")
+            return
+            ;;
+        --sort)
+            mapfile -t COMPREPLY < <(compgen -W 'name cpu memory processes io net' -- "$word")
             return
             ;;
         -f | --file | --environment)
@@ -125,7 +129,7 @@ _partctl() {
         words=''
         case $verb in
             # The one name that these take.
-            diff | apply | show | pause | resume)
+            diff | apply | show | pause | resume | tree | top)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_names partition slice)
                 ;;
             help)
@@ -137,7 +141,7 @@ _partctl() {
             rollback)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_generations)
                 ;;
-            status | wait | exec | shell | kill | freeze | thaw)
+            status | ns | wait | exec | shell | kill | freeze | thaw)
                 if [[ $previous == "$verb" || $previous == -* ]]; then
                     words=$(_partctl_names partition)
                 elif [[ $verb == kill && ${COMP_WORDS[COMP_CWORD - 2]} == kill ]]; then

@@ -100,6 +100,7 @@ constexpr Option kOptions[] = {
     flag<&Request::color, false>("color"),
     flag<&Request::check, false>("check"),
     flag<&Request::layers, false>("layers"),
+    flag<&Request::full, false>("full"),
     flag<&Request::yes, false>("yes"),
     flag<&Request::hold, false>("hold"),
     flag<&Request::keep_going, false>("keep_going"),

@@ -43,6 +43,7 @@ std::string zsh_option(const OptionWords& option) {
     const std::string value = !option.takes_value        ? ""
                               : option.name == "--root"  ? ":directory:_files -/"
                               : option.name == "--color" ? ":when:(auto always never)"
+                              : option.name == "--sort"  ? ":order:(name cpu memory processes io net)"
                               : option.name == "--file" || option.name == "--environment" ? ":file:_files"
                                                                                           : ":value:";
     std::string text;

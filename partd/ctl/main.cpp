@@ -226,15 +226,16 @@ private:
                          "A file besides those of the configuration directories; - for standard input");
     }
     // "60s", as the configuration writes it.
-    void add_duration(CLI::App* verb, const char* name, std::optional<std::chrono::milliseconds>& into,
-                      const char* description) {
+    template <class Duration>
+    void add_duration(CLI::App* verb, const char* name, Duration& into, const char* description) {
         verb->add_option_function<std::string>(
             name,
             [&into](const std::string& text) {
-                into = parse_duration(text);
-                if (!into || into->count() <= 0) {
+                const auto duration = parse_duration(text);
+                if (!duration || duration->count() <= 0) {
                     throw CLI::ValidationError(text + " is not a duration such as \"60s\" or \"2min\"");
                 }
+                into = *duration;
             },
             description);
     }
@@ -256,11 +257,22 @@ private:
         status->add_flag("--watch", options_.watch, "Print again whenever something changes");
         status->add_flag("--layers", options_.request.layers,
                          "List the layers that partitions wrote over their roots");
+        status->add_flag("--full", options_.request.full,
+                         "Print all columns: every address, and the time since when it exists");
         add("list", "List what the files declare; needs no privileges");
         add_name(add("show", "Show every attribute of a partition or slice, as declared and as found"),
                  "A partition or slice")
             ->required();
-        add("ns", "List namespaces with their partitions, like lsns(8)");
+        add_name(add("ns", "List namespaces with their partitions, like lsns(8)"), "A partition");
+        CLI::App* tree = add("tree", "Show slices, partitions, their namespaces and processes as a tree");
+        add_name(tree, "A partition or slice");
+        tree->add_flag("--full", options_.request.full, "Do not cut command lines");
+        CLI::App* top = add("top", "Show what partitions use: CPU, memory, I/O and network", run_top);
+        add_name(top, "Only this partition or slice");
+        top->add_option("--sort", options_.sort, "Order: name, cpu, memory, processes, io or net")
+            ->check(CLI::IsMember({"name", "cpu", "memory", "processes", "io", "net"}));
+        top->add_option("-n,--iterations", options_.readings, "Print that many times, then end");
+        add_duration(top, "-d,--delay", options_.delay, "Measure over TIME; default 1s");
         add("history", "List the generations that were applied");
         add("metrics", "Print metrics in the format of Prometheus");
         add("doctor", "Check this host for problems and suggest fixes");

@@ -27,6 +27,9 @@ struct Options {
     std::optional<std::chrono::milliseconds> give_up;  // wait --give-up
     bool watch = false;                                // status --watch
     bool at_terminal = false;                          // somebody is there to be asked
+    std::string sort = "cpu";                          // top --sort
+    std::optional<unsigned> readings;                  // top --iterations
+    std::chrono::milliseconds delay{1000};             // top --delay
     bool manual = false;                               // schema --man
     std::vector<std::string> command;                  // exec
     std::string environment;                           // exec --environment
@@ -43,6 +46,7 @@ int run_schema(const Options& options);
 int run_events(const Options& options);
 int run_wait(const Options& options);
 int run_purge(const Options& options);
+int run_top(const Options& options);
 // Any other: in the daemon when one can be reached, else in this process.
 int run_verb(const Options& given, const Verb& verb);
 

@@ -2,17 +2,15 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/toml.h"
-#include "ctl/remote.h"
+#include "ctl/caller.h"
 #include "kernel/file/config_files.h"
 #include "kernel/rights.h"
 #include "verbs/context.h"
 #include "verbs/summary.h"
 
-#include <cerrno>
 #include <cstdio>
 #include <iostream>
 #include <string>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -21,105 +19,12 @@ namespace partd::ctl {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-void complain(std::string_view text) {
-    log_error(text);
-}
-
-std::optional<int> refuse_without_rights(const Request& request, std::string_view verb) {
-    if (kernel::may_manage()) {
-        return std::nullopt;
-    }
-    return stop(request, Reason::NotPermitted,
-                fmt::format("{} needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN): run it with sudo", verb));
-}
-
-namespace {
-
-int tell(const Answer& answer) {
-    fmt::print("{}", answer.out);
-    std::fflush(stdout);
-    fmt::print(stderr, "{}", answer.err);
-    return answer.code;
-}
-
-}  // namespace
-
-int stop(const Request& request, Reason reason, const Error& error) {
-    return tell(stopped(request, reason, error));
-}
-
-int stop(const Request& request, Reason reason, std::string message) {
-    return stop(request, reason, Error{.message = std::move(message)});
-}
-
 namespace {
 
 // For a verb that has nothing to print.
 int done(const Request& request) {
     return tell(VerbContext({}, request).done());
 }
-
-// Calls a verb in the daemon, or in this process.
-class Caller {
-public:
-    explicit Caller(const Options& options) : options_(options) {}
-
-    // False after saying why there is nobody; `code` says what to exit with. Again: whoever is there now.
-    bool open(const Verb& verb, int& code, std::optional<milliseconds> patience = {}) {
-        if (verb.read != nullptr) {
-            return true;
-        }
-        remote_ = Remote::connect(options_, patience);
-        if (remote_ != nullptr) {
-            log_detail("asking partd");
-            return true;
-        }
-        if (const auto refused = refuse_without_rights(options_.request, verb.name)) {
-            code = *refused;
-            return false;
-        }
-        if (engine_ != nullptr) {
-            return true;
-        }
-        auto engine = Engine::open(options_.paths());
-        if (!engine) {
-            code = stop(options_.request, Reason::Failed, engine.error());
-            return false;
-        }
-        engine_ = std::move(*engine);
-        engine_->host().on_waiting = complain;
-        return true;
-    }
-
-    Answer ask(const Verb& verb, const Request& request) {
-        if (verb.read != nullptr) {
-            return verb.read(options_.paths(), request);
-        }
-        if (remote_ == nullptr) {
-            return verb.run(*engine_, request);
-        }
-        auto answer = remote_->ask(verb, request);
-        if (answer) {
-            return std::move(*answer);
-        }
-        const bool refused = answer.error().code == EACCES;
-        return stopped(request, refused ? Reason::NotPermitted : Reason::OutOfReach, answer.error());
-    }
-
-    // Until something happened, or that time is over.
-    void pause(milliseconds patience) {
-        if (remote_ == nullptr || !remote_->next_event(patience)) {
-            std::this_thread::sleep_for(std::min(patience, milliseconds(200)));
-        }
-    }
-
-    Remote* remote() { return remote_.get(); }
-
-private:
-    const Options& options_;
-    std::unique_ptr<Remote> remote_;
-    std::unique_ptr<Engine> engine_;
-};
 
 // Reads the named files here: the daemon has other directories and other rights than the caller. A file that
 // cannot be read becomes a problem of the request.

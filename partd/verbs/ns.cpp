@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
-#include "kernel/process/processes.h"
-#include "kinds/namespace/membership.h"
-#include "kinds/namespace/netns.h"
 #include "verbs/context.h"
+#include "verbs/namespace_rows.h"
 #include "verbs/table.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 
@@ -15,89 +12,12 @@ namespace partd::verbs {
 
 namespace {
 
-struct Row {
-    NamespaceKind type = NamespaceKind::Net;
-    std::size_t processes = 0;
-    pid_t pid = 0;  // the lowest in it
-    std::string command;
-    std::optional<ino_t> parent;  // of pid and user namespaces
-    std::optional<ino_t> owner;   // the user namespace that it belongs to
-    std::optional<uid_t> uid;     // the user who made that
-    std::vector<std::string> partitions;
-    std::vector<std::string> paths;
-};
-using Rows = std::map<ino_t, Row>;
-
-// ioctl_ns(2): how it stands to others.
-void add_relations(int fd, Row& row) {
-    const bool nested = row.type == NamespaceKind::Pid || row.type == NamespaceKind::User;
-    row.parent = nested ? kernel::parent_of(fd).value_or(std::nullopt) : std::nullopt;
-    row.owner = kernel::owner_of(fd).value_or(std::nullopt);
-    row.uid = kernel::owner_uid_of(fd);
-}
-
-// Namespaces by the processes in them, as lsns(8) finds them.
-Result<Rows> from_processes() {
-    const auto processes = kernel::list_processes();
-    PARTD_TRY(processes);
-    Rows rows;
-    for (const kernel::Process& process : *processes) {
-        for (const auto& ns : process.namespaces) {
-            Row& row = rows[ns.inode];
-            row.type = ns.type;
-            if (row.processes++ == 0) {
-                row.pid = process.pid;
-                row.command = process.command;
-                if (const auto opened = kernel::Namespace::of_process(process.pid, ns.type)) {
-                    add_relations(opened->fd(), row);
-                }
-            }
-        }
-    }
-    return rows;
-}
-
-void add_name(Rows& rows, NamespaceKind type, Result<Fd> fd, const std::string& path,
-              const std::string& partition) {
-    const auto ns = fd ? kernel::Namespace::from(std::move(*fd), type) : std::unexpected(fd.error());
-    if (!ns) {
-        return;
-    }
-    Row& row = rows[ns->inode()];
-    row.type = type;
-    row.paths.push_back(path);
-    if (!partition.empty()) {
-        row.partitions.push_back(partition);
-    }
-    add_relations(ns->fd(), row);
-}
-
-// Adds namespaces that are held only by a name, with their owners.
-void add_names(kernel::Host& host, const Inspection& view, Rows& rows) {
-    const auto is_ours = [&](const std::string& name) {
-        const auto found = std::ranges::find_if(view.observed.all(), [&](const Resource& resource) {
-            return resource.key.kind == &kNetns.kind && resource.key.name == name;
-        });
-        return found != view.observed.all().end() && found->ownership == Ownership::Ours;
-    };
-    for (const std::string& name : host.directory().names()) {
-        add_name(rows, NamespaceKind::Net, host.directory().PinDirectory::open(name),
-                 host.directory().path_of(name), is_ours(name) ? name : "");
-    }
-    for (const std::string& partition : host.pins().names()) {
-        for (const NamespaceKind type : kernel::kNamespaceTypes) {
-            const std::string pin = pin_name(partition, type);
-            add_name(rows, type, host.pins().open(pin), host.pins().path_of(pin), partition);
-        }
-    }
-}
-
 template <class T>
 std::string cell(const std::optional<T>& value) {
     return value ? std::to_string(*value) : "-";
 }
 
-void print_rows(VerbContext& work, const Rows& rows) {
+void print_rows(VerbContext& work, const NamespaceRows& rows) {
     TextTable table({"NS", "TYPE", "NPROCS", "PID", "PARENT", "OWNER", "UID", "PARTITION", "HELD BY"});
     for (const auto& [inode, row] : rows) {
         std::vector<std::string> holders = row.paths;
@@ -124,7 +44,7 @@ Value to_value(const std::vector<std::string>& words) {
     return all;
 }
 
-Value to_value(const Rows& rows) {
+Value to_value(const NamespaceRows& rows) {
     Value all = Array();
     for (const auto& [inode, row] : rows) {
         Value value;
@@ -151,23 +71,23 @@ Value to_value(const Rows& rows) {
 
 Answer namespaces(Engine& engine, const Request& request) {
     VerbContext work(engine.paths(), request);
-    if (!work.load(true)) {
+    if (!work.load(true) || !work.knows_name(engine)) {
         return std::move(work.answer);
     }
-    auto view = engine.look(work.desired);
-    if (!view) {
-        return work.failed(view.error());
+    const auto view = engine.look(work.desired);
+    auto rows = view ? namespace_rows(engine.host(), *view) : std::unexpected(view.error());
+    if (!rows) {
+        return work.failed(rows.error());
     }
-    auto found = from_processes();
-    if (!found) {
-        return work.failed(found.error());
+    if (!request.name.empty()) {
+        std::erase_if(*rows, [&](const auto& entry) {
+            return std::ranges::find(entry.second.partitions, request.name) == entry.second.partitions.end();
+        });
     }
-    Rows& rows = *found;
-    add_names(engine.host(), *view, rows);
     if (request.json) {
-        work.print_json(to_value(rows));
+        work.print_json(to_value(*rows));
     } else {
-        print_rows(work, rows);
+        print_rows(work, *rows);
     }
     return work.done();
 }

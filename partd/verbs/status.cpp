@@ -5,8 +5,7 @@
 #include "plan/render.h"
 #include "verbs/context.h"
 #include "verbs/layers.h"
-#include "verbs/summary.h"
-#include "verbs/table.h"
+#include "verbs/status_lines.h"
 #include "verbs/warnings.h"
 
 #include <algorithm>
@@ -26,7 +25,11 @@ Value to_value(const Summary& summary, const Warnings& warned) {
     value.set("state", summary.state);
     value.set("description", summary.description);
     value.set("links", summary.links);
-    value.set("addresses", summary.addresses);
+    value.set("addresses", summary.addresses.size());
+    Value& addresses = value.set("address", Array());
+    for (const Address& address : summary.addresses) {
+        addresses.push(address.text());
+    }
     value.set("forwards", summary.forwards);
     value.set("masquerade", summary.masquerade);
     value.set("memory", summary.memory ? Value(*summary.memory) : Value());
@@ -37,38 +40,6 @@ Value to_value(const Summary& summary, const Warnings& warned) {
                          [&](const Warning& each) { return each.partition == summary.name; });
     value.set("warnings", to_value(own));
     return value;
-}
-
-std::string nat_text(const Summary& summary) {
-    std::vector<std::string> parts;
-    if (summary.masquerade) {
-        parts.emplace_back("masquerade");
-    }
-    if (summary.forwards > 0) {
-        parts.push_back(fmt::format("{} forward{}", summary.forwards, summary.forwards == 1 ? "" : "s"));
-    }
-    return parts.empty() ? "-" : join(parts, ", ");
-}
-
-std::string memory_text(const Summary& summary) {
-    return summary.memory ? fmt::format("{:.1f}M", static_cast<double>(*summary.memory) / (1 << 20)) : "-";
-}
-
-plan::Color color_of(const std::string& state) {
-    return state == "active" ? plan::Color::Green
-           : state == "degraded" || state == "missing" || state == "frozen" || state == "paused"
-               ? plan::Color::Yellow
-               : plan::Color::Red;
-}
-
-void print_line_each(VerbContext& work, const std::vector<Summary>& all) {
-    TextTable table({"PARTITION", "STATE", "LINKS", "ADDRESSES", "NAT", "MEMORY", "PROCESSES", "SINCE"});
-    for (const Summary& summary : all) {
-        table.add({summary.name, summary.state, std::to_string(summary.links),
-                   std::to_string(summary.addresses), nat_text(summary), memory_text(summary),
-                   std::to_string(summary.processes), summary.since ? time_text(*summary.since) : "-"});
-    }
-    work.print("{}", table.text(work.request.legend));
 }
 
 // One resource of a partition, with what is wrong with it.
@@ -103,8 +74,8 @@ std::vector<std::string> obstacles(const Inspection& view, const std::string& ow
 void print_whole(VerbContext& work, const Summary& summary, const Inspection& view, const Warnings& warned) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
-    work.print("  state      {}\n",
-               plan::painted(summary.state, color_of(summary.state), work.request.color));
+    work.print("  state      {}\n", state_text(summary.state, work.request.color));
+    work.print("  addresses  {}\n", addresses_text(summary.addresses));
     work.print("  since      {}\n", summary.since ? time_text(*summary.since) : "-");
     work.print("  memory     {}\n  processes  {}\n  nat        {}\n", memory_text(summary), summary.processes,
                nat_text(summary));
@@ -191,7 +162,7 @@ Answer status(Engine& engine, const Request& request) {
     if (request.json) {
         print_as_json(work, all, view, warned, waits);
     } else if (request.name.empty()) {
-        print_line_each(work, all);
+        work.print("{}", status_lines(all, request));
         for (const std::string& obstacle : obstacles(view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }

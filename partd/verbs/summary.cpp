@@ -31,6 +31,15 @@ std::string time_text(std::chrono::system_clock::time_point time, bool exact) {
                        exact ? fmt::format(".{:06}", rest) : "");
 }
 
+std::string age_text(std::chrono::system_clock::duration age) {
+    using namespace std::chrono;
+    const auto passed = std::max(floor<seconds>(age), 0s);  // somebody may set the clock back
+    return passed < 1min  ? fmt::format("{}s", passed.count())
+           : passed < 1h  ? fmt::format("{}m", floor<minutes>(passed).count())
+           : passed < 24h ? fmt::format("{}h", floor<hours>(passed).count())
+                          : fmt::format("{}d", floor<days>(passed).count());
+}
+
 namespace {
 
 class Summarizer {
@@ -69,6 +78,7 @@ public:
             const Inside& inside = inside_[network_of(name)];
             summary.links = inside.links;
             summary.addresses = inside.addresses;
+            std::ranges::stable_sort(summary.addresses, {}, rank);
             summary.state = state_of(name);
             summary.processes = members_[name].size();
             all.push_back(std::move(summary));
@@ -96,6 +106,11 @@ private:
         }
     }
 
+    // Addresses that others would use come first.
+    static int rank(const Address& address) {
+        return address.ip.is_loopback() || address.ip.is_link_local() ? 2 : address.ip.v6() ? 1 : 0;
+    }
+
     // The partition whose network namespace this one lives in; itself for its own.
     std::string network_of(const std::string& name) const {
         const Declared& declared = document_.compiled.declared;
@@ -117,7 +132,8 @@ private:
                 ++inside_[end->netns].links;
             }
         } else if (found.key.kind == &kAddress.kind) {
-            ++inside_[found.spec.as<InterfaceAddress>().netns].addresses;
+            const auto& address = found.spec.as<InterfaceAddress>();
+            inside_[address.netns].addresses.push_back(address.address);
         }
     }
 
@@ -210,7 +226,7 @@ private:
     std::map<std::string, Summary> summaries_;
     struct Inside {
         std::size_t links = 0;
-        std::size_t addresses = 0;
+        std::vector<Address> addresses = {};
     };
     std::map<std::string, Inside> inside_;  // by network namespace
     std::map<std::string, std::set<pid_t>> members_;

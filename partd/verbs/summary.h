@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/ip.h"
 #include "verbs/verbs.h"
 
 #include <chrono>
@@ -18,8 +19,8 @@ struct Summary {
     std::string state;  // active, degraded, missing, conflict, invalid, undeclared
     std::string description;
     Source source;
-    std::size_t links = 0;      // in its network namespace, its own or the one that it shares
-    std::size_t addresses = 0;  // there, whoever declared them
+    std::size_t links = 0;                // in its network namespace, its own or the one that it shares
+    std::vector<Address> addresses = {};  // there, whoever declared them
     std::size_t forwards = 0;
     bool masquerade = false;
     std::optional<std::uint64_t> memory;  // bytes in use now
@@ -32,5 +33,7 @@ std::vector<Summary> summarize(Engine& engine, const Desired& desired, const Ins
 
 // "2026-11-22T05:00:00Z" (RFC 3339); "2026-11-22T05:00:00.000001Z" to the microsecond.
 std::string time_text(std::chrono::system_clock::time_point time, bool exact = false);
+// "42s", "17m", "5h", "12d": the largest unit alone, rounded down.
+std::string age_text(std::chrono::system_clock::duration age);
 
 }  // namespace partd::verbs

@@ -21,6 +21,8 @@ constexpr std::array kAll = {
     Verb{"list", "List", Right::Read, with_engine<list>, list},
     Verb{"show", "Show", Right::Read, show},
     Verb{"ns", "Namespaces", Right::Read, namespaces},
+    Verb{"tree", "Tree", Right::Read, tree},
+    Verb{"usage", "Usage", Right::Read, usage},
     Verb{"history", "History", Right::Read, history},
     Verb{"metrics", "Metrics", Right::Read, metrics},
     Verb{"doctor", "Doctor", Right::Read, doctor},

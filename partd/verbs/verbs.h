@@ -39,6 +39,7 @@ struct Request {
     bool color = false;
     bool check = false;   // status --check
     bool layers = false;  // status --layers
+    bool full = false;    // status --full, tree --full: all columns, and nothing is cut
     bool yes = false;     // purge: it is meant
     bool hold = false;    // pause, resume: the files, and no partition
     bool keep_going = false;
@@ -94,6 +95,8 @@ Answer status(Engine& engine, const Request& request);
 Answer list(const kernel::Paths& paths, const Request& request);
 Answer show(Engine& engine, const Request& request);
 Answer namespaces(Engine& engine, const Request& request);
+Answer tree(Engine& engine, const Request& request);
+Answer usage(Engine& engine, const Request& request);
 Answer pause(Engine& engine, const Request& request);
 Answer resume(Engine& engine, const Request& request);
 Answer kill(Engine& engine, const Request& request);

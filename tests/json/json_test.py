@@ -46,7 +46,7 @@ MAYBE_SEEN = {
 }
 
 # What an example shows and no second run repeats.
-VARYING = {"time", "since", "written", "bytes", "memory", "ns", "owner", "owner_uid", "writes"}
+VARYING = {"time", "since", "written", "bytes", "memory", "ns", "owner", "owner_uid", "writes", "seconds", "pid"}
 
 WEB = """[partition.web]
 description = "a web server"
@@ -159,8 +159,9 @@ def look_everywhere(code=DONE):
     """All verbs that only look; `code` is that of diff."""
     ask("check", DONE, "check")
     ask("diff", code, "diff")
-    for verb in ("status", "list", "ns", "history", "metrics"):
+    for verb in ("status", "list", "ns", "tree", "history", "metrics"):
         ask(verb, DONE, verb)
+    ask("top", DONE, "top", "--delay", "10ms")
     ask("status-layers", DONE, "status", "--layers")
     result = run("doctor")
     judge("doctor", result.stdout, "partctl --json doctor")
@@ -193,6 +194,8 @@ def nothing():
         ("usage", ("kill",)), ("usage", ("kill", "web", "NOSUCH")), ("usage", ("purge", "web")),
         ("usage", ("purge", "a b", "--yes")), ("usage", ("apply", "--wait", "soon")), ("usage", ("exec", "web")),
         ("usage", ("diff", "--", "true")), ("usage", ("help", "bogus")), ("usage", ()),
+        ("usage", ("top", "--sort", "bogus")), ("unknown-name", ("ns", "web")), ("unknown-name", ("tree", "web")),
+        ("unknown-name", ("top", "web")),
         ("unknown-name", ("diff", "web")), ("unknown-name", ("status", "web")), ("unknown-name", ("show", "web")),
         ("unknown-name", ("apply", "web")), ("unknown-name", ("pause", "web")), ("unknown-name", ("kill", "web")),
         ("unknown-name", ("freeze", "web")), ("unknown-name", ("thaw", "web")),
@@ -229,6 +232,11 @@ def example():
     look_everywhere()
     ask("show", DONE, "show", "workshop")
     expect(one_state("workshop") == "active", "workshop is active")
+    expect(ask("ns", DONE, "ns", "workshop")["namespaces"][0]["partition"] == "workshop", "ns NAME has its own")
+    with process("ip", "netns", "exec", "workshop", "sleep", "60"):
+        until(lambda: ask("tree", DONE, "tree", "workshop")["groups"][-1]["processes"])
+    with process("partctl", "exec", "workshop", "--", "sleep", "60"):
+        until(lambda: ask("tree", DONE, "tree", "workshop")["groups"][-1]["processes"])
     ask("done", DONE, "wait", "workshop")
     stopped("no-program", 127, "exec", "workshop", "/nowhere")
 
@@ -351,7 +359,7 @@ def invalid():
     for arguments in (("diff",), ("diff", "web"), ("apply",), ("apply", "web")):
         errors(*arguments)
     expect(one_state("web") == "invalid", "web is invalid")
-    for verb in ("status", "list", "ns", "metrics", "history"):
+    for verb in ("status", "list", "ns", "tree", "metrics", "history"):
         ask(verb, DONE, verb)
     ask("doctor", DIFFERENCES, "doctor")
     ask("status", DIFFERENCES, "status", "--check")
@@ -377,7 +385,7 @@ def gone_back_to_nothing():
     ask("diff", DIFFERENCES, "diff", "--generation", "2")
     shutil.rmtree("/var/lib/partd/history")
     pathlib.Path("/run/partd/accepted").unlink()
-    for verb in ("status", "list", "ns", "metrics", "doctor", "check"):
+    for verb in ("status", "list", "ns", "tree", "metrics", "doctor", "check"):
         errors(verb)
     for verb in ("show", "resume", "pause"):
         errors(verb, "web")

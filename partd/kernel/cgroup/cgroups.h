@@ -23,6 +23,8 @@ std::vector<std::string> path_down(const std::string& group);
 struct CgroupUse {
     std::optional<std::uint64_t> memory = {};  // bytes
     std::optional<double> cpu_seconds = {};
+    std::optional<std::uint64_t> read = {};  // bytes from block devices, and to them
+    std::optional<std::uint64_t> written = {};
     std::optional<std::uint64_t> processes = {};
 };
 
@@ -32,6 +34,12 @@ struct MarkedGroup {
     std::string owner = {};                    // from the mark
     std::string identity = {};                 // the kernel's number for this very group
     std::vector<std::string> attributes = {};  // names of all that is kept with it
+};
+
+// The processes in one group, without those below it.
+struct GroupMembers {
+    std::string path = {};  // below the hierarchy's root
+    std::set<pid_t> processes = {};
 };
 
 // The control group hierarchies of this host (cgroups(7)): one cgroup2, v1 controllers each on a mount of its
@@ -87,6 +95,8 @@ public:
     // Processes in the group and those below it in any hierarchy: in one of v1 there may be others than in
     // the first.
     [[nodiscard]] Result<std::set<pid_t>> processes_anywhere(const std::string& group) const;
+    // The group and all below it, parents first, each with the processes in itself.
+    [[nodiscard]] Result<std::vector<GroupMembers>> members_below(const std::string& group) const;
     // Of processes, those that are there still.
     [[nodiscard]] Meant members(const std::string& group) const;
     // Moves the calling process into the group, in every hierarchy where it is, or into a scope of its own

@@ -15,7 +15,9 @@ namespace partd::kernel {
 
 namespace {
 
-Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
+// Calls `each` with the path below that directory ("" is itself) and the processes of each group.
+Result<> for_members(const std::string& path,
+                     const std::function<void(const std::string&, std::set<pid_t>)>& each) {
     const auto top = open_directory(path);
     if (!top) {
         return top.error().code == ENOENT ? Result<>() : std::unexpected(top.error());
@@ -24,7 +26,7 @@ Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
     if (!own) {
         return std::unexpected(std::move(own).error().wrap(path));
     }
-    found.merge(*own);
+    each("", std::move(*own));
     if (!has_directories(path)) {
         return {};
     }
@@ -35,10 +37,29 @@ Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
             read = std::unexpected(std::move(inner).error().wrap(path + "/" + printable(group.path)));
             return false;
         }
-        found.merge(*inner);
+        each(group.path, std::move(*inner));
         return true;
     }));
     return read;
+}
+
+Result<> collect_processes(const std::string& path, std::set<pid_t>& found) {
+    return for_members(path, [&](const std::string&, std::set<pid_t> pids) { found.merge(pids); });
+}
+
+// The sum of the numbers behind that word on all lines: "8:0 rbytes=12 wbytes=3", "8:0 Read 12".
+std::uint64_t sum_behind(const std::string& text, std::string_view word) {
+    std::uint64_t sum = 0;
+    for (const std::string_view line : split(text, '\n')) {
+        const auto parts = words(line);
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const auto number = parts[i].starts_with(word) ? parts[i].substr(word.size())
+                                : i > 0 && parts[i - 1] == word.substr(0, word.size() - 1) ? parts[i]
+                                                                                           : "";
+            sum += parse_number(number).value_or(0);
+        }
+    }
+    return sum;
 }
 
 // Moves the calling process.
@@ -83,6 +104,15 @@ Result<std::set<pid_t>> Cgroups::processes_anywhere(const std::string& group) co
     }
     found.erase(0);
     return found;
+}
+
+Result<std::vector<GroupMembers>> Cgroups::members_below(const std::string& group) const {
+    std::vector<GroupMembers> all;
+    PARTD_TRY(for_members(home(group), [&](const std::string& path, std::set<pid_t> pids) {
+        pids.erase(0);
+        all.push_back({path.empty() ? group : group + "/" + path, std::move(pids)});
+    }));
+    return all;
 }
 
 Meant Cgroups::members(const std::string& group) const {
@@ -161,6 +191,14 @@ CgroupUse Cgroups::use(const std::string& group) const {
         const auto text = read_file(mount->second + "/" + group + "/cpuacct.usage");
         const auto used = text ? parse_number(trim(*text)) : std::nullopt;
         use.cpu_seconds = used ? std::optional(static_cast<double>(*used) / 1e9) : use.cpu_seconds;
+    }
+    const Version io = version("io");
+    const char* file = io == Version::V2 ? "/io.stat" : "/blkio.throttle.io_service_bytes_recursive";
+    const auto text =
+        io == Version::None ? Result<std::string>(fail("")) : read_file(directory("io", group) + file);
+    if (text) {
+        use.read = sum_behind(*text, io == Version::V2 ? "rbytes=" : "Read=");
+        use.written = sum_behind(*text, io == Version::V2 ? "wbytes=" : "Write=");
     }
     return use;
 }

@@ -108,6 +108,23 @@ Result<std::vector<Link>> list_links(NetlinkSocket& socket) {
     return links;
 }
 
+Result<Traffic> count_traffic(NetlinkSocket& socket) {
+    Traffic all;
+    Message request(RTM_GETLINK, NLM_F_DUMP);
+    request.head(ifinfomsg{});
+    auto done = socket.dump(
+        std::move(request), [&] { all = {}; },
+        [&](const Reply& reply) {
+            const auto counted = reply.attributes<ifinfomsg>().number<rtnl_link_stats64>(IFLA_STATS64);
+            if (counted && (reply.head<ifinfomsg>().ifi_flags & IFF_LOOPBACK) == 0) {
+                all.received += counted->rx_bytes;
+                all.sent += counted->tx_bytes;
+            }
+        });
+    PARTD_TRY(done);
+    return all;
+}
+
 Result<std::optional<Link>> get_link(NetlinkSocket& socket, const std::string& name) {
     Message request(RTM_GETLINK, 0);
     request.head(ifinfomsg{}).text(name.size() < kNameSize ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);

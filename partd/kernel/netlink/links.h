@@ -47,6 +47,12 @@ Result<std::vector<Link>> list_links(NetlinkSocket& socket);
 // One of them, by its name, alternative name or index; nullopt when there is none.
 Result<std::optional<Link>> get_link(NetlinkSocket& socket, const std::string& name);
 Result<std::optional<Link>> get_link(NetlinkSocket& socket, int index);
+// The bytes that all interfaces of the socket's namespace but its loopback have received and sent.
+struct Traffic {
+    std::uint64_t received = 0;
+    std::uint64_t sent = 0;
+};
+Result<Traffic> count_traffic(NetlinkSocket& socket);
 // Decodes a message RTM_NEWLINK or RTM_DELLINK.
 Link parse_link(const Reply& reply);
 // The socket's namespace's id for another one, given to it when it has none (RTM_GETNSID, RTM_NEWNSID).

@@ -44,6 +44,18 @@ std::optional<ino_t> namespace_of(pid_t pid, NamespaceType type) {
     return st.st_ino;
 }
 
+// The number behind a key in a file of lines "key: number".
+std::uint64_t number_at(const std::string& text, std::string_view key) {
+    const std::size_t at = text.find(key);
+    return at == std::string::npos ? 0
+                                   : parse_number(trim(std::string_view(text)
+                                                           .substr(at + key.size())
+                                                           .substr(0, text.find('\n', at) - at - key.size())))
+                                         .value_or(0);
+}
+
+}  // namespace
+
 std::string command_of(pid_t pid) {
     std::string line = read_file(fmt::format("/proc/{}/cmdline", pid)).value_or("");
     std::ranges::replace(line, '\0', ' ');
@@ -53,7 +65,26 @@ std::string command_of(pid_t pid) {
     return fmt::format("[{}]", trim(read_file(fmt::format("/proc/{}/comm", pid)).value_or("?")));
 }
 
-}  // namespace
+ProcessUse use_of(pid_t pid) {
+    ProcessUse use;
+    const std::string stat = read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
+    // The name in brackets may hold anything, brackets too.
+    const std::size_t name_end = stat.rfind(')');
+    const auto fields = words(name_end == std::string::npos ? std::string_view()
+                                                            : std::string_view(stat).substr(name_end + 1));
+    constexpr std::size_t kUserTime = 11;  // counted from the state, which follows the name
+    constexpr std::size_t kPages = 21;
+    if (fields.size() > kPages) {
+        const auto number = [&](std::size_t i) { return parse_number(fields[i]).value_or(0); };
+        use.cpu_seconds = static_cast<double>(number(kUserTime) + number(kUserTime + 1)) /
+                          static_cast<double>(sysconf(_SC_CLK_TCK));
+        use.memory = number(kPages) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    }
+    const std::string io = read_file(fmt::format("/proc/{}/io", pid)).value_or("");
+    use.read = number_at(io, "\nread_bytes:");
+    use.written = number_at(io, "\nwrite_bytes:");
+    return use;
+}
 
 Result<std::vector<Process>> list_processes() {
     const auto pids = all_processes();

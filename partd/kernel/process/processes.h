@@ -38,6 +38,17 @@ Result<std::vector<Process>> list_processes();
 // Processes by the inodes of their namespaces, of these types; one pass over /proc.
 Result<std::multimap<ino_t, pid_t>> processes_by_namespace(std::span<const NamespaceType> types);
 
+// The command line of a process, or its name in brackets; "[?]" when it is gone.
+std::string command_of(pid_t pid);
+// The resources that a process has used so far (proc_pid_stat(5), proc_pid_io(5)); nothing when it is gone.
+struct ProcessUse {
+    double cpu_seconds = 0;
+    std::uint64_t memory = 0;  // bytes that are in memory, also those that it shares
+    std::uint64_t read = 0;    // bytes from block devices, and to them
+    std::uint64_t written = 0;
+};
+ProcessUse use_of(pid_t pid);
+
 // The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
 std::optional<int> signal_number(std::string_view text);
 // True if the process lives in the namespace with that inode.

@@ -60,6 +60,12 @@ Result<> use_terminal(const Fd& slave) {
     return {};
 }
 
+std::size_t lines_of_terminal(int fd) {
+    constexpr std::size_t kUsual = 24;
+    winsize size{};
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : kUsual;
+}
+
 bool is_terminal(int fd) {
     return isatty(fd) != 0;
 }

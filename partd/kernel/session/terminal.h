@@ -6,6 +6,7 @@
 
 #include <termios.h>
 
+#include <cstddef>
 #include <optional>
 
 namespace partd::kernel {
@@ -26,6 +27,8 @@ Result<> check_master(int fd);
 Result<> use_terminal(const Fd& slave);
 
 bool is_terminal(int fd);
+// Its lines; 24 where nobody knows.
+std::size_t lines_of_terminal(int fd);
 // True if this process is in the foreground of that terminal, or has no shell that could put it elsewhere.
 bool in_foreground(int fd);
 
