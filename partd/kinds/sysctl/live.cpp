@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "kernel/file/files.h"
 #include "kernel/file/kernel_file.h"
+#include "kernel/netlink/links.h"
 #include "kinds/host/switches.h"
 #include "kinds/namespace/membership.h"
 #include "kinds/namespace/netns.h"
@@ -379,6 +380,20 @@ private:
     kernel::IdMap groups_;  // empty: numbers are those of the host
 };
 
+// The MTU of IPv6 that an interface has by itself is the link's. The kernel takes none above it, and the
+// link's may have become smaller since the former value was noted.
+Result<std::optional<std::string>> own_mtu(kernel::Host& host, const Sysctl& sysctl) {
+    const auto interface = InterfaceSysctl::parse(sysctl.path);
+    if (!interface || interface->is_general() || interface->of("*") != "net/ipv6/conf/*/mtu") {
+        return std::nullopt;
+    }
+    auto netns = host.netns(sysctl.netns);
+    PARTD_TRY(netns);
+    const auto link = kernel::get_link((*netns)->route(), interface->interface);
+    PARTD_TRY(link);
+    return *link ? std::optional(std::to_string((*link)->mtu)) : std::nullopt;
+}
+
 }  // namespace
 
 Result<> observe_sysctls(Observation& observation) {
@@ -410,7 +425,13 @@ Result<> apply_sysctl(ApplyContext& context, const Change& change, std::size_t) 
         sysctl.path == kPingGroups ? group_map_of(context.host, sysctl.netns) : Result<kernel::IdMap>();
     PARTD_TRY(groups);
     const Writer writer(context, change, std::move(*groups));
-    return (*netns)->inside([&] { return removal ? writer.restore() : writer.set(); });
+    auto done = (*netns)->inside([&] { return removal ? writer.restore() : writer.set(); });
+    if (removal && !done && done.error().code == EINVAL) {
+        const auto mtu = own_mtu(context.host, sysctl);
+        PARTD_TRY(mtu);
+        return *mtu ? (*netns)->inside([&] { return write_here(sysctl.path, **mtu); }) : done;
+    }
+    return done;
 }
 
 }  // namespace partd

@@ -371,3 +371,17 @@ TEST_CASE("sysctls: the host's, for a forward at its loopback", "[sysctl][nat]")
     declare(sandbox, forward("y", "1", false) + forward("z", "2", false));
     CHECK(sysctl(two) == "0");
 }
+
+TEST_CASE("sysctls: an MTU of IPv6 is given back to a link that is smaller by then", "[sysctl][spelling]") {
+    Sandbox sandbox;
+    const auto link = [](const char* mtu) {
+        return "[partition.y.link.eth0]\nmtu = " + std::string(mtu) + "\naddress = [\"fd00:66::2/64\"]\n";
+    };
+    declare(sandbox, link("9000") + "[partition.y.sysctl]\nnet.ipv6.conf.eth0.mtu = 1400\n");
+    const int inside = sandbox.netns("y");
+    REQUIRE(sysctl("net.ipv6.conf.eth0.mtu", inside) == "1400");
+    declare(sandbox, link("1500") + "[partition.y.sysctl]\nnet.ipv6.conf.eth0.mtu = 1400\n");
+    declare(sandbox, link("1500"));
+    CHECK(sysctl("net.ipv6.conf.eth0.mtu", inside) == "1500");
+    CHECK(sandbox.diff() == 0);
+}
