@@ -136,9 +136,11 @@ std::optional<Channel::Message> Channel::receive() {
 
 Result<Fd> Channel::expect() {
     auto message = receive();
+    if (!message && is_lost_) {
+        return fail("a helper process was stopped from inside the partition, and ended by partd");
+    }
     if (!message) {
-        return fail(is_lost_ ? "a helper process was stopped from inside the partition, and ended by partd"
-                             : "a helper process gave no answer");
+        return std::unexpected(Error{.code = ECHILD, .message = "a helper process gave no answer"});
     }
     PARTD_TRY(message->result);
     return std::move(message->fd);

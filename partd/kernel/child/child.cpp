@@ -86,8 +86,36 @@ Child::~Child() {
     end_child(pid_);
 }
 
+namespace {
+
+// True of a child that SIGKILL has ended; its status is kept for end_child(). A process closes its end of the
+// channel a moment before it can be waited for.
+bool was_killed(pid_t child) {
+    constexpr int kMostGlances = 100;
+    constexpr useconds_t kPause = 1000;
+    for (int glance = 0; glance < kMostGlances; ++glance) {
+        siginfo_t info{};
+        if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+            return false;
+        }
+        if (info.si_pid != 0) {
+            return info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+        }
+        usleep(kPause);
+    }
+    return false;
+}
+
+}  // namespace
+
 Result<> Child::result() {
-    PARTD_TRY(channel_.expect());
+    auto answer = channel_.expect();
+    if (!answer && answer.error().code == ECHILD && was_killed(pid_)) {
+        answer.error().message +=
+            ": it was killed by SIGKILL, as the kernel does in a control group whose memory "
+            "is used up: raise memory.max";
+    }
+    PARTD_TRY(answer);
     return {};
 }
 

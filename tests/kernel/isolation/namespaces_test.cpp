@@ -76,6 +76,23 @@ std::map<std::string, std::pair<long, long>> offsets_of(const std::string& text)
 
 }  // namespace
 
+TEST_CASE("namespaces: a helper that gets no memory in the partition's group says so",
+          "[namespaces][limits]") {
+    Sandbox sandbox;
+    const std::string limit = "[partition.m.cgroup]\nmemory.max = 0\n";
+    sandbox.write_config("m.toml", "[partition.m]\n" + limit);
+    if (sandbox.partctl({"apply"}).code != 0) {
+        PARTD_CANNOT_RUN("no hierarchy has the memory controller");
+    }
+    sandbox.write_config("m.toml", "[partition.m]\nnamespaces = [\"net\", \"cgroup\"]\n" + limit);
+    const auto applied = sandbox.partctl({"apply"});
+    CHECK(applied.code == 6);
+    CHECK(applied.err.find(
+              "create namespace m/cgroup: a helper process gave no answer: it was killed by SIGKILL") !=
+          std::string::npos);
+    CHECK(applied.err.find("raise memory.max") != std::string::npos);
+}
+
 TEST_CASE("namespaces: each kind alone is pinned, and what runs in it is in it", "[namespaces]") {
     Sandbox sandbox;
     give_ids("partd:1000000:655360\n", "partd:1000000:655360\n");
