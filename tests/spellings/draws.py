@@ -175,6 +175,70 @@ def isolation(random):
     return text
 
 
+# A tree of files with busybox, which spellings_test.py makes. TREE belongs to the root of a user namespace, too.
+TREE = "/srv/private/tree"
+MOUNT_WORDS = [f'"{t}"' for t in (
+    "defaults", "rw", "ro", "nodev", "dev", "nosuid", "suid", "noexec", "exec", "relatime", "noatime", "strictatime", "nodiratime",
+    "nosymfollow", "bind", "rbind", "private", "slave", "shared", "idmap", "sync", "lazytime", "size=64k", "mode=0700", "uid=5",
+    "nofail", "auto", "x-systemd.automount", "ro,nosuid", "")]
+MOUNTS = {
+    "source": [f'"{t}"' for t in ("/srv/private/data", "/srv/private/data/", "/srv/private/file", "/", "tmpfs", "/srv/private/none", "rel")],
+    "target": [f'"{t}"' for t in ("/mnt", "/mnt/", "/mnt/below", "/new/deep", "/link/x", "/", "/proc", "/dev/shm", "/tmp/../mnt", "/etc/f")],
+    "type": ['"bind"', '"tmpfs"', '"ext4"', '"proc"'],
+    "read_only": BOOLEANS,
+}
+
+
+def mount(random):
+    keys = [key for key in MOUNTS if key == "target" or random.random() < (0.8 if key == "source" else 0.3)]
+    cells = [f"{key} = {random.choice(MOUNTS[key])}" for key in keys]
+    if random.random() < 0.5:
+        cells.append(f"options = {some(random, MOUNT_WORDS, 2)}")
+    return "{ " + ", ".join(cells) + " }"
+
+
+def machine(random):
+    """A root directory of its own, and PID 1."""
+    text = ""
+    if random.random() < 0.3:
+        paths = [f'"{TREE}"'] * 4 + [f'"{TREE}/"', f'"{TREE}/../tree"', '"/srv/private/none"', '"/srv/private/file"']
+        text += f"[partition.s.rootfs]\npath = {random.choice(paths)}\n" + optional(random, "read_only", BOOLEANS, 0.3)
+        text += optional(random, "overlay", BOOLEANS + ['"temporary"'], 0.4)
+        text += f"mounts = [{', '.join(mount(random) for _ in range(random.randint(0, 2)))}]\n"
+    if random.random() < 0.3:
+        commands = ['["/bin/sleep", "1000"]', '["sleep", "1000"]', '["/bin/sh", "-c", "exec sleep 1000"]', '["/bin/none"]',
+                    '["/bin/false"]', "[]", '[""]', '["sleep", "ü 1000"]']
+        text += f"[partition.s.init]\ncommand = {random.choice(commands)}\n"
+        text += optional(random, "environment", ["{}", '{ A = "b c", PATH = "/bin" }', '{ "a-b" = "" }', '{ A = "ü=é" }'], 0.4)
+        text += optional(random, "working_directory", ['"/"', '"/tmp"', '"/tmp/"', '"/none"', '"tmp"', '"/../tmp"'], 0.4)
+    return text
+
+
+def service(random):
+    """Where systemd does not run that is told (tests/system/tests/service.sh has the rest)."""
+    if random.random() < 0.9:
+        return ""
+    text = "[partition.t.service.web]\n" + optional(random, "unit", ['"nginx.service"', '"nginx"', '"a@b.service"'], 0.4)
+    text += optional(random, "command", ['["/bin/sleep", "1000"]', '["sleep"]', "[]"], 0.6)
+    text += optional(random, "environment", ["{}", '{ A = "b" }']) + optional(random, "user", ['"root"', '"nobody-at-all"'])
+    return text + optional(random, "restart", ['"no"', '"on-failure"', '"always"'])
+
+
+def template(random):
+    """Two partitions of one template."""
+    if random.random() < 0.7:
+        return ""
+    text = "[template.u]\n" + optional(random, "description", ['"{name}"', '"{index}{index}"', '"{other}"', '"{{name}}"', '"}"'], 0.6)
+    text += optional(random, "hostname", ['"{name}"', '"h{index}"'], 0.4)
+    text += optional(random, "reach", ["[]", '["host"]', '["t"]'], 0.3)
+    address = random.choice(["10.80.{index}.2/24", "fd00:80:{index}::2/64", "10.80.{index}.{index}/24"])
+    text += f'[template.u.link.eth0]\naddress = ["{address}"]\n' + optional(random, "mtu", MTUS, 0.3)
+    for name in ("u1", "u2"):
+        text += f'[partition.{name}]\nextends = {random.choice(["u", "u", "u", "none"])!r}\n'
+        text += optional(random, "index", ["1", "2", "200", "0", "256", "-1"], 0.4) + optional(random, "reach", ['["outside"]'], 0.2)
+    return text
+
+
 def partition(random):
     kinds = ["net", "mnt", "pid", "uts", "ipc", "cgroup"]
     spaces = '["' + '", "'.join(["net"] + random.sample(kinds[1:], random.randint(0, 3))) + '"]'
@@ -194,12 +258,14 @@ def partition(random):
 
 def document(random):
     """A partition s with a few things, a partition t to reach, a slice."""
-    parts = [partition(random), network(random), routes(random), rules(random), nat(random), dns(random), isolation(random)]
+    parts = [partition(random), network(random), routes(random), rules(random), nat(random), dns(random), isolation(random),
+             machine(random)]
     if random.random() < 0.5:
         parts.append("[partition.s.cgroup]\n" + optional(random, "parent", ['"l"'], 0.3) + limits(random))
     if random.random() < 0.5:
         keys = random.sample(list(SYSCTLS), random.randint(1, 3))
         parts.append("[partition.s.sysctl]\n" + "".join(f"{key} = {random.choice(SYSCTLS[key])}\n" for key in keys))
     parts.append('[partition.t.link.eth0]\naddress = ["10.63.0.2/24"]\npeer = { name = "t0", address = ["10.63.0.1/24"] }\n')
+    parts += [service(random), template(random)]
     parts.append("[slice.l]\n" + (limits(random) if random.random() < 0.4 else ""))
     return "".join(itertools.chain(parts))
