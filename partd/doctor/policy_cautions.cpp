@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <map>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -48,7 +50,11 @@ class List {
 public:
     List(const DeclaredObject& partition, std::string_view arrow, Ends ends, std::vector<WayLine> lines,
          std::vector<Caution>& all)
-        : partition_(partition.owner), arrow_(arrow), ends_(ends), lines_(std::move(lines)), all_(all) {}
+        : partition_(partition.owner), arrow_(arrow), ends_(ends), lines_(std::move(lines)), all_(all) {
+        for (const WayLine& line : lines_) {
+            by_far_[line.far].push_back(&line);
+        }
+    }
 
     void look() {
         if (ends_.links == 0 && arrow_ == kAdmitArrow) {
@@ -116,14 +122,38 @@ private:
 
     // One that says less than another, or the same as one before.
     void look_at_others(const WayLine& line) {
-        const auto other = std::ranges::find_if(lines_, [&](const WayLine& each) {
-            return &each != &line && each.covers(line) && (&each < &line || !line.covers(each));
-        });
-        if (other != lines_.end()) {
+        const WayLine* other = covering(line);
+        if (other != nullptr) {
             add(line, name(line),
                 fmt::format("{} lets all of that pass: the entry changes nothing", name(*other)),
                 "leave one of them out", other->at);
         }
+    }
+
+    [[nodiscard]] const WayLine* covering(const WayLine& line) const {
+        const WayLine* other = covering(line, {.what = Far::What::Any});
+        other = other == nullptr ? covering(line, line.far) : other;
+        const Prefix& prefix = line.far.prefix;
+        for (unsigned length = 0;
+             line.far.what == Far::What::Prefix && other == nullptr && length < prefix.length; ++length) {
+            other = covering(line, {.what = Far::What::Prefix,
+                                    .prefix = {prefix.ip.masked(length), static_cast<std::uint8_t>(length)}});
+        }
+        return other;
+    }
+
+    // Among those with that other side; of very many, the first ones.
+    [[nodiscard]] const WayLine* covering(const WayLine& line, const Far& far) const {
+        constexpr std::size_t kMost = 500;
+        const auto found = by_far_.find(far);
+        if (found == by_far_.end()) {
+            return nullptr;
+        }
+        const auto some = std::span(found->second).first(std::min(found->second.size(), kMost));
+        const auto other = std::ranges::find_if(some, [&](const WayLine* each) {
+            return each != &line && each->covers(line) && (each < &line || !line.covers(*each));
+        });
+        return other == some.end() ? nullptr : *other;
     }
 
     static constexpr std::string_view kAdmitArrow = "←";
@@ -132,6 +162,7 @@ private:
     std::string_view arrow_;
     Ends ends_;
     std::vector<WayLine> lines_;
+    std::map<Far, std::vector<const WayLine*>> by_far_ = {};
     std::vector<Caution>& all_;
 };
 

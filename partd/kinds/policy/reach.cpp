@@ -113,10 +113,9 @@ void expand_lines(const std::vector<WayLine>& lines, const DeclaredObject& parti
         for (auto [end, last] = ends.equal_range(partition.owner); end != last; ++end) {
             add_elements(line, reach ? GateSet::Side::Reach : GateSet::Side::Admit, end->second, ends, all);
         }
-        nat::Elements own;
-        std::ranges::set_difference(all, said, std::inserter(own.all, own.all.end()));
+        std::erase_if(all, [&](const Element& element) { return !said.insert(element).second; });
+        nat::Elements own{std::move(all)};
         if (!own.all.empty()) {
-            said.insert(own.all.begin(), own.all.end());
             desired.add(nat::entry_of(
                 {&kind, fmt::format("{} {} {}", partition.owner, reach ? "→" : "←", line.text())},
                 Spec(Entry{std::move(own)}), partition.owner, line.at));
