@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "traffic.h"
+
 #include <string>
+#include <vector>
 
 namespace partd::test {
 
@@ -13,6 +16,17 @@ inline std::string member(const std::string& name, const std::string& number, co
            "0\", address = [\"10." + number + ".1.2/24\", \"fd00:" + number + "::2/64\"] }\n[[partition." +
            name + ".route]]\nto = \"default\"\nvia = \"10." + number + ".1.2\"\n[[partition." + name +
            ".route]]\nto = \"default\"\nvia = \"fd00:" + number + "::2\"\n";
+}
+
+using Ports = std::vector<std::uint16_t>;
+
+/// A server that answers at each of these ports.
+inline std::vector<Server> servers(int netns, const std::string& address, const Ports& ports) {
+    std::vector<Server> all;
+    for (const auto port : ports) {
+        all.emplace_back(netns, address, port);
+    }
+    return all;
 }
 
 }  // namespace partd::test
