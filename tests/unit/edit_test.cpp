@@ -200,6 +200,26 @@ TEST_CASE("A file that others meet, or that brings or takes what is shared, is c
     CHECK(refused({"/etc/partd/p3.toml", first.text}));
 }
 
+TEST_CASE("Entries of reach and admit are compiled alone where the table has their sets") {
+    const auto limited = [](int number) {
+        TextFile file = numbered(number);
+        file.text += "[partition.p" + std::to_string(number) +
+                     "]\nreach = [{ to = \"10.0.0.0/8\", match = \"tcp/443\" }]\nadmit = [\"outside\"]\n";
+        return file;
+    };
+    const TextFile first = limited(1);
+    const TextFile second = limited(2);
+    const TextFile third = limited(3);
+    CHECK(taken({first, second, third}, {first, second, edited(third, "tcp/443", "tcp/80")}));
+    CHECK(taken({first, second, third}, {first, second, edited(third, "10.0.0.0/8", "11.0.0.0/8")}));
+    CHECK(taken({first, second, third}, {first, second, edited(third, "outside", "any")}));
+    CHECK(taken({first, second}, {first, second, third}));
+    CHECK(taken({first, second, third}, {first, second}));
+    CHECK_FALSE(taken({first, second, third}, {first, second, edited(third, "tcp/443", "tcp/80-81")}));
+    CHECK_FALSE(taken({first, second, third}, {first, second, edited(third, "10.0.0.0/8", "10.0.0.0/9")}));
+    CHECK_FALSE(taken({first, second, third}, {first, second, edited(third, "outside", "p1")}));
+}
+
 TEST_CASE("A partition that another file mentions is not compiled alone") {
     const auto edit = edited(kWeb, "pids.max = 100", "pids.max = 200");
     const TextFile split = {"/etc/partd/split.toml",
