@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of reach and admit that come, go, and are taken away by others.
+#include "daemon_fixture.h"
 #include "host_view.h"
 #include "members.h"
 
@@ -105,6 +106,35 @@ TEST_CASE("policy: what somebody takes out or puts in is repaired", "[nat][polic
     CHECK(sandbox.diff() == 1);
     sandbox.apply();
     CHECK(partd_table() == before);
+}
+
+TEST_CASE("policy: partd puts back what goes, and follows an edit", "[nat][policy][drift][daemon]") {
+    const auto limited = [](const std::string& match) {
+        return member("web", "1", "reach = [{ to = \"outside\", match = \"" + match + "\" }]\n");
+    };
+    Configured host(limited("tcp/80"));
+    const auto& outside = host.sandbox.outside();
+    const Daemon daemon;
+    REQUIRE(daemon.said("reach web → outside tcp/80"));
+    const auto at = servers(outside.netns.fd(), Outside::kPeer4, {80, 81});
+    const int web = host.sandbox.netns("web");
+    REQUIRE(seen_soon(web, Outside::kPeer4, 80));
+    const auto has = [](const std::string& element) {
+        return eventually([&] { return elements("outward_p16").find(element) != std::string::npos; });
+    };
+    output({"nft", "delete", "element", "inet", "partd", "outward_p16", "{ web0 . tcp . 80 }"});
+    CHECK(has("\"web0\" . tcp . 80"));
+    output({"nft", "flush", "set", "inet", "partd", "outward_p16"});
+    CHECK(has("\"web0\" . tcp . 80"));
+    output({"nft", "flush", "ruleset"});
+    CHECK(eventually([] { return has_partd_table(); }));
+    CHECK(has("\"web0\" . tcp . 80"));
+    output({"nft", "add", "element", "inet", "partd", "outward_p16", "{ web0 . tcp . 81 }"});
+    CHECK(eventually([] { return elements("outward_p16").find(". 81") == std::string::npos; }));
+    host.sandbox.write_config("web.toml", limited("tcp/81"));
+    CHECK(has("\"web0\" . tcp . 81"));
+    CHECK(seen_by(web, Outside::kPeer4, 81));
+    CHECK(out_of_reach(web, Outside::kPeer4, 80));
 }
 
 TEST_CASE("policy: entries between partitions with long names come and go", "[nat][policy][names]") {
