@@ -172,7 +172,7 @@ private:
 /// True if partd itself can clean up after a failure, which is faster than a new world.
 bool is_clean_again(World& on) {
     try {
-        on.sandbox().write_config("host.toml", "");
+        on.sandbox().write_config("host.toml", toml({}));
         on.sandbox().partctl({"apply", "--allow-delete"});
         return eventually([&] { return difference(on.before(), snapshot(on.sandbox())).empty(); }, 300ms);
     } catch (const std::exception&) {

@@ -245,7 +245,7 @@ std::string partition_text(const Partition& partition) {
 }  // namespace
 
 std::string toml(const Host& host) {
-    std::string text;
+    std::string text = "# what was drawn\n";  // an empty file is an error
     for (const auto& slice : host.slices) {
         text += limits_table("[slice." + slice.name + "]", slice.limits) + "\n";
     }

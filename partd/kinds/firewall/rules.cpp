@@ -17,6 +17,7 @@ std::span<const Chain> chains() {
         {.name = kStrangers},
         {.name = kOthers},
         {.name = kAnswers},
+        {.name = kPorts},
         {.name = kForward, .type = "filter", .hook = NF_INET_FORWARD, .priority = NF_IP_PRI_FILTER},
         {.name = kInput, .type = "filter", .hook = NF_INET_LOCAL_IN, .priority = NF_IP_PRI_FILTER},
         {.name = kPrerouting, .type = "nat", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_NAT_DST},

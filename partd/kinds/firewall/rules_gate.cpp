@@ -123,6 +123,17 @@ void add_direction(Asker& asker, std::vector<Rule>& rules, const char* chain, co
     rules.push_back({chain, sides.answer ? "of nothing declared" : "out of a partition", verdict(NF_DROP)});
 }
 
+// A port that somebody translates. One that leads into a partition is open to everybody that its forward lets
+// in. One that leads elsewhere, as a container's does, is a service of the host: for partitions that reach
+// the host; the rest is decided as if nobody had translated it.
+void add_port_rules(Asker& asker, std::vector<Rule>& rules) {
+    const auto into = is_original() + out_is_in(kInside);
+    rules.push_back({kPorts, "into a partition", into + verdict(NF_ACCEPT)});
+    rules.push_back({kPorts, "answers of a partition", is_answer() + in_is_in(kInside) + verdict(NF_ACCEPT)});
+    asker.ask(kPorts, kThere, fixed(Side::Reach, Far::Host), "reach host", is_original());
+    asker.ask(kPorts, kBack, fixed(Side::Reach, Far::Host), "answers of others", is_answer());
+}
+
 }  // namespace
 
 // Between partitions, and to and from the outside: only what is declared. Each packet is asked for, and not
@@ -131,9 +142,10 @@ void add_direction(Asker& asker, std::vector<Rule>& rules, const char* chain, co
 void add_forward_rules(std::vector<Rule>& rules, const std::set<std::string>& sets) {
     Asker asker(rules, sets);
     rules.push_back({kForward, "of others", in_is_not_in(kInside) + out_is_not_in(kInside) + go_to(kOthers)});
-    rules.push_back({kForward, "forwarded ports", was_forwarded() + verdict(NF_ACCEPT)});
+    rules.push_back({kForward, "forwarded ports", was_forwarded() + jump(kPorts)});
     rules.push_back({kForward, "answers", is_established() + is_answer() + go_to(kAnswers)});
     rules.push_back({kForward, "about a connection", is_related() + verdict(NF_ACCEPT)});
+    add_port_rules(asker, rules);
     add_direction(asker, rules, kForward, kThere);
     add_direction(asker, rules, kAnswers, kBack);
 }

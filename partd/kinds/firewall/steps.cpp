@@ -39,6 +39,9 @@ Steps is_established() {
 Steps is_related() {
     return ct_has(NFT_CT_STATE, kRelated);
 }
+Steps is_original() {
+    return {LoadCt{NFT_CT_DIRECTION, 0}, Compare{0, {IP_CT_DIR_ORIGINAL}}};
+}
 Steps is_answer() {
     return {LoadCt{NFT_CT_DIRECTION, 0}, Compare{0, {IP_CT_DIR_REPLY}}};
 }

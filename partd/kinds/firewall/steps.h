@@ -21,6 +21,7 @@ inline constexpr char kPostrouting[] = "postrouting";
 inline constexpr char kSources[] = "sources";
 inline constexpr char kInput[] = "input";
 inline constexpr char kAnswers[] = "answers";
+inline constexpr char kPorts[] = "ports";
 inline constexpr char kOthers[] = "others";
 inline constexpr char kStrangers[] = "strangers";
 inline constexpr char kShadows[] = "shadows";
@@ -40,6 +41,7 @@ Steps is_established_or_related();
 Steps is_established();
 Steps is_related();
 // The packet goes the way of its connection's first one, or the other way.
+Steps is_original();
 Steps is_answer();
 // The connection's destination was translated.
 Steps was_forwarded();

@@ -249,6 +249,51 @@ TEST_CASE("trust: the host's own services are for those who may reach the host",
     CHECK(outside.netns.fd() >= 0);
 }
 
+TEST_CASE("trust: a port that others publish is for those who may reach the host or the outside",
+          "[trust][gate]") {
+    Sandbox sandbox;
+    // as docker does it: a namespace behind a bridge, its port 80 at every address of the host
+    set_sysctl("net.ipv4.ip_forward", "1");
+    ip({"netns", "add", "container"});
+    ip({"link", "add", "docker0", "type", "bridge"});
+    ip({"address", "add", "172.17.0.1/16", "dev", "docker0"});
+    ip({"link", "set", "docker0", "up"});
+    ip({"link", "add", "vethc", "type", "veth", "peer", "name", "eth0", "netns", "container"});
+    ip({"link", "set", "vethc", "master", "docker0", "up"});
+    const int container = sandbox.netns("container");
+    ip({"address", "add", "172.17.0.2/16", "dev", "eth0"}, container);
+    ip({"link", "set", "eth0", "up"}, container);
+    ip({"route", "add", "default", "via", "172.17.0.1"}, container);
+    output(
+        {"nft",
+         "table ip others { chain prerouting { type nat hook prerouting priority -100; fib daddr type local "
+         "tcp dport 8080 dnat to 172.17.0.2:80; fib daddr type local udp dport 8080 dnat to 172.17.0.2:80; "
+         "}; }"});
+    const Server published(container, "172.17.0.2", 80);
+    const Server published_udp(container, "172.17.0.2", 80, Transport::udp);
+    const auto reaches = [&](const std::string& reach) {
+        sandbox.write_config("web.toml", member("web", "1", reach));
+        sandbox.apply();
+        const int web = sandbox.netns("web");
+        const bool is = seen_by(web, "10.1.1.2", 8080).has_value();
+        CHECK(seen_by(web, "10.1.1.2", 8080, Transport::udp).has_value() == is);
+        return is;
+    };
+    CHECK(reaches(""));
+    CHECK(reaches("reach = [\"host\"]\n"));
+    CHECK(reaches("reach = [\"outside\"]\n"));
+    CHECK(reaches("reach = [\"any\"]\n"));
+    CHECK_FALSE(reaches("reach = []\n"));
+
+    // a forward of partd's own is open to those that it lets in, also to one that reaches nobody
+    sandbox.write_config("shop.toml", member("shop", "2") +
+                                          "[[partition.shop.nat.forward]]\nlisten = \"tcp/8081\"\n"
+                                          "to = \"10.2.1.1:80\"\n");
+    CHECK_FALSE(reaches("reach = []\n"));
+    const Server inside(sandbox.netns("shop"), "10.2.1.1", 80);
+    CHECK(seen_by(sandbox.netns("web"), "10.1.1.2", 8081).has_value());
+}
+
 TEST_CASE("trust: connections end with the reach that allowed them", "[trust][gate]") {
     Sandbox sandbox;
     const auto& outside = sandbox.outside();
