@@ -113,6 +113,18 @@ rm -f /var/tmp/fill-1 /var/tmp/fill-2
 replaced_by "$first"
 same "after the downgrade"
 
+# A ledger of the format before, which this version does not read: the marks tell what is partd's, and it is written anew.
+# Between the end of the daemon and the upgrade, as where an older version was stopped first.
+systemctl stop partd.service partd.socket
+sed -i '1s/^partd-ledger 2/partd-ledger 1/' /run/partd/ledger
+expect "the ledger is of the format before" "partd-ledger 1" "$(head -n 1 /run/partd/ledger | cut -d ' ' -f 1,2)"
+package "dpkg --install over an older ledger" 0 dpkg --install "$second"
+systemctl start partd.socket partd.service
+eventually "the ledger is of this format" 15 grep -q '^partd-ledger 2' /run/partd/ledger
+check "nothing differs" partctl diff
+same "after the ledger of the format before"
+replaced_by "$first"
+
 # Removal: the partitions stay, and it says how they end.
 package "dpkg --remove" 0 dpkg --remove partd
 said 'the partitions of this host stay as they are, until it boots or partd is purged'
