@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/values.h"
 #include "ctl/completion.h"
+#include "ctl/examples.h"
 #include "ctl/options.h"
 #include "kernel/session/enter.h"
 
@@ -210,6 +211,7 @@ private:
 
     CLI::App* add(const char* name, const char* description, Run run) {
         CLI::App* sub = app_.add_subcommand(name, description);
+        sub->footer(examples_of(name));
         sub->callback([this, run = std::move(run)] { run_ = run; });
         return sub;
     }
