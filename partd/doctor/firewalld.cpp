@@ -49,8 +49,10 @@ void open_outside(std::vector<std::string>& commands, const Passages& passages, 
     for (const std::string& way : passages.ways()) {
         commands.push_back(fmt::format(
             "{{ zone=$(firewall-cmd --get-zone-of-interface={1} 2>/dev/null) || {{ "
-            "zone=$(firewall-cmd --get-default-zone) && {0} --zone=$zone --change-interface={1}; }}; }}",
-            kCommand, way));
+            "zone=$(firewall-cmd --get-default-zone) && {0} --zone=$zone --change-interface={1} && {0} "
+            "--policy={2} --set-description=\"$(firewall-cmd --permanent --policy={2} --get-description) "
+            "{1}\"; }}; }}",
+            kCommand, way, kOutPolicy));
         commands.push_back(fmt::format("{} --policy={} --add-egress-zone=$zone", kCommand, kOutPolicy));
     }
     std::string rejects;
@@ -105,7 +107,15 @@ Opening open_firewalld(const Passages& passages, const CheckContext& patient) {
     if (commands.empty()) {
         return {};
     }
-    std::string undo;
+    // The policy's description names the ways that were put into a zone for it.
+    std::string undo =
+        passages.outgoing.empty()
+            ? ""
+            : fmt::format(
+                  "for way in $(firewall-cmd --permanent --policy={1} --get-description); do {0} "
+                  "--zone=$(firewall-cmd --permanent --get-zone-of-interface=$way) "
+                  "--remove-interface=$way; done; ",
+                  kCommand, kOutPolicy);
     for (const auto& [what, name] : {std::pair("policy", kOutPolicy), std::pair("policy", kBetweenPolicy),
                                      std::pair("zone", kOutZone), std::pair("zone", kOtherZone)}) {
         const auto makes = [&](const std::string& command) {

@@ -5,7 +5,10 @@
 #include "model/kind.h"
 
 #include <algorithm>
-#include <map>
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -57,22 +60,70 @@ std::string place(const Source& source, bool color) {
     return source ? "  " + painted(source.place(), Color::Grey, color) : "";
 }
 
+std::pair<std::string_view, Color> sign_of(Action action) {
+    switch (action) {
+        case Action::Create:
+            return {"+", Color::Green};
+        case Action::Update:
+            return {"~", Color::Yellow};
+        case Action::Remove:
+            break;
+    }
+    return {"-", Color::Red};
+}
+
 std::string render_change(const Change& change, bool color) {
-    static const std::map<Action, std::pair<const char*, Color>> kSigns = {
-        {Action::Create, {"+", Color::Green}},
-        {Action::Update, {"~", Color::Yellow}},
-        {Action::Remove, {"-", Color::Red}}};
-    const auto& [sign, hue] = kSigns.at(change.action);
+    const auto& [sign, hue] = sign_of(change.action);
     return painted(fmt::format("{} {}", sign, change.key.text()), hue, color) + details(change) +
            cost_text(change) + place(change.source, color) + "\n";
 }
 
 }  // namespace
 
-std::string render(const Plan& plan, bool color) {
+namespace {
+
+// The table of the host's firewall, and what comes with it: of no interest to who declared a link.
+constexpr std::string_view kTable = "nftables";
+constexpr std::array kWithTable = {kTable, std::string_view("gate"), std::string_view("guard"),
+                                   std::string_view("backstop")};
+constexpr char kTableWords[] = "the host's firewall: nftables inet partd";
+
+// The change that makes or removes the table; nullptr when the plan has none: then each has its own line.
+const Change* table_change(const Plan& plan) {
+    const auto is_it = [](const Change& change) {
+        return change.action != Action::Update && change.key.kind->name == kTable;
+    };
+    const auto found = std::ranges::find_if(plan.changes, is_it);
+    return found == plan.changes.end() ? nullptr : &*found;
+}
+
+bool goes_with(const Change* table, const Change& change) {
+    return table != nullptr && change.action == table->action &&
+           std::ranges::find(kWithTable, change.key.kind->name) != kWithTable.end();
+}
+
+}  // namespace
+
+std::size_t folded(const Plan& plan) {
+    const Change* table = table_change(plan);
+    const auto together =
+        std::ranges::count_if(plan.changes, [&](const Change& change) { return goes_with(table, change); });
+    return together == 0 ? 0 : static_cast<std::size_t>(together) - 1;
+}
+
+std::string render(const Plan& plan, bool color, Lines lines) {
+    const Change* table = lines == Lines::Folded ? table_change(plan) : nullptr;
+    bool told = false;
     std::string text;
     for (const Change& change : plan.changes) {
-        text += render_change(change, color);
+        if (!goes_with(table, change)) {
+            text += render_change(change, color);
+        } else if (!told) {
+            const auto& [sign, hue] = sign_of(change.action);
+            text += painted(fmt::format("{} {}", sign, kTableWords), hue, color) +
+                    place(change.source, color) + "\n";
+            told = true;
+        }
     }
     for (const Conflict& conflict : plan.conflicts) {
         text += painted("! " + conflict.key.text(), Color::Magenta, color) +
@@ -95,15 +146,20 @@ std::string summary(const Plan& plan) {
     const auto count = [&](Action action) {
         return std::ranges::count(plan.changes, action, &Change::action);
     };
+    const Change* table = table_change(plan);
+    const auto lines_of = [&](Action action) {
+        const bool together = table != nullptr && table->action == action;
+        return count(action) - (together ? static_cast<std::ptrdiff_t>(folded(plan)) : 0);
+    };
     std::vector<std::string> parts;
     const auto add = [&](auto number, std::string_view words) {
         if (number > 0) {
             parts.push_back(fmt::format("{} {}", number, words));
         }
     };
-    add(count(Action::Create), "to create");
+    add(lines_of(Action::Create), "to create");
     add(count(Action::Update), "to change");
-    add(count(Action::Remove), "to remove");
+    add(lines_of(Action::Remove), "to remove");
     std::size_t ended = 0;
     for (const Change& change : plan.changes) {
         ended += change.ends;

@@ -8,13 +8,17 @@
 
 namespace partd::plan {
 
-// A line a change, with file and line: what `partctl diff` prints.
-std::string render(const Plan& plan, bool color);
+// A line a change, with file and line. With `Lines::Folded`, as `partctl diff` prints it, the host's table
+// and what comes with it have one line where the table is made or removed.
+enum class Lines : std::uint8_t { Each, Folded };
+std::string render(const Plan& plan, bool color, Lines lines = Lines::Each);
+// The number of changes that have no line of their own then.
+std::size_t folded(const Plan& plan);
 // One of those lines without colors and without its end.
 std::string render_line(const Change& change);
 // The plan as data: {"changes": […], "conflicts": […], "blocked": […]}.
 Value to_value(const Plan& plan);
-// "3 to create, 1 to change, 2 to remove"; "nothing to do".
+// "3 to create, 1 to change, 2 to remove"; "nothing to do". It counts the folded lines.
 std::string summary(const Plan& plan);
 
 // SGR sequences around text, when wanted (ECMA-48).

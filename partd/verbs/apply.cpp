@@ -3,6 +3,7 @@
 #include "plan/render.h"
 #include "reconcile/pause.h"
 #include "verbs/context.h"
+#include "verbs/lines.h"
 #include "verbs/warnings.h"
 
 #include <algorithm>
@@ -52,8 +53,47 @@ Value to_value(VerbContext& work, const Outcome& outcome) {
     return all;
 }
 
+// The plan as far as it was carried out.
+Plan done_of(const Outcome& outcome) {
+    const Execution& execution = outcome.execution;
+    Plan done = outcome.plan;
+    std::erase_if(done.changes, [&](const Change& change) {
+        const auto is_it = [&](const Change& other) {
+            return other.key == change.key && other.action == change.action;
+        };
+        return std::ranges::any_of(execution.failed, is_it, &Execution::Failed::change) ||
+               std::ranges::any_of(execution.skipped, is_it, &Execution::Skipped::change) ||
+               std::ranges::any_of(execution.postponed, is_it);
+    });
+    return done;
+}
+
+// A change that was not carried out, with what became of it in front.
+void print_undone(VerbContext& work, const char* fate, plan::Color hue, Change change) {
+    if (work.request.reader) {
+        Plan alone{.changes = {std::move(change)}};
+        work.keep(alone);
+        change = std::move(alone.changes.front());
+    }
+    work.print("{} {}\n", plan::painted(fate, hue, work.request.color), line_of(change));
+}
+
+void print_record(VerbContext& work, const Outcome& outcome, const Plan& done) {
+    work.print("{}", lines_of(done, work.request.color));
+    for (const auto& failed : outcome.execution.failed) {
+        print_undone(work, "failed:     ", plan::Color::Red, failed.change);
+    }
+    for (const auto& skipped : outcome.execution.skipped) {
+        print_undone(work, "not reached:", plan::Color::Yellow, skipped.change);
+    }
+    for (const Change& postponed : outcome.execution.postponed) {
+        print_undone(work, "not yet:    ", plan::Color::Yellow, postponed);
+    }
+}
+
 void tell(VerbContext& work, const Outcome& outcome) {
-    work.print("{}", plan::render(outcome.plan, work.request.color));
+    const Plan done = done_of(outcome);
+    print_record(work, outcome, done);
     for (const auto& failed : outcome.execution.failed) {
         work.say(fmt::format("{}error: {}", printable(failed.change.source.prefix()),
                              printable(told(work, failed))));
@@ -72,14 +112,15 @@ void tell(VerbContext& work, const Outcome& outcome) {
         work.say(fmt::format(
             "not as declared, although it was done: {}: find the program that changes it back, or "
             "declare what the kernel made of it",
-            plan::render_line(change)));
+            line_of(change)));
     }
     if (work.request.legend) {
         const auto& execution = outcome.execution;
         const bool nothing =
             execution.done == 0 && outcome.plan.changes.empty() && outcome.plan.conflicts.empty();
         work.say(nothing ? "nothing to do"
-                         : fmt::format("{} done, {} failed, {} skipped, {} in conflict", execution.done,
+                         : fmt::format("{} done, {} failed, {} skipped, {} in conflict",
+                                       execution.done - std::min(execution.done, plan::folded(done)),
                                        execution.failed.size(), execution.skipped.size(),
                                        outcome.plan.conflicts.size()));
     }

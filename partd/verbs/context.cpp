@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
+#include "verbs/lines.h"
 
 #include <algorithm>
 #include <set>
@@ -37,7 +38,7 @@ void VerbContext::print_plan(const Plan& plan) {
         print_json(plan::to_value(plan));
         return;
     }
-    print("{}", plan::render(plan, request.color));
+    print("{}", lines_of(plan, request.color));
     if (request.legend) {
         say(plan::summary(plan));
     }

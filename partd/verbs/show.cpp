@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
+#include "kinds/cgroup/cgroup.h"
+#include "kinds/cgroup/limit_text.h"
 #include "plan/render.h"
 #include "verbs/context.h"
 
@@ -40,14 +42,18 @@ Value to_value(VerbContext& work, const Resource& wanted, const State& observed)
     return value;
 }
 
+std::string as_written(const Field& field, const Spec& spec) {
+    const std::string text = field.text == nullptr ? "" : field.text(spec.data());
+    return spec.is<Limit>() ? with_units(spec.as<Limit>().key, text) : text;
+}
+
 void print(VerbContext& work, const Resource& wanted, const State& observed) {
     const bool color = work.request.color;
     work.print("{}  {}\n", wanted.key.text(), plan::painted(wanted.source.place(), plan::Color::Grey, color));
     const Resource* found = observed.find(wanted.key);
     for (const Field& field : wanted.spec.table().fields) {
-        const std::string want = field.text == nullptr ? "" : field.text(wanted.spec.data());
-        const std::string have =
-            field.text == nullptr || found == nullptr ? "" : field.text(found->spec.data());
+        const std::string want = as_written(field, wanted.spec);
+        const std::string have = found == nullptr ? "" : as_written(field, found->spec);
         if (want.empty() && have.empty()) {
             continue;
         }

@@ -5,6 +5,7 @@
 #include "plan/render.h"
 #include "verbs/context.h"
 #include "verbs/layers.h"
+#include "verbs/lines.h"
 #include "verbs/status_lines.h"
 #include "verbs/warnings.h"
 
@@ -93,7 +94,7 @@ void print_whole(VerbContext& work, const Summary& summary, const Inspection& vi
         work.print("  in the way: {}\n", obstacle);
     }
     if (!view.plan.empty()) {
-        work.print("\n{}", plan::render(view.plan, work.request.color));
+        work.print("\n{}", lines_of(view.plan, work.request.color));
     }
 }
 

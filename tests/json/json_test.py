@@ -12,6 +12,7 @@ import os
 import pathlib
 import pty
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -218,6 +219,29 @@ def nothing():
     stopped("cannot-run", 126, "exec", "web", "--environment", "/nowhere", "--", "true")
     for verb in ("check", "list"):
         ask(verb, DONE, verb, prefix=NOBODY)
+
+
+def help_of_verbs():
+    """The examples at the end of each verb's help: the command line is right, which is known before anything is done."""
+    listed = run("help").stdout
+    verbs = re.findall(r"^  ([a-z]+) +[A-Z]", listed.partition("ubcommands:")[2], re.MULTILINE)
+    expect(len(verbs) > 20, f"help lists the verbs: {listed}")
+    for verb in verbs:
+        text = run("help", verb).stdout
+        expect(run(verb, "--help").stdout == text, f"{verb} --help says something else than help {verb}")
+        examples = re.findall(r"^  partctl (.*?)(?:  .*|)$", text.partition("Examples:")[2], re.MULTILINE)
+        expect(2 <= len(examples) <= 3, f"{verb} has {len(examples)} examples")
+        expect(all(len(line) <= 100 for line in text.partition("Examples:")[2].split("\n")), f"{verb}: a long line")
+        for line in examples:
+            expect(verb in line or verb == "version", f"an example of {verb} is of another verb: {line}")
+            ours, theirs = pty.openpty()  # purge asks
+            result = run(*shlex.split(line), prefix=NOBODY, stdin=theirs)
+            os.close(ours)
+            os.close(theirs)
+            if result.stdout.startswith("{"):
+                error = json.JSONDecoder().raw_decode(result.stdout)[0].get("error")
+                expect(not error or error["code"] != "usage", f"partctl {line}: {error}")
+            expect(result.returncode != USAGE, f"partctl {line} ends with {result.returncode}: {result.stderr}")
 
 
 def example():
@@ -649,7 +673,7 @@ def has(found, shown):
 
 # The examples leave the table of nftables behind, on purpose.
 STATES = (
-    nothing, example, drift_that_stays, conflict, failures, invalid, gone_back_to_nothing, no_history, delete_limit,
+    nothing, help_of_verbs, example, drift_that_stays, conflict, failures, invalid, gone_back_to_nothing, no_history, delete_limit,
     warnings, layers, with_partd, page, examples,
 )  # fmt: skip
 

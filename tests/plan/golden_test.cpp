@@ -7,6 +7,7 @@
 #include "plan/diff.h"
 #include "plan/render.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -54,6 +55,30 @@ TEST_CASE("Plans are as they were written down") {
         ++count;
     }
     CHECK(count >= 16);
+}
+
+TEST_CASE("What comes with the host's table has one line where that is made") {
+    const std::filesystem::path folder = std::filesystem::path(kCases) / "lightvm";
+    const State wanted = compile(folder, "after.toml");
+    const Plan plan = plan::diff(wanted, State());
+    const std::string text = plan::render(plan, false, plan::Lines::Folded);
+    INFO(text);
+    CHECK(text.find("+ the host's firewall: nftables inet partd  after.toml:") != std::string::npos);
+    CHECK(text.find("+ gate ") == std::string::npos);
+    CHECK(plan::folded(plan) > 0);
+    CHECK(std::ranges::count(text, '\n') + static_cast<std::ptrdiff_t>(plan::folded(plan)) ==
+          static_cast<std::ptrdiff_t>(plan.changes.size()));
+    CHECK(plan::render(plan, false).find("+ gate ") != std::string::npos);
+    // And its removal.
+    const std::string gone = plan::render(plan::diff(State(), wanted), false, plan::Lines::Folded);
+    INFO(gone);
+    CHECK(gone.find("- the host's firewall: nftables inet partd\n") != std::string::npos);
+    CHECK(gone.find("- gate ") == std::string::npos);
+    // Without the table each has its own.
+    Plan later = plan;
+    std::erase_if(later.changes, [](const Change& change) { return change.key.kind->name == "nftables"; });
+    CHECK(plan::folded(later) == 0);
+    CHECK(plan::render(later, false, plan::Lines::Folded) == plan::render(later, false));
 }
 
 TEST_CASE("A plan's order satisfies its needs, its waves too") {

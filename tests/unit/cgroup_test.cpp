@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kinds/cgroup/cgroup.h"
 
+#include "kinds/cgroup/limit_text.h"
 #include "kinds/cgroup/v1.h"
 
 #include <catch2/catch.hpp>
@@ -57,4 +58,19 @@ TEST_CASE("Every limit has a value to go back to") {
             CHECK_FALSE(find_control(field.name)->initial.empty());
         }
     }
+}
+
+TEST_CASE("Limits are shown as files write them") {
+    CHECK(with_units("memory.max", "67108864") == "64M");
+    CHECK(with_units("memory.high", "1610612736") == "1536M");
+    CHECK(with_units("memory.low", "1000") == "1000");
+    CHECK(with_units("memory.max", "67108865") == "67108865");
+    CHECK(with_units("memory.max", "max") == "max");
+    CHECK(with_units("hugetlb.2MB.max", "4194304") == "4M");
+    CHECK(with_units("pids.max", "1024") == "1024");
+    CHECK(with_units("io.max", "device /dev/sda rbps 10485760 wbps max riops 2048 wiops max") ==
+          "device /dev/sda rbps 10M wbps max riops 2048 wiops max");
+    CHECK(with_units("cpu.max", "150000 100000") == "150%");
+    CHECK(with_units("cpu.max", "33333 100000") == "33333 100000");
+    CHECK(with_units("cpu.max", "max 100000") == "max 100000");
 }

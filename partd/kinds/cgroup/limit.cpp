@@ -3,6 +3,7 @@
 #include "kernel/file/files.h"
 #include "kinds/cgroup/cgroup.h"
 #include "kinds/cgroup/limit_nested.h"
+#include "kinds/cgroup/limit_text.h"
 #include "kinds/cgroup/limit_unit.h"
 #include "kinds/cgroup/v1.h"
 
@@ -314,11 +315,17 @@ bool is_freeze(const Key& limit) {
 
 constinit const Table Limit::table = {"limit", "One value of a control group.", kFields};
 
+namespace {
+
+std::string summary(const Spec& spec) {
+    const Limit& limit = spec.as<Limit>();
+    return "= " + with_units(limit.key, limit.value);
+}
+
+}  // namespace
+
 constinit const LiveKind kLimit = {
-    .kind = {.name = "limit",
-             .expand = expand,
-             .summary = [](const Spec& spec) { return "= " + spec.as<Limit>().value; },
-             .independent = true},
+    .kind = {.name = "limit", .expand = expand, .summary = summary, .independent = true},
     .observe = observe,
     .apply = apply,
 };

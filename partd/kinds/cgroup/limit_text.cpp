@@ -71,4 +71,32 @@ std::string kept_devices(std::string_view, const std::string& value) {
     return devices;
 }
 
+std::string with_units(std::string_view key, const std::string& value) {
+    constexpr std::array kUnits = {'K', 'M', 'G', 'T'};
+    constexpr std::uint64_t kStep = 1024;
+    const bool all = key.starts_with("memory.") || key.starts_with("hugetlb.");
+    const auto parts = words(value);
+    if (key == "cpu.max" && parts.size() == 2) {
+        constexpr std::uint64_t kWhole = 100;
+        const std::uint64_t quota = parse_number(parts[0]).value_or(0) * kWhole;
+        const std::uint64_t period = parse_number(parts[1]).value_or(0);
+        const bool even = quota > 0 && period > 0 && quota % period == 0;
+        return even ? fmt::format("{}%", quota / period) : value;
+    }
+    std::vector<std::string> written;
+    std::string_view before;
+    for (const std::string_view word : parts) {
+        auto number = parse_number(word);
+        const bool bytes = all || (key == "io.max" && before.ends_with("bps"));
+        std::size_t unit = 0;
+        while (number && bytes && *number >= kStep && *number % kStep == 0 && unit < kUnits.size()) {
+            *number /= kStep;
+            ++unit;
+        }
+        written.push_back(unit == 0 ? std::string(word) : fmt::format("{}{}", *number, kUnits[unit - 1]));
+        before = word;
+    }
+    return join(written, " ");
+}
+
 }  // namespace partd
