@@ -11,7 +11,7 @@ inline constexpr std::size_t kMaxIfName = 15;
 // Longest name of a partition, slice or template.
 inline constexpr std::size_t kMaxName = 64;
 
-// [a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])? : safe as a file, cgroup and unit name.
+// [A-Za-z0-9]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])? : safe as a file, cgroup and unit name.
 bool valid_name(std::string_view name);
 // 1 to 15 bytes without '/', ':', '%', blank or control character; not ".", "..", "all", "default"
 // (dev_valid_name() in net/core/dev.c takes more, but those are directories of /proc/sys/net or patterns).

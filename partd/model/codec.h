@@ -96,8 +96,8 @@ struct Name : std::string {
 template <>
 struct TextFormat<Name> {
     static constexpr std::string_view
-        kExpected = "a name: 1 to 64 of a-z, 0-9, '-' and '_', with a letter or digit at both ends",
-        kPattern = "^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$";
+        kExpected = "a name: 1 to 64 letters, digits, '-' and '_', with a letter or digit at both ends",
+        kPattern = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$";
 };
 
 // Reports that `value` is not what `expected` says.

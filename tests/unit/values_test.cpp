@@ -65,8 +65,10 @@ TEST_CASE("Sizes, durations, ports, endpoints") {
 TEST_CASE("Names that may go into paths and to the kernel") {
     CHECK(valid_name("a"));
     CHECK(valid_name("test_net"));
+    CHECK(valid_name("sampleNetNamespace"));
+    CHECK(valid_name("A"));
     CHECK(valid_name(std::string(64, 'x')));
-    for (const std::string& wrong : {std::string(), std::string("-a"), std::string("a-"), std::string("A"),
+    for (const std::string& wrong : {std::string(), std::string("-a"), std::string("a-"), std::string("A_"),
                                      std::string("a/b"), std::string(".."), std::string("a%d"),
                                      std::string(65, 'x'), std::string("a\x1b"), std::string("a b")}) {
         INFO(wrong);

@@ -197,7 +197,7 @@ struct Codec<Far> {
     static std::string text(const Far& value) { return value.text(); }
     static Value json(const Far& value) { return value.text(); }
     static Value schema() {
-        return string_schema("^([0-9a-fA-F:.]+(/[0-9]{1,3})?|[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?)$",
+        return string_schema("^([0-9a-fA-F:.]+(/[0-9]{1,3})?|[A-Za-z0-9]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?)$",
                              kExpected);
     }
     static constexpr std::string_view kExpected =

@@ -33,6 +33,22 @@ TEST_CASE("names: pv-NAME for the host's end", "[names]") {
     CHECK(pings(kHere, "10.40.2.1"));
 }
 
+TEST_CASE("names: capitals are letters, and A is not a", "[names]") {
+    Sandbox sandbox;
+    sandbox.write_config("a.toml", partition_with_link("sampleNet", 1) + partition_with_link("A", 2) +
+                                       partition_with_link("a", 3) + "[slice.Batch]\n[partition.A.cgroup]\n" +
+                                       "parent = \"Batch\"\n");
+    sandbox.apply();
+    CHECK(links() == Strings{"pv-A", "pv-a", "pv-sampleNet"});
+    for (const char* address : {"10.40.1.1", "10.40.2.1", "10.40.3.1"}) {
+        CHECK(pings(kHere, address));
+    }
+    CHECK(sandbox.partctl({"exec", "sampleNet", "--", "true"}).code == 0);
+    sandbox.remove_config("a.toml");
+    sandbox.apply();
+    CHECK(links() == Strings{});
+}
+
 TEST_CASE("names: a host end that a file names is known as one of ours from its first moment", "[names]") {
     constexpr int kHostEndGroup = 28769;  // as units/udev/10-partd.rules has it
     Sandbox sandbox;
