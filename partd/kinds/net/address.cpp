@@ -181,16 +181,18 @@ void take(Observation& observation, const std::string& netns, const std::vector<
         return;
     }
     const std::string known = marked ? known_as(observation, key, netns, address) : key.name;
-    observation.add({.key = key,
-                     .spec = Spec(InterfaceAddress{netns, link->name, address, protocol_text(protocol),
-                                                   link->index, secondary}),
-                     .owner = pair ? pair->owner : netns,
-                     .depends_on = {container},
-                     .contained_in = {container},
-                     .marked = marked,
-                     .holder = fmt::format("{} was added to {} by somebody else", address.text(),
-                                           place_text(netns, link->name))},
-                    known);
+    observation.add(
+        {.key = key,
+         .spec = Spec(
+             InterfaceAddress{netns, link->name, address, protocol_text(protocol), link->index, secondary}),
+         .owner = pair ? pair->owner : netns,
+         .depends_on = {container},
+         .contained_in = {container},
+         .marked = marked,
+         .holder = fmt::format("{0} was added to {1} by somebody else: remove it (ip address del {0} "
+                               "dev {2}), and partd adds its own",
+                               address.text(), place_text(netns, link->name), link->name)},
+        known);
 }
 
 // The addresses of that namespace, or of one of its interfaces.

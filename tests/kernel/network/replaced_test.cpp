@@ -232,7 +232,7 @@ const std::vector<Theirs>& on_the_host_by_hand() {
         {"address, by its equal",
          {{"addr", "del", "10.5.0.1/24", "dev", "h0"}, {"addr", "add", "10.5.0.1/24", "dev", "h0"}},
          {{"addr", "del", "10.5.0.1/24", "dev", "h0"}},
-         "10.5.0.1/24 was added to host:h0 by somebody else"},
+         "10.5.0.1/24 was added to host:h0 by somebody else: remove it (ip address del 10.5.0.1/24 dev h0)"},
         {"address, by none", {{"addr", "del", "10.5.0.1/24", "dev", "h0"}}, {}, ""},
         {"mac, another", {{"link", "set", "h0", "address", "02:00:00:00:05:99"}}, {}, ""},
         {"mtu, another", {{"link", "set", "h0", "mtu", "1300"}}, {}, ""},
