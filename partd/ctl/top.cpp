@@ -3,8 +3,6 @@
 #include "kernel/session/terminal.h"
 #include "verbs/rates.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <thread>
@@ -14,6 +12,8 @@
 namespace partd::ctl {
 
 namespace {
+
+constexpr int kOutput = 1;  // its descriptor
 
 // The first lines of a text, as many as a screen has.
 std::string first_lines(const std::string& text, std::size_t most) {
@@ -29,7 +29,7 @@ public:
     Top(Caller& caller, const Options& options)
         : caller_(caller),
           options_(options),
-          screen_(kernel::is_terminal(STDOUT_FILENO) && !options.request.json && !options.readings) {}
+          screen_(kernel::is_terminal(kOutput) && !options.request.json && !options.readings) {}
 
     int run() {
         unsigned left = options_.readings.value_or(screen_ ? 0 : 1);  // 0: until somebody ends it
@@ -64,7 +64,7 @@ private:
         if (options_.request.json) {
             fmt::print("{}\n", to_json(verbs::to_value(all, verbs::seconds_between(before, after)), 2));
         } else if (screen_) {
-            const std::size_t lines = kernel::lines_of_terminal(STDOUT_FILENO);
+            const std::size_t lines = kernel::lines_of_terminal(kOutput);
             fmt::print("\033[H\033[2J{}", first_lines(verbs::rates_table(all, options_.request.legend),
                                                       std::max<std::size_t>(lines, 2) - 1));
         } else {

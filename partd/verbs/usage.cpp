@@ -81,7 +81,8 @@ Answer usage(Engine& engine, const Request& request) {
     engine.host().invalidate();
     Value readings = Array();
     for (const kernel::MarkedGroup& group : *marked) {
-        if (!group.owner.empty() && (request.name.empty() || group.owner == request.name)) {
+        const bool top = !group.path.contains('/');  // of all together
+        if (!top && !group.owner.empty() && (request.name.empty() || group.owner == request.name)) {
             const bool is_partition = ledger.find({kPartition.kind.name, group.owner}) != nullptr;
             readings.push(to_value(group.owner, is_partition, measure(engine, group.owner, group.path)));
         }
