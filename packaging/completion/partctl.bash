@@ -71,7 +71,7 @@ _partctl() {
         for ((i = verb_at + 1; i < COMP_CWORD && at == 0; i++)); do
             case ${COMP_WORDS[i]} in
                 --) at=$((i + 1)) ;;
-                --root | --color | --environment) ((++i)) ;;
+                --root | --color | --environment | --user) ((++i)) ;;
                 -*) ;;
                 *) ((++names > 1)) && at=$i ;;
             esac
@@ -141,7 +141,7 @@ _partctl() {
             rollback)
                 [[ $previous == "$verb" || $previous == -* ]] && words=$(_partctl_generations)
                 ;;
-            status | ns | wait | exec | shell | kill | freeze | thaw)
+            status | ns | wait | exec | shell | kill | freeze | thaw | start | stop | restart)
                 if [[ $previous == "$verb" || $previous == -* ]]; then
                     words=$(_partctl_names partition)
                 elif [[ $verb == kill && ${COMP_WORDS[COMP_CWORD - 2]} == kill ]]; then

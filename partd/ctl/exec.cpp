@@ -6,6 +6,8 @@
 #include "kernel/session/terminal.h"
 #include "kinds/machine/entrance.h"
 #include "kinds/machine/environment.h"
+#include "reconcile/pause.h"
+#include "reconcile/rest.h"
 #include "verbs/context.h"
 
 #include <algorithm>
@@ -29,6 +31,13 @@ bool has_terminal() {
 Result<kernel::Entry> open_found(Engine& engine, const Desired& desired, const Inspection& view,
                                  const std::string& name) {
     const State& wanted = desired.compiled.desired;
+    if (not_running(engine.paths(), desired.compiled.declared).contains(name)) {
+        return fail(
+            stopped(engine.paths()).value_or(std::set<std::string>()).contains(name)
+                ? fmt::format("{0} is stopped: partctl start {0}", name)
+                : fmt::format("{} is stopped: it has enabled = false, or shares with one that is stopped",
+                              name));
+    }
     auto entry = open_entry(engine.host(), wanted, view.observed, name);
     const std::string near =
         entry || engine.knows(wanted, name) ? std::string() : near_name(engine, wanted, name);
@@ -77,6 +86,7 @@ int run(const Options& options, const char* verb) {
     }
     const kernel::SessionPlan plan{.command = options.command,
                                    .environment = read_environment(*variables),
+                                   .user = options.user,
                                    .file_mode_mask = options.umask,
                                    .terminal = entry->isolated() && has_terminal()};
     Error error = kernel::run_session((*engine)->host().cgroups(), *entry, plan);

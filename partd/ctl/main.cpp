@@ -34,7 +34,7 @@ using Run = std::function<int(const Options&)>;
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kCalledElsewhere = {
     {{"ls", "list"},
      {"ps", "status"},
-     {"start", "apply"},
+     {"down", "stop"},
      {"up", "apply"},
      {"enter", "shell"},
      {"run", "exec"},
@@ -273,7 +273,8 @@ private:
         add_name(top, "Only this partition or slice");
         top->add_option("--sort", options_.sort, "Order: name, cpu, memory, processes, io or net")
             ->check(CLI::IsMember({"name", "cpu", "memory", "processes", "io", "net"}));
-        top->add_option("-n,--iterations", options_.readings, "Print that many times, then end");
+        top->add_option("-n,--iterations", options_.readings, "Print that many times, then end")
+            ->check(CLI::PositiveNumber);
         add_duration(top, "-d,--delay", options_.delay, "Measure over TIME; default 1s");
         add("history", "List the generations that were applied");
         add("metrics", "Print metrics in the format of Prometheus");
@@ -287,16 +288,21 @@ private:
     }
 
     void add_applying() {
-        CLI::App* apply = add("apply", "Change the host to what is declared");
+        CLI::App* apply = add("apply", "Change the host to what is declared", [](const Options& options) {
+            return run_verb(options, verbs::verb(options.dry_run ? "diff" : "apply"));
+        });
         add_name(apply, "Only this partition or slice");
         add_file(apply);
         apply->add_flag("--keep-going", options_.request.keep_going,
                         "Apply the valid files although others are invalid");
         apply->add_flag("--allow-delete", options_.request.allow_delete,
                         "Allow more removals than the delete limit");
+        CLI::Option* dry =
+            apply->add_flag("--dry-run", options_.dry_run, "Only show what would be done, as diff does");
         add_duration(apply, "--confirm", options_.request.confirm,
                      "Roll back after TIME unless partctl confirm comes first");
         add_duration(apply, "--wait", options_.wait, "Wait up to TIME for everything to be as declared");
+        dry->excludes("--confirm")->excludes("--wait");
         add("confirm", "Keep what apply --confirm changed");
         CLI::App* rollback = add("rollback", "Roll back to the previous generation, or to GENERATION");
         rollback->add_option("generation", options_.request.generation, "See partctl history");
@@ -322,6 +328,11 @@ private:
         kill->add_option("signal", options_.request.signal, "Name or number of the signal; default TERM");
         add_name(add("freeze", "Suspend all processes of a partition"), "A partition")->required();
         add_name(add("thaw", "Resume the processes of a frozen partition"), "A partition")->required();
+        add_name(add("start", "Start a partition that was stopped"), "A partition")->required();
+        add_name(add("stop", "End all of a partition but its layer, until it is started"), "A partition")
+            ->required();
+        add_name(add("restart", "Stop a partition, and start it again", run_restart), "A partition")
+            ->required();
         CLI::App* purge = add("purge", "Delete the layer that a partition left behind", run_purge);
         add_name(purge, "The partition's name")->required();
         purge->add_flag("--yes", options_.request.yes, "Do not ask");
@@ -333,9 +344,11 @@ private:
         add_name(exec_, "A partition")->required();
         exec_->add_option("--environment", options_.environment,
                           "A file with variables for it, NAME=\"VALUE\" a line each");
-        add_name(add("shell", "Open a login shell in a partition, on a terminal of its own", run_shell),
-                 "A partition")
-            ->required();
+        exec_->add_option("--user", options_.user, "The user inside who runs it: NAME, UID, NAME:GROUP");
+        CLI::App* shell =
+            add("shell", "Open a login shell in a partition, on a terminal of its own", run_shell);
+        add_name(shell, "A partition")->required();
+        shell->add_option("--user", options_.user, "The user inside whose shell it is");
     }
 
     void add_explaining() {

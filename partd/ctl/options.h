@@ -26,6 +26,7 @@ struct Options {
     std::optional<std::chrono::milliseconds> wait;     // apply --wait, wait --timeout
     std::optional<std::chrono::milliseconds> give_up;  // wait --give-up
     bool watch = false;                                // status --watch
+    bool dry_run = false;                              // apply --dry-run
     bool at_terminal = false;                          // somebody is there to be asked
     std::string sort = "cpu";                          // top --sort
     std::optional<unsigned> readings;                  // top --iterations
@@ -33,6 +34,7 @@ struct Options {
     bool manual = false;                               // schema --man
     std::vector<std::string> command;                  // exec
     std::string environment;                           // exec --environment
+    std::string user;                                  // exec --user
     char** arguments = nullptr;                        // all of them, to start again with
     unsigned umask = 022;                              // the caller's, for the program that exec becomes
 
@@ -47,6 +49,7 @@ int run_events(const Options& options);
 int run_wait(const Options& options);
 int run_purge(const Options& options);
 int run_top(const Options& options);
+int run_restart(const Options& options);
 // Any other: in the daemon when one can be reached, else in this process.
 int run_verb(const Options& given, const Verb& verb);
 

@@ -233,6 +233,22 @@ int run_purge(const Options& options) {
     return tell(answer);
 }
 
+int run_restart(const Options& options) {
+    int code = kDone;
+    Caller caller(options);
+    if (!caller.open(verb("stop"), code)) {
+        return code;
+    }
+    Request request = options.request;
+    request.origin = "partctl restart";
+    code = tell(caller.ask(verb("stop"), request));
+    if (code == kNotConverged) {  // its processes have some time left
+        constexpr milliseconds kMost{600'000};
+        code = Waiting(caller, options, kMost, true).run();
+    }
+    return code == kDone || code == kInvalid ? tell(caller.ask(verb("start"), request)) : code;
+}
+
 int run_verb(const Options& given, const Verb& verb) {
     const Options options = given.request.layers ? in_own_process(given) : given;
     Request request = options.request;

@@ -11,6 +11,7 @@
 #include "kinds/machine/rootfs.h"
 #include "kinds/namespace/membership.h"
 #include "kinds/namespace/user.h"
+#include "reconcile/rest.h"
 
 #include <algorithm>
 #include <chrono>
@@ -40,6 +41,13 @@ Findings configuration(const CheckContext& patient) {
                          .fix = "correct the file, then partctl check"});
     }
     for (const std::string& note : patient.desired.notes) {
+        if (tells_of_rest(note)) {
+            found.push_back({.severity = Severity::Note,
+                             .what = note,
+                             .why = "they are declared, and neither apply nor a boot makes them",
+                             .fix = "start them, or leave them"});
+            continue;
+        }
         found.push_back({.severity = Severity::Warning,
                          .what = note,
                          .why = "a directory that is gone is not taken for an empty one",

@@ -26,7 +26,7 @@ void Batch::netlink(NetlinkSocket& socket, Message message, std::size_t change, 
 void Batch::end(Termination ending, std::size_t change, const std::string& whose,
                 std::function<void()> afterwards) {
     const auto left = host_.time_to_leave(whose, ending.patience);
-    ending.told = left < ending.patience;
+    ending.told = ending.told || left < ending.patience;
     ending.patience = left;
     endings_.push_back(std::move(ending));
     leaving_.push_back({change, whose, std::move(afterwards)});

@@ -3,6 +3,8 @@
 
 #include "base/text.h"
 #include "kernel/file/files.h"
+#include "kernel/process/farewell.h"
+#include "kernel/process/init_search.h"
 #include "kernel/process/processes.h"
 #include "kinds/cgroup/cgroup.h"
 #include "kinds/machine/init.h"
@@ -24,6 +26,12 @@ constexpr Field kFields[] = {
     field<&Partition::group>("group", "the cgroup its processes live in",
                              {.role = Role::Replace, .live = true}),
     field<&Partition::isolation>("isolation", "the namespaces that it has or shares", {.live = true}),
+    field<&Partition::stop_signal>("stop_signal", "the signal that asks its PID 1 to end", {.live = true}),
+    field<&Partition::enabled>("enabled",
+                               "false: declared and stopped. Its processes, namespaces, links and rules are "
+                               "gone, and those of other "
+                               "partitions that stand in them; its layer stays on disk",
+                               {.role = Role::Declared, .fallback = "true"}),
     field<&Partition::description>("description", "free text, shown by status", {.role = Role::Declared}),
     field<&Partition::namespaces>("namespaces",
                                   "namespaces of its own, out of net, mnt, pid, uts, ipc, user, cgroup and "
@@ -76,9 +84,13 @@ constexpr Declaration kLanguage[] = {declaration<Partition>("partition.*")};
 // Kept on the cgroup, so that it is known when the file is gone.
 constexpr char kMark[] = "trusted.partd.partition";
 
+// Before the name of the signal, where one is declared.
+const std::string kSignal = "signal=";
+
 std::string encode(const Partition& partition) {
-    return fmt::format("{} {} {}", Codec<OnRemove>::text(partition.on_remove), partition.stop_timeout.count(),
-                       partition.isolation);
+    const std::string signal = partition.stop_signal.empty() ? "" : kSignal + partition.stop_signal + " ";
+    return fmt::format("{} {} {}{}", Codec<OnRemove>::text(partition.on_remove),
+                       partition.stop_timeout.count(), signal, partition.isolation);
 }
 
 std::string isolation_text(const Membership& membership) {
@@ -98,7 +110,11 @@ std::optional<Partition> decode(const std::string& name, const std::string& grou
         return std::nullopt;
     }
     Partition partition{.name = name, .group = group, .stop_timeout = std::chrono::milliseconds(*timeout)};
-    partition.isolation = join(std::vector<std::string>(parts.begin() + 2, parts.end()), " ");
+    const bool signal = parts.size() > 2 && parts[2].starts_with(kSignal);
+    if (signal) {
+        partition.stop_signal = parts[2].substr(kSignal.size());
+    }
+    partition.isolation = join(std::vector<std::string>(parts.begin() + (signal ? 3 : 2), parts.end()), " ");
     for (const auto& word : EnumWords<OnRemove>::kWords) {
         if (word.word == parts[0]) {
             partition.on_remove = word.value;
@@ -120,6 +136,16 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
                             object->owner));
         }
         Partition partition = object->spec.as<Partition>();
+        if (partition.enabled == false && partition.on_remove == OnRemove::Keep) {
+            problems.error(
+                object->place("enabled"),
+                fmt::format("partition {}: on_remove is \"keep\", and what is kept is not stopped: "
+                            "take on_remove = \"stop\"",
+                            object->owner));
+        }
+        for (const DeclaredObject* init : declared.all<InitCommand>(object->owner)) {
+            partition.stop_signal = init->spec.as<InitCommand>().stop_signal.value_or("");
+        }
         partition.name = object->owner;
         partition.group = group_of(declared, object->owner);
         partition.isolation = isolation_text(membership_of(declared, object->owner));
@@ -184,6 +210,10 @@ Result<> may_end(ApplyContext& context, const Partition& partition, std::set<pid
     if (*holder) {
         pids.erase(**holder);
     }
+    if (partition.on_remove != OnRemove::Stop) {
+        constexpr std::chrono::seconds kMoment{2};
+        kernel::await_dying(pids, kMoment);  // of a kill just before
+    }
     if (partition.on_remove == OnRemove::Stop || pids.empty()) {
         return {};
     }
@@ -209,6 +239,25 @@ kernel::Meant residents_of(kernel::Host& host, const Partition& partition) {
     };
 }
 
+// Where a signal of its own is declared, PID 1 is asked by it, and ends the others of its namespace.
+Result<> ask_init(kernel::Host& host, const Partition& partition, kernel::Termination& ending) {
+    const int signal = kernel::stop_signal_number(partition.stop_signal).value_or(0);
+    if (signal == 0) {
+        return {};
+    }
+    const auto pid = open_namespace(host, partition.name, NamespaceKind::Pid);
+    const auto init = pid ? kernel::find_init(ending.pids, *pid) : Result<std::optional<pid_t>>();
+    if (!init || !*init) {
+        return {};
+    }
+    PARTD_TRY(kernel::ask_to_end(ending.pids, ending.meant, **init, signal));
+    ending.told = true;
+    if (!kernel::hears(**init, signal)) {
+        ending.patience = std::chrono::milliseconds(0);
+    }
+    return {};
+}
+
 // The analyzer does not see that a std::function owns its closure.
 // NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks)
 Result<> stop(ApplyContext& context, const Partition& partition, std::size_t number) {
@@ -223,6 +272,7 @@ Result<> stop(ApplyContext& context, const Partition& partition, std::size_t num
     kernel::Termination ending{.pids = std::move(*pids),
                                .meant = residents_of(context.host, partition),
                                .patience = partition.stop_timeout};
+    PARTD_TRY(ask_init(context.host, partition, ending));
     context.batch.end(std::move(ending), number, partition.name,
                       [&cgroups = context.host.cgroups(), group = partition.group] { cgroups.kill(group); });
     return {};
@@ -305,10 +355,20 @@ Result<> end_residents(ApplyContext& context, const std::string& name, Namespace
     }
     context.batch.count_write();
     (void)context.host.cgroups().freeze(group, false);
-    const std::array endings = {
-        kernel::Termination{pids, kernel::inhabitants(type, inode), partition.stop_timeout}};
-    const auto left = kernel::end_processes(endings).front();
+    kernel::Termination ending{pids, kernel::inhabitants(type, inode), partition.stop_timeout};
+    PARTD_TRY(ask_init(context.host, partition, ending));
+    const auto left = kernel::end_processes(std::span(&ending, 1)).front();
     return left.empty() ? Result<>() : fail(kernel::describe(left) + " do not end");
+}
+
+Result<> allow_stop(kernel::Host& host, const std::string& name) {
+    const std::string group = host.group_of(name);
+    auto partition = group.empty() ? std::nullopt : decode(name, group, policy_mark(host, group));
+    if (!partition || partition->on_remove == OnRemove::Stop) {
+        return {};
+    }
+    partition->on_remove = OnRemove::Stop;
+    return kernel::set_xattr(host.cgroups().home(group), kMark, encode(*partition));
 }
 
 std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::string& group) {

@@ -55,9 +55,11 @@ struct Share {
 // [partition.NAME]; as a resource, the processes that live in it and what is to become of them.
 struct Partition {
     std::string name = {};
-    std::string group = {};      // the cgroup its processes live in
-    std::string isolation = {};  // the namespaces it has or shares: "net user pid"
+    std::string group = {};        // the cgroup its processes live in
+    std::string isolation = {};    // the namespaces it has or shares: "net user pid"
+    std::string stop_signal = {};  // of its PID 1; "": SIGTERM to all
     std::optional<std::string> description = {};
+    std::optional<bool> enabled = {};
     std::vector<NamespaceKind> namespaces = {NamespaceKind::Net};
     std::optional<HostName> hostname = {};
     std::optional<HostName> domainname = {};
@@ -80,6 +82,10 @@ std::optional<OnRemove> removal_policy(const kernel::Host& host, const std::stri
 
 // True if it may open connections to everybody: the host passes packets on for all of them then.
 bool reaches_any(const Partition& partition);
+
+// Somebody has asked to stop it: until the next apply that wants it, its processes may be ended whatever
+// on_remove says.
+Result<> allow_stop(kernel::Host& host, const std::string& name);
 
 // The partition of that name; nullptr when none is declared.
 const DeclaredObject* find_partition(const Declared& declared, std::string_view name);

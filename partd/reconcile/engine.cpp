@@ -5,6 +5,7 @@
 #include "kernel/clock.h"
 #include "reconcile/incremental.h"
 #include "reconcile/pause.h"
+#include "reconcile/rest.h"
 
 #include <algorithm>
 #include <iterator>
@@ -49,6 +50,10 @@ Scope Engine::adopt(Desired desired) {
 std::optional<Scope> Engine::load_edit(const DesiredOptions& options) {
     const bool was_well = desired_.good() && desired_.notes.empty() && desired_.stale.empty();
     const auto rolled_back = read_rolled_back(paths());
+    const auto resting = stopped(paths());
+    if (!resting || !resting->empty()) {
+        return std::nullopt;
+    }
     if (!options.extra.empty() || options.generation || options.as_written || !was_well ||
         desired_.files.empty() || !rolled_back || *rolled_back) {
         return std::nullopt;
@@ -102,6 +107,7 @@ Result<Scope> Engine::follow_files() {
         }
         auto held = load_files(std::move(before));
         PARTD_TRY(held);
+        PARTD_TRY(leave_stopped(paths(), *held));
         followed_ = true;
         return adopt(std::move(*held));
     }

@@ -8,6 +8,7 @@
 #include "kernel/file/files.h"
 #include "kinds/kinds.h"
 #include "kinds/ties.h"
+#include "reconcile/rest.h"
 #include "reconcile/rollback.h"
 
 #include <algorithm>
@@ -105,6 +106,9 @@ std::optional<Desired> FileRecord::part_of(const std::string& name) const {
         return std::nullopt;
     }
     auto part = compile_part(files);
+    if (part && !leave_stopped(paths_, *part)) {
+        return std::nullopt;
+    }
     for (const std::string& directory : part ? paths_.config() : std::vector<std::string>()) {
         if (!stamps_->contains(directory)) {
             part->compiled.desired.left_out.insert(directory);

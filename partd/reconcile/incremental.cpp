@@ -2,6 +2,7 @@
 #include "reconcile/incremental.h"
 
 #include "kinds/kinds.h"
+#include "kinds/stopped.h"
 #include "reconcile/rollback.h"
 
 #include <algorithm>
@@ -64,7 +65,9 @@ struct Alone {
     explicit Alone(std::vector<TextFile> some)
         : files(std::move(some)),
           compiled(config::compile(files, pure_kinds())),
-          owners(compiled.declared.owners()) {}
+          owners(compiled.declared.owners()) {
+        drop_owners(compiled.desired, stopped_partitions(compiled.declared, {}));
+    }
 
     [[nodiscard]] const State& wants() const { return compiled.desired; }
     // Resources that belong to none of its owners: others may want them too.

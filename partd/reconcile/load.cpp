@@ -6,8 +6,10 @@
 #include "kernel/clock.h"
 #include "kernel/file/files.h"
 #include "kinds/kinds.h"
+#include "kinds/stopped.h"
 #include "reconcile/history.h"
 #include "reconcile/ledger_file.h"
+#include "reconcile/rest.h"
 #include "reconcile/rollback.h"
 
 #include <algorithm>
@@ -300,6 +302,7 @@ Result<Desired> load_desired(const kernel::Paths& paths, const DesiredOptions& o
         note_silent(good, desired);
     }
     desired.compiled.desired.left_out = desired.left_out;
+    PARTD_TRY(leave_stopped(paths, desired));
     return desired;
 }
 
@@ -307,6 +310,7 @@ Result<Desired> load_files(std::vector<TextFile> files) {
     Desired desired;
     desired.files = std::move(files);
     desired.compiled = config::compile(desired.files, pure_kinds());
+    drop_owners(desired.compiled.desired, stopped_partitions(desired.compiled.declared, {}));
     add_problems(desired.compiled.problems, desired);
     return desired;
 }

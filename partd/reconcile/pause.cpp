@@ -4,6 +4,8 @@
 #include "kernel/file/files.h"
 #include "kernel/file/own_files.h"
 
+#include <cerrno>
+
 namespace partd {
 
 Result<std::set<std::string>> paused(const kernel::Paths& paths) {
@@ -19,6 +21,33 @@ Result<> pause(const kernel::Paths& paths, const std::string& name) {
 
 Result<> resume(const kernel::Paths& paths, const std::string& name) {
     return kernel::remove_file(paths.paused() + "/" + name);
+}
+
+namespace {
+
+// Outlives a reboot.
+std::string directory_of_stopped(const kernel::Paths& paths) {
+    return paths.library() + "/stopped";
+}
+
+}  // namespace
+
+Result<std::set<std::string>> stopped(const kernel::Paths& paths) {
+    const auto names = kernel::list_if_there(directory_of_stopped(paths));
+    if (!names && names.error().code == EACCES) {
+        return std::set<std::string>();  // a user checks files
+    }
+    PARTD_TRY(names);
+    return std::set(names->begin(), names->end());
+}
+
+Result<> note_stopped(const kernel::Paths& paths, const std::string& name) {
+    PARTD_TRY(kernel::make_directories(directory_of_stopped(paths)));
+    return kernel::write_durably(directory_of_stopped(paths) + "/" + name, "");
+}
+
+Result<> forget_stopped(const kernel::Paths& paths, const std::string& name) {
+    return kernel::remove_file(directory_of_stopped(paths) + "/" + name);
 }
 
 namespace {

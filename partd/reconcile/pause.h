@@ -16,6 +16,13 @@ Result<> pause(const kernel::Paths& paths, const std::string& name);
 // One that is not paused is success.
 Result<> resume(const kernel::Paths& paths, const std::string& name);
 
+// Partitions that somebody has stopped by hand: they are declared and do not run until they are started, also
+// after a reboot.
+Result<std::set<std::string>> stopped(const kernel::Paths& paths);
+Result<> note_stopped(const kernel::Paths& paths, const std::string& name);
+// One that is not stopped is success.
+Result<> forget_stopped(const kernel::Paths& paths, const std::string& name);
+
 // The files are being worked on: what partd keeps is what they said before, until they are released or the
 // host boots. Not being held is success.
 Result<> hold_files(const kernel::Paths& paths);

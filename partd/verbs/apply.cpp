@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "verbs/apply.h"
+
 #include "base/text.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
@@ -200,9 +202,14 @@ bool may_apply(VerbContext& work) {
 }  // namespace
 
 Answer apply(Engine& engine, const Request& request) {
+    return apply_files(engine, request, true);
+}
+
+Answer apply_files(Engine& engine, const Request& request, bool as_written) {
     VerbContext work(engine.paths(), request);
-    auto loaded = load_desired(
-        engine.paths(), {.extra = request.extras(), .keep_going = request.keep_going, .as_written = true});
+    auto loaded =
+        load_desired(engine.paths(),
+                     {.extra = request.extras(), .keep_going = request.keep_going, .as_written = as_written});
     if (!loaded) {
         return work.not_loaded(loaded.error());
     }
@@ -235,7 +242,8 @@ Answer apply(Engine& engine, const Request& request) {
         beside.waits = seconds;
     }
     report(work, *applied, beside);
-    if (auto released = applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
+    if (auto released =
+            as_written && applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {
         work.complain(released.error().message);
     }

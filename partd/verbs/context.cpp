@@ -3,6 +3,7 @@
 
 #include "base/hint.h"
 #include "base/text.h"
+#include "kinds/partition.h"
 #include "plan/render.h"
 #include "reconcile/pause.h"
 #include "verbs/lines.h"
@@ -173,7 +174,8 @@ bool VerbContext::inspect(Engine& engine, bool tolerant, bool as_written) {
 }
 
 bool VerbContext::knows_name(Engine& engine) {
-    if (engine.knows(desired.compiled.desired, request.name)) {
+    const bool declared = find_partition(desired.compiled.declared, request.name) != nullptr;  // or stopped
+    if (declared || engine.knows(desired.compiled.desired, request.name)) {
         return true;
     }
     answer =

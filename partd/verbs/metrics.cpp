@@ -36,8 +36,8 @@ private:
     std::string text_;
 };
 
-constexpr std::array kStates = {"active", "degraded",  "missing", "conflict",  "invalid",
-                                "frozen", "contested", "paused",  "undeclared"};
+constexpr std::array kStates = {"active",  "stopped", "degraded",  "missing", "conflict",
+                                "invalid", "frozen",  "contested", "paused",  "undeclared"};
 
 void add_counters(const Counters& counters, Exposition& to) {
     to.begin("partd_changes_total", "counter", "Changes of the host that were carried out");

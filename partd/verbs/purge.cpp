@@ -5,6 +5,7 @@
 #include "kernel/file/files.h"
 #include "kernel/layer/layers.h"
 #include "kinds/machine/rootfs.h"
+#include "reconcile/rest.h"
 #include "verbs/context.h"
 #include "verbs/summary.h"
 
@@ -70,7 +71,8 @@ Result<std::string> objection(Engine& engine, const std::string& name) {
                 "false, and apply; then purge it",
                 name, *place);
         }
-        if (!desired->rolled_back && (!desired->good() || !desired->notes.empty())) {
+        if (!desired->rolled_back &&
+            (!desired->good() || !std::ranges::all_of(desired->notes, tells_of_rest))) {
             return fmt::format("not all files can be read, and one of them may declare {}: see partctl check",
                                name);
         }

@@ -4,6 +4,7 @@
 #include "kinds/cgroup/cgroup.h"
 #include "plan/render.h"
 #include "verbs/context.h"
+#include "verbs/init_state.h"
 #include "verbs/layers.h"
 #include "verbs/lines.h"
 #include "verbs/status_lines.h"
@@ -72,7 +73,8 @@ std::vector<std::string> obstacles(const Inspection& view, const std::string& ow
     return all;
 }
 
-void print_whole(VerbContext& work, const Summary& summary, const Inspection& view, const Warnings& warned) {
+void print_whole(VerbContext& work, const Summary& summary, const Inspection& view, const Warnings& warned,
+                 const std::optional<InitState>& init) {
     work.print("{}{}{}\n", summary.name, summary.description.empty() ? "" : " — ",
                printable(summary.description));
     work.print("  state      {}\n", state_text(summary.state, work.request.color));
@@ -80,6 +82,9 @@ void print_whole(VerbContext& work, const Summary& summary, const Inspection& vi
     work.print("  since      {}\n", summary.since ? time_text(*summary.since) : "-");
     work.print("  memory     {}\n  processes  {}\n  nat        {}\n", memory_text(summary), summary.processes,
                nat_text(summary));
+    if (init) {
+        work.print("  PID 1      {}\n", init_text(*init));
+    }
     for (const Warning& warning : warned) {
         work.print("  {}    {}\n", plan::painted("warning", plan::Color::Yellow, work.request.color),
                    printable(warning.text()));
@@ -114,7 +119,8 @@ std::optional<std::int64_t> tell_waiting(VerbContext& work, Engine& engine) {
 }
 
 void print_as_json(VerbContext& work, const std::vector<Summary>& all, const Inspection& view,
-                   const Warnings& warned, std::optional<std::int64_t> waits) {
+                   const Warnings& warned, std::optional<std::int64_t> waits,
+                   const std::optional<InitState>& init) {
     Value partitions = Array();
     std::ranges::for_each(all, [&](const Summary& summary) { partitions.push(to_value(summary, warned)); });
     Value in_the_way = Array();
@@ -125,6 +131,9 @@ void print_as_json(VerbContext& work, const std::vector<Summary>& all, const Ins
     value.set("partitions", std::move(partitions));
     value.set("in_the_way", std::move(in_the_way));
     value.set("waits", waits ? Value(*waits) : Value());
+    if (!work.request.name.empty()) {
+        value.set("init", init_value(init));
+    }
     work.print_json(std::move(value));
 }
 
@@ -160,8 +169,10 @@ Answer status(Engine& engine, const Request& request) {
     if (!request.name.empty()) {
         add_cut_offs(work, engine, request.name, warned);
     }
+    const auto init =
+        request.name.empty() ? std::nullopt : init_state(engine.host(), view.observed, request.name);
     if (request.json) {
-        print_as_json(work, all, view, warned, waits);
+        print_as_json(work, all, view, warned, waits, init);
     } else if (request.name.empty()) {
         work.print("{}", status_lines(all, request));
         for (const std::string& obstacle : obstacles(view, {})) {
@@ -171,7 +182,7 @@ Answer status(Engine& engine, const Request& request) {
             work.say(printable("warning: " + warning.text()));
         }
     } else {
-        print_whole(work, all.front(), view, warned);
+        print_whole(work, all.front(), view, warned, init);
     }
     const bool invalid = request.name.empty() ? !work.desired.good() : all.front().state == "invalid";
     const bool differs = !view.plan.empty() || invalid;

@@ -15,7 +15,7 @@ namespace partd::verbs {
 namespace {
 
 plan::Color color_of(const std::string& state) {
-    constexpr std::array kOnTheWay = {"degraded", "missing", "frozen", "paused"};
+    constexpr std::array kOnTheWay = {"degraded", "missing", "frozen", "paused", "stopped"};
     return state == "active"                                        ? plan::Color::Green
            : std::ranges::find(kOnTheWay, state) != kOnTheWay.end() ? plan::Color::Yellow
                                                                     : plan::Color::Red;

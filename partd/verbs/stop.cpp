@@ -37,6 +37,7 @@ constexpr std::array kRows = {
     Row{Reason::Waiting, "waiting", kRefused},
     Row{Reason::InUse, "in-use", kRefused},
     Row{Reason::Declined, "declined", kRefused},
+    Row{Reason::Disabled, "disabled", kRefused},
     Row{Reason::TooMuch, "too-much", kRefused},
     Row{Reason::NotConverged, "not-converged", kNotConverged},
     Row{Reason::CannotRun, "cannot-run", kCannotRun},

@@ -24,6 +24,7 @@ enum class Reason : std::uint8_t {
     Waiting,
     InUse,
     Declined,
+    Disabled,
     TooMuch,
     NotConverged,
     CannotRun,

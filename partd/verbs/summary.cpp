@@ -12,6 +12,7 @@
 #include "kinds/partition.h"
 #include "plan/order.h"
 #include "reconcile/pause.h"
+#include "reconcile/rest.h"
 
 #include <algorithm>
 #include <ctime>
@@ -52,6 +53,7 @@ public:
           by_netns_(kernel::processes_by_namespace(std::array{kernel::NamespaceType::Net})
                         .value_or(std::multimap<ino_t, pid_t>())),
           desired_(document.compiled.desired),
+          stopped_(not_running(engine.paths(), document.compiled.declared)),
           paused_(paused(engine.paths()).value_or(std::set<std::string>())) {}
 
     std::vector<Summary> run() {
@@ -61,6 +63,12 @@ public:
                 summary.source = wanted.source;
                 summary.description = wanted.spec.as<Partition>().description.value_or("");
             }
+        }
+        for (const std::string& name : stopped_) {
+            const DeclaredObject* declared = find_partition(document_.compiled.declared, name);
+            Summary& summary = at(name);
+            summary.source = declared->source;
+            summary.description = declared->spec.as<Partition>().description.value_or("");
         }
         for (const Resource& found : view_.observed.all()) {
             if (found.key.kind == &kPartition.kind && found.ownership == Ownership::Ours) {
@@ -182,6 +190,9 @@ private:
     std::string state_of(const std::string& name) const {
         const auto owns = [&](const auto& entry) { return entry.owner == name; };
         const Resource* wanted = wanted_of(name);
+        if (stopped_.contains(name)) {
+            return std::ranges::any_of(view_.plan.changes, owns) ? "degraded" : "stopped";
+        }
         if (wanted == nullptr) {
             return "undeclared";
         }
@@ -223,6 +234,7 @@ private:
     const Inspection& view_;
     std::multimap<ino_t, pid_t> by_netns_;
     const State& desired_;
+    std::set<std::string> stopped_;
     std::map<std::string, Summary> summaries_;
     struct Inside {
         std::size_t links = 0;

@@ -16,7 +16,7 @@ namespace partd::verbs {
 struct Summary {
     std::string name;
     bool is_slice = false;
-    std::string state;  // active, degraded, missing, conflict, invalid, undeclared
+    std::string state;  // active, stopped, degraded, missing, conflict, …
     std::string description;
     Source source;
     std::size_t links = 0;                // in its network namespace, its own or the one that it shares

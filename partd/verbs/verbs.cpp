@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verbs/verbs.h"
 
+#include "verbs/life.h"
+
 #include <algorithm>
 #include <array>
 
@@ -34,6 +36,8 @@ constexpr std::array kAll = {
     Verb{"kill", "Kill", Right::Manage, kill},
     Verb{"freeze", "Freeze", Right::Manage, freeze},
     Verb{"thaw", "Thaw", Right::Manage, thaw},
+    Verb{"start", "Start", Right::Manage, start},
+    Verb{"stop", "Stop", Right::Manage, stop},
     Verb{"purge", "Purge", Right::Manage, purge},
 };
 

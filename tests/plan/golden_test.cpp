@@ -4,6 +4,7 @@
 
 #include "config/compile.h"
 #include "kinds/kinds.h"
+#include "kinds/stopped.h"
 #include "plan/diff.h"
 #include "plan/render.h"
 
@@ -35,6 +36,7 @@ State compile(const std::filesystem::path& folder, const char* name) {
         UNSCOPED_INFO(problem.at.text() << ": " << problem.message);
     }
     REQUIRE(compiled.problems.empty());
+    drop_owners(compiled.desired, stopped_partitions(compiled.declared, {}));
     return std::move(compiled.desired);
 }
 

@@ -192,9 +192,17 @@ Result<std::size_t> signal_processes(const std::set<pid_t>& pids, const Meant& m
 
 namespace {
 
-// PID 1 of a pid namespace does not hear what it has no handler for (pid_namespaces(7)).
-bool is_deaf_init(pid_t pid) {
-    constexpr std::uint64_t kTerm = std::uint64_t{1} << (SIGTERM - 1);
+constexpr std::uint64_t bit_of(int signal) {
+    return std::uint64_t{1} << static_cast<unsigned>(signal - 1);
+}
+
+// PID 1 of a pid namespace does not hear what it has no handler for (pid_namespaces(7)). `told`: it may have
+// been asked by another signal than SIGTERM, and be on its way.
+bool is_deaf_init(pid_t pid, bool told) {
+    constexpr std::uint64_t kRealTime = ~std::uint64_t{0} << 33U;
+    constexpr std::uint64_t kAsks = bit_of(SIGTERM) | bit_of(SIGINT) | bit_of(SIGQUIT) | bit_of(SIGHUP) |
+                                    bit_of(SIGUSR1) | bit_of(SIGUSR2) | bit_of(SIGPWR) | kRealTime;
+    const std::uint64_t kTerm = told ? kAsks : bit_of(SIGTERM);
     bool init = false;
     bool handles = false;
     const std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
@@ -265,7 +273,8 @@ std::vector<std::set<pid_t>> end_processes(std::span<const Termination> endings,
         } else {
             departure.unknown = ending.pids;
         }
-        std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()), is_deaf_init);
+        std::ranges::copy_if(ending.pids, std::inserter(departure.deaf, departure.deaf.end()),
+                             [&](pid_t pid) { return is_deaf_init(pid, ending.told); });
         departure.deadline = Clock::now() + ending.patience;
         if (!ending.told) {
             signal_all(departure.alive, SIGTERM);

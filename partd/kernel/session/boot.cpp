@@ -93,9 +93,11 @@ Result<> become_init(const BootPlan& plan, const std::optional<Namespace>& mnt, 
     limit_descriptors();
     leave_session();
     auto environment = plan.environment;
+    PARTD_TRY(give_up_rights(plan.privileges, environment));
     environment.merge(clean_environment());
     ExecEnvironment surroundings{.environment = std::move(environment)};
     surroundings.directory = plan.working_directory.empty() ? "/" : plan.working_directory;
+    surroundings.file_mode_mask = plan.file_mode_mask;
     surroundings.program = plan.command.empty() ? kProgram : -1;
     surroundings.command_at = plan.command_at;
     surroundings.directory_at = plan.directory_at;
@@ -149,6 +151,7 @@ public:
         }
         // It lives as long as the partition: what this process was started with is none of its own.
         PARTD_TRY(forget_circumstances());
+        PARTD_TRY(raise_bounds(plan_.privileges));
         for (const Namespace* each : plan_.namespaces) {
             PARTD_TRY(join(*each));
         }

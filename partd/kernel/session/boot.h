@@ -6,6 +6,7 @@
 #include "kernel/child/child.h"
 #include "kernel/namespace/namespaces.h"
 #include "kernel/root/root.h"
+#include "kernel/session/privileges.h"
 
 #include <chrono>
 #include <functional>
@@ -29,7 +30,9 @@ struct BootPlan {
     std::vector<std::string> command = {};  // empty: partd-init
     std::map<std::string, std::string> environment = {};
     std::string working_directory = {};  // "": the root
-    Source command_at = {};              // where a file says so, for an error
+    Privileges privileges = {};
+    unsigned file_mode_mask = 022;
+    Source command_at = {};  // where a file says so, for an error
     Source directory_at = {};
 };
 

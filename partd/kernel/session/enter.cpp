@@ -4,6 +4,7 @@
 #include "kernel/file/files.h"
 #include "kernel/mount/mount_api.h"
 #include "kernel/root/host_tree.h"
+#include "kernel/session/program.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -123,13 +124,9 @@ Error become(const std::vector<std::string>& command, const ExecEnvironment& sur
     if (surroundings.program >= 0) {
         syscall(SYS_execveat, surroundings.program, "", arguments.data(), environ, AT_EMPTY_PATH);
     } else {
-        execvp(arguments[0], arguments.data());
+        return run_program(arguments).placed(surroundings.command_at);
     }
-    auto error = fail_errno(command[0]).error();
-    if (error.code == ENOENT && command[0].contains('/') && access(arguments[0], F_OK) == 0) {
-        error.message += ": the file is there, but not the interpreter or dynamic loader that it names";
-    }
-    return std::move(error).placed(surroundings.command_at);
+    return fail_errno(command[0]).error().placed(surroundings.command_at);
 }
 
 Result<> become_unwritable(char** arguments) {

@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "kernel/child/channel.h"
 #include "kernel/file/files.h"
+#include "kernel/session/account.h"
+#include "kernel/session/privileges.h"
 #include "kernel/session/terminal.h"
 
 #include <fcntl.h>
@@ -12,7 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,35 +30,6 @@
 namespace partd::kernel {
 
 namespace {
-
-struct Account {
-    std::string home = "/";
-    std::string shell = "/bin/sh";
-};
-
-// A file of the partition's, which may be anything: only a regular one is read, and not for ever.
-std::string read_foreign(const char* path) {
-    constexpr std::size_t kMost = 1 << 20;
-    const Fd fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW));
-    struct stat st{};
-    return fd && fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) ? read_fd(fd.get(), kMost).value_or("")
-                                                                  : "";
-}
-
-// Root's line in /etc/passwd, read as a text: the partition's name services are not ours to load.
-Account root_account() {
-    Account account;
-    const std::string text = read_foreign("/etc/passwd");
-    for (const std::string_view line : split(text, '\n')) {
-        const auto fields = split(line, ':');
-        if (fields.size() == 7 && fields[2] == "0") {
-            account.home = fields[5].empty() ? account.home : std::string(fields[5]);
-            account.shell = fields[6].empty() ? account.shell : std::string(fields[6]);
-            break;
-        }
-    }
-    return account;
-}
 
 // The variables that the caller may pass on without exposing itself.
 std::map<std::string, std::string> environment_for(const Account& account) {
@@ -84,24 +56,46 @@ std::map<std::string, std::string> own_environment() {
     return environment;
 }
 
-Error be_program(const Entry& entry, const SessionPlan& plan) {
-    const Account account = root_account();
-    ExecEnvironment surroundings{.file_mode_mask = plan.file_mode_mask};
+// The environment of the program; nullopt: this process'.
+std::optional<std::map<std::string, std::string>> environment_of(const Entry& entry, const SessionPlan& plan,
+                                                                 const Account& account) {
+    std::optional<std::map<std::string, std::string>> environment;
     if (entry.isolated() || entry.own_root) {
-        surroundings.environment = environment_for(account);
-    } else if (!plan.environment.empty()) {
-        surroundings.environment = own_environment();
+        environment = environment_for(account);
+    } else if (!plan.environment.empty() || !plan.user.empty()) {
+        environment = own_environment();
+    }
+    if (!plan.user.empty()) {
+        environment->insert_or_assign("HOME", account.home);
+        environment->insert_or_assign("SHELL", account.shell);
+        environment->insert_or_assign("USER", account.name);
+        environment->insert_or_assign("LOGNAME", account.name);
     }
     for (const auto& [name, value] : plan.environment) {
-        (*surroundings.environment)[name] = value;
+        (*environment)[name] = value;
     }
+    return environment;
+}
+
+Error be_program(const Entry& entry, const SessionPlan& plan) {
+    const auto account = plan.user.empty() ? root_account() : find_account(plan.user);
+    if (!account) {
+        return account.error();
+    }
+    ExecEnvironment surroundings{.environment = environment_of(entry, plan, *account),
+                                 .file_mode_mask = plan.file_mode_mask};
     std::vector<std::string> command = plan.command;
     if (command.empty()) {
-        const std::string shell = exists(account.shell) ? account.shell : "/bin/sh";
+        const std::string shell = exists(account->shell) ? account->shell : "/bin/sh";
         command = {shell, "-l"};
-        surroundings.directory = exists(account.home) ? account.home : "/";
+        surroundings.directory = exists(account->home) ? account->home : "/";
     } else if (entry.own_root || entry.find(NamespaceType::Mnt) != nullptr) {
         surroundings.directory = "/";
+    }
+    if (!plan.user.empty()) {
+        if (auto done = become_user(*account); !done) {
+            return std::move(done).error();
+        }
     }
     return become(command, surroundings);
 }

@@ -15,6 +15,7 @@ namespace partd::kernel {
 struct SessionPlan {
     std::vector<std::string> command;                     // empty: the shell of its root (passwd(5))
     std::map<std::string, std::string> environment = {};  // besides what it gets anyway
+    std::string user = {};                                // as find_account() takes it; "": root
     unsigned file_mode_mask = 022;
     // A terminal of the partition's in the place of the caller's, wherever the caller has one.
     bool terminal = false;

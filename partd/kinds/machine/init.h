@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernel/session/privileges.h"
 #include "kinds/machine/rootfs.h"
 #include "kinds/partition.h"
 
@@ -11,6 +12,14 @@ struct InitCommand {
     std::vector<std::string> command = {};
     std::map<std::string, std::string> environment = {};
     std::optional<AbsolutePath> working_directory = {};
+    std::optional<std::string> user = {};
+    std::optional<std::string> umask = {};
+    std::optional<std::int64_t> nice = {};
+    std::optional<std::int64_t> oom_score_adj = {};
+    std::optional<bool> no_new_privileges = {};
+    std::optional<std::map<std::string, std::string>> limits = {};
+    std::optional<std::vector<std::string>> capabilities = {};
+    std::optional<std::string> stop_signal = {};
     bool operator==(const InitCommand&) const = default;
     static const Table table;
 };
@@ -38,7 +47,12 @@ struct Init {
     std::vector<NamespaceKind> shown = {};
     Place command_at = {};
     Place directory_at = {};
+    Place user_at = {};
 };
+
+// The rights with which it is started, and its file mode creation mask.
+kernel::Privileges privileges_of(const Init& wanted);
+unsigned file_mode_mask_of(const InitCommand& init);
 
 extern const LiveKind kInit;
 Result<> apply_init(ApplyContext& context, const Change& change, std::size_t number);

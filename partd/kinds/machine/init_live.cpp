@@ -68,6 +68,8 @@ Result<std::unique_ptr<Preparation>> prepare(Stage& stage, const Init& wanted) {
             .command = wanted.started.command,
             .environment = wanted.started.environment,
             .working_directory = wanted.started.working_directory.value_or(AbsolutePath()),
+            .privileges = privileges_of(wanted),
+            .file_mode_mask = file_mode_mask_of(wanted.started),
             .command_at = wanted.command_at.at,
             .directory_at = wanted.directory_at.at};
     for (const Namespace& each : ready->joined) {

@@ -22,7 +22,7 @@ TEST_CASE("words: a verb that there is not is named, with the one that was meant
         {{"stauts"}, "there is no verb \"stauts\"; did you mean \"status\"?"},
         {{"--json", "stauts", "web", "--check"}, "there is no verb \"stauts\"; did you mean \"status\"?"},
         {{"ls"}, "there is no verb \"ls\"; did you mean \"list\"?"},
-        {{"start", "web"}, "there is no verb \"start\"; did you mean \"apply\"?"},
+        {{"down", "web"}, "there is no verb \"down\"; did you mean \"stop\"?"},
         {{"exce", "web", "--", "ls"}, "there is no verb \"exce\"; did you mean \"exec\"?"},
         {{"nothing-like-it"}, "there is no verb \"nothing-like-it\": partctl help lists them"},
         {{"help", "stauts"}, "there is no verb \"stauts\"; did you mean \"status\"?"},
