@@ -77,8 +77,9 @@ TEST_CASE("bus: introspection shows all methods, properties and signals", "[cont
         members[name] = type + " " + in + (type == "method" ? " " + out : "");
     }
     for (const char* method :
-         {"Check", "Diff", "Status", "List", "Show", "Namespaces", "History", "Metrics", "Doctor", "Apply",
-          "Confirm", "Rollback", "Pause", "Resume", "Kill", "Freeze", "Thaw", "Purge"}) {
+         {"Check",  "Diff",  "Status",  "List",     "Show",  "Namespaces", "History", "Metrics",
+          "Doctor", "Apply", "Confirm", "Rollback", "Pause", "Resume",     "Kill",    "Freeze",
+          "Thaw",   "Start", "Stop",    "Purge",    "Tree",  "Usage"}) {
         INFO(method);
         CHECK(members["." + std::string(method)] == "method a{sv} ssit");
     }
@@ -93,7 +94,7 @@ TEST_CASE("bus: introspection shows all methods, properties and signals", "[cont
                                                                        {"Contested", "as"}}) {
         CHECK(members["." + name] == "property " + type);
     }
-    CHECK(members.size() == 18 + 1 + 1 + 7);
+    CHECK(members.size() == 22 + 1 + 1 + 7);
     const auto tree = run(busctl({"--list", "tree", "org.partd1"}));
     INFO(tree.text());
     CHECK(tree.out.find("/org/partd1") != std::string::npos);
