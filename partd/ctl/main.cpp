@@ -205,6 +205,9 @@ private:
         app_.add_option("--color", color_, "Color: auto, always or never")
             ->check(CLI::IsMember({"auto", "always", "never"}));
         app_.set_version_flag("--version", PARTD_VERSION);
+        app_.footer(
+            "partctl check, diff and apply are where to begin: partctl help VERB has examples.\n"
+            "Manuals: partctl(8), partd.toml(5), partd(8)");
         app_.fallthrough();
         app_.require_subcommand(1);
     }

@@ -227,6 +227,7 @@ Answer apply_files(Engine& engine, const Request& request, bool as_written) {
         return work.stop(Reason::Waiting,
                          "an earlier apply waits to be confirmed: partctl confirm or partctl rollback first");
     }
+    const bool bare = work.desired.files.empty();
     Beside beside{.warned = warnings_about(work, engine.host(), request.name),
                   .problems = work.desired.problems};
     add_cut_offs(work, engine, request.name, beside.warned);
@@ -242,6 +243,9 @@ Answer apply_files(Engine& engine, const Request& request, bool as_written) {
         beside.waits = seconds;
     }
     report(work, *applied, beside);
+    if (bare && applied->outcome.plan.changes.empty() && request.legend && !request.json) {
+        work.say(kNoFiles);
+    }
     if (auto released =
             as_written && applied->outcome.refused.empty() ? release_files(engine.paths()) : Result<>();
         !released) {

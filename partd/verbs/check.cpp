@@ -6,6 +6,7 @@
 #include "kinds/machine/exposure.h"
 #include "kinds/namespace/inspect.h"
 #include "verbs/context.h"
+#include "verbs/lines.h"
 #include "verbs/warnings.h"
 
 #include <algorithm>
@@ -92,6 +93,8 @@ Answer check_with(const kernel::Paths& paths, const Request& request, bool obser
         all.set("warnings", to_value(amiss));
         all.set("overlooked", std::move(overlooked));
         work.print_json(std::move(all));
+    } else if (desired->good() && desired->files.empty()) {
+        work.print("{}\n", kNoFiles);
     } else if (desired->good()) {
         const std::size_t files = desired->files.size();
         work.print("{} well: {} objects\n", files == 1 ? "1 file is" : fmt::format("{} files are", files),

@@ -175,6 +175,9 @@ Answer status(Engine& engine, const Request& request) {
         print_as_json(work, all, view, warned, waits, init);
     } else if (request.name.empty()) {
         work.print("{}", status_lines(all, request));
+        if (all.empty() && work.desired.files.empty() && request.legend) {
+            work.say(kNoFiles);
+        }
         for (const std::string& obstacle : obstacles(view, {})) {
             work.complain("in the way of a removal: " + obstacle);
         }

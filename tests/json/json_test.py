@@ -199,6 +199,9 @@ def one_state(name):
 def nothing():
     """Nothing declared, and nothing there to ask for."""
     look_everywhere()
+    for verb in ("check", "status", "apply"):
+        said = subprocess.run(["partctl", verb], capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        expect("no file declares anything yet: put one into /etc/partd" in said.stdout + said.stderr, f"{verb}: {said}")
     ask("apply", DONE, "apply")
     ask("apply", DONE, "apply", "--wait", "1s")
     ask("done", DONE, "wait", "--timeout", "1s")
