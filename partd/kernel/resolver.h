@@ -29,7 +29,7 @@ public:
         std::string why = {};            // there are none
         bool pending = false;            // the answer is not there yet; the addresses are those of before
     };
-    // What is known is asked for again after a while.
+    // An answer is asked for again after a while.
     Answer ask(const Place& place, const std::string& name, std::chrono::milliseconds patience);
 
 private:

@@ -11,8 +11,8 @@
 
 namespace partd::kernel {
 
-// What waits for something that partd does not make and that no event tells of: a name that does not resolve
-// yet. It is no failure, and whoever looks on and on looks at it again when it is time.
+// Objects that wait for something that partd does not make and that no event tells of: a name that does not
+// resolve yet. That is not a failure. The daemon looks at them again when it is time.
 class Waits {
 public:
     using Clock = std::chrono::steady_clock;
@@ -23,7 +23,7 @@ public:
         Clock::time_point again = {};
     };
 
-    // What waits under that name, until it is noted anew or dropped.
+    // Notes what waits under that name, until it is noted anew or dropped.
     void note(const std::string& name, One one) { all_[name] = std::move(one); }
     void drop(const std::string& name) { all_.erase(name); }
     // Drops those for whom `gone(name, one)` is true.

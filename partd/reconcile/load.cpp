@@ -179,6 +179,11 @@ bool read_files(const kernel::Paths& paths, const LastGood& good, const DesiredO
     desired.written = hash_of(found.files);
     desired.files = std::move(found.files);
     desired.overlooked = std::move(found.overlooked);
+    // One that another file names is read for that (config_file of a wireguard).
+    std::erase_if(desired.overlooked, [&](const std::string& path) {
+        return std::ranges::any_of(desired.files,
+                                   [&](const TextFile& file) { return file.text.contains(path); });
+    });
     add_problems(found.problems, desired);
     if (!good.of_this_boot) {
         // One that was taken away before the host was booted has nothing here that could stay.

@@ -5,7 +5,7 @@
 #include "kernel/host.h"
 #include "kernel/netlink/conntrack.h"
 #include "kernel/netlink/links.h"
-#include "kernel/netlink/wireguard.h"
+#include "kernel/tunnel/wireguard.h"
 #include "kernel_words.h"
 #include "kinds/link/link.h"
 #include "kinds/net/address.h"

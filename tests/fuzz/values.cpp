@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "kinds/cgroup/cgroup.h"
-#include "kinds/link/tunnel_file.h"
+#include "kinds/link/wireguard/tunnel_file.h"
 #include "kinds/machine/rootfs.h"
 #include "kinds/marks.h"
 #include "kinds/net/route.h"

@@ -3,7 +3,7 @@
 
 #include "base/diagnostics.h"
 #include "base/secret.h"
-#include "kinds/link/tunnel_file.h"
+#include "kinds/link/wireguard/tunnel_file.h"
 
 #include <ostream>
 #include <string>

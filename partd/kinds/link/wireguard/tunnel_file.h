@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kinds/link/types/wireguard.h"
+#include "kinds/link/wireguard/wireguard.h"
 
 #include <optional>
 #include <string>
@@ -28,7 +28,7 @@ bool is_tunnel_file(std::string_view text);
 std::optional<TunnelFile> parse_tunnel_file(std::string_view text, const std::string& name,
                                             Diagnostics& problems);
 
-// The keys in it: nullopt where it has none, or one that is no key.
+// The keys in it: nullopt where there is none, or not one of 32 bytes.
 std::optional<Secret> private_key_in(std::string_view text);
 std::optional<Secret> preshared_key_in(std::string_view text, const PublicKey& peer);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/netlink/wireguard.h"
+#include "kernel/tunnel/wireguard.h"
 
 #include <linux/genetlink.h>
 #include <linux/wireguard.h>

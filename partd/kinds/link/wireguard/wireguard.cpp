@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/types/wireguard.h"
+#include "kinds/link/wireguard/wireguard.h"
 
 #include "base/text.h"
 #include "kernel/file/secret_file.h"
 #include "kinds/link/interfaces.h"
-#include "kinds/link/tunnel_file.h"
 #include "kinds/link/types/rows.h"
+#include "kinds/link/wireguard/tunnel_file.h"
 #include "kinds/partition.h"
 
 #include <algorithm>
@@ -49,10 +49,13 @@ constexpr Field kPeerFields[] = {
                                                 {.fallback = "never"}),
 };
 
+// "KEY: endpoint 192.0.2.1:51820, allowed_ips 10.0.0.0/8".
 std::string peer_text(const ComparedPeer& peer) {
-    std::string text = peer.public_key.text();
+    std::vector<std::string> attributes;
     const auto add = [&](std::string_view name, const std::string& value) {
-        text += value.empty() ? "" : fmt::format(" {} {}", name, value);
+        if (!value.empty()) {
+            attributes.push_back(fmt::format("{} {}", name, value));
+        }
     };
     std::vector<std::string> prefixes;
     std::ranges::transform(peer.allowed_ips, std::back_inserter(prefixes), &Prefix::text);
@@ -60,7 +63,8 @@ std::string peer_text(const ComparedPeer& peer) {
     add("allowed_ips", join(prefixes, ","));
     add("persistent_keepalive", peer.keepalive == 0 ? "" : fmt::format("{}s", peer.keepalive));
     add("preshared_key_file", peer.preshared);
-    return text;
+    return fmt::format("{}{}{}", peer.public_key.text(), attributes.empty() ? "" : ": ",
+                       join(attributes, ", "));
 }
 
 std::string peers_text(const void* link) {
@@ -87,21 +91,51 @@ Value peer_value(const ComparedPeer& peer) {
     return value;
 }
 
-// Only the peers that differ.
+std::vector<std::string> parts_of(std::string_view text, std::string_view separator) {
+    std::vector<std::string> all;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        all.emplace_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + separator.size(), text.size()));
+    }
+    return all;
+}
+
+// The attributes of the peers in such a text, by their keys.
+std::map<std::string, std::vector<std::string>> peers_in(const std::string& text) {
+    std::map<std::string, std::vector<std::string>> all;
+    for (const std::string& peer : parts_of(text, "; ")) {
+        const std::size_t end = std::min(peer.find(": "), peer.size());
+        all[peer.substr(0, end)] =
+            parts_of(std::string_view(peer).substr(std::min(end + 2, peer.size())), ", ");
+    }
+    return all;
+}
+
+// Only the peers that differ, by the first characters of their keys, and of one that both sides have only the
+// attributes that do.
 Sides told_peers(const std::string& from, const std::string& to) {
-    const auto parts = [](const std::string& text) {
+    constexpr std::size_t kShownOfKey = 8;
+    const auto told = [](const std::string& text, const std::string& other) {
         std::vector<std::string> all;
-        for (std::string_view part : text.empty() ? std::vector<std::string_view>() : split(text, ';')) {
-            all.emplace_back(trim(part));
+        const auto others = peers_in(other);
+        for (const auto& [key, attributes] : peers_in(text)) {
+            const auto as = others.find(key);
+            auto left = attributes;
+            if (as != others.end() && as->second == attributes) {
+                continue;
+            }
+            if (as != others.end()) {
+                std::erase_if(left, [&](const std::string& each) {
+                    return std::ranges::find(as->second, each) != as->second.end();
+                });
+            }
+            const std::string name = key.substr(0, kShownOfKey) + "…";
+            all.push_back(left.empty() ? name : fmt::format("{}: {}", name, join(left, ", ")));
         }
-        return all;
-    };
-    const auto without = [](std::vector<std::string> all, const std::vector<std::string>& others) {
-        std::erase_if(
-            all, [&](const std::string& each) { return std::ranges::find(others, each) != others.end(); });
         return join(all, "; ");
     };
-    return {without(parts(from), parts(to)), without(parts(to), parts(from))};
+    return {told(from, to), told(to, from)};
 }
 
 // The language has the declared peers; the diff compares them with those that were found.

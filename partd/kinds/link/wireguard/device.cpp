@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/file/secret_file.h"
-#include "kernel/netlink/path_mtu.h"
-#include "kernel/netlink/wireguard.h"
+#include "kernel/tunnel/path_mtu.h"
+#include "kernel/tunnel/wireguard.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/link/messages.h"
-#include "kinds/link/tunnel_file.h"
-#include "kinds/link/types/wireguard.h"
+#include "kinds/link/wireguard/tunnel_file.h"
+#include "kinds/link/wireguard/wireguard.h"
 
 #include <linux/if_link.h>
 
@@ -61,7 +61,7 @@ bool is_fresh(const kernel::TunnelPeer& peer) {
     return peer.last_handshake.count() != 0 && now - peer.last_handshake < kStale;
 }
 
-// What a look learns of the endpoints that are names.
+// Findings of a look about the endpoints that are names.
 struct Names {
     std::vector<std::string> missing = {};  // that do not resolve, and why
     std::optional<milliseconds> again = {};
@@ -69,8 +69,8 @@ struct Names {
     void look_again(milliseconds when) { again = std::min(again.value_or(when), when); }
 };
 
-// The endpoint as the file has it, where the kernel's may stay: it fits; a peer that answers from elsewhere
-// has moved; or there is no other one yet.
+// The endpoint as the file has it, where the kernel's may stay: it fits; one with a name answers, from
+// wherever; or there is no other one yet.
 std::string judged_endpoint(kernel::Host& host, const std::string& birth, const std::string& wanted,
                             const kernel::TunnelPeer& peer, Names& names) {
     const auto endpoint = PeerEndpoint::parse(wanted);
@@ -81,7 +81,7 @@ std::string judged_endpoint(kernel::Host& host, const std::string& birth, const 
     if (is_name) {
         names.look_again(is_fresh(peer) ? kStale : kAgain);
     }
-    if (peer.endpoint && is_fresh(peer)) {
+    if (is_name && peer.endpoint && is_fresh(peer)) {
         return wanted;
     }
     const Answer answer = resolve(host, birth, *endpoint);
@@ -151,7 +151,14 @@ Name judged_birth(const Look& look, const std::string& identity, const Wireguard
     }
     const auto netns = look.observation.host.netns(wanted->birth_netns());
     const auto known = known_birth(entry->identity, identity);
-    return !known || (netns && *known == (*netns)->cookie()) ? wanted->birth : Name("elsewhere");
+    const auto is = [&](const std::string& other) {
+        const auto its = look.observation.host.netns(other);
+        return its && *known == (*its)->cookie();
+    };
+    return !known || (netns && *known == (*netns)->cookie()) ? wanted->birth
+           : is("")                                          ? Name("host")
+           : is(look.netns)                                  ? Name(look.netns.c_str())
+                                                             : Name("elsewhere");
 }
 
 void note_names(const Look& look, const Names& names) {
@@ -191,7 +198,7 @@ void take_peers(const Look& look, const Wireguard* wanted, const kernel::TunnelD
     note_names(look, names);
 }
 
-// What the peer is to have otherwise; nullptr for one that is new.
+// The attributes in which the peer differs; nullptr for one that is new.
 Result<kernel::PeerChange> change_of(kernel::Host& host, const std::string& birth, const ComparedPeer& wanted,
                                      const ComparedPeer* found) {
     kernel::PeerChange change{.public_key = wanted.public_key, .only_existing = found != nullptr};

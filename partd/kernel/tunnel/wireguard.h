@@ -32,7 +32,7 @@ struct TunnelDevice {
     std::vector<TunnelPeer> peers = {};
 };
 
-// What a peer is to have; without a value it stays as it is.
+// A change of a peer; an attribute without a value stays as it is.
 struct PeerChange {
     PublicKey public_key;
     bool remove = false;

@@ -79,7 +79,7 @@ namespace link {
 // The peers as they are compared.
 std::vector<ComparedPeer> compared(const std::vector<Sourced<WireguardPeer>>& peers);
 
-// LinkOps of a wireguard (kinds/link/tunnel.cpp).
+// LinkOps of a wireguard (kinds/link/wireguard/device.cpp).
 Spec look_at_wireguard(const Look& look, const Spec& found);
 Result<> configure_wireguard(kernel::Host& host, kernel::Netns& netns, int index, const Spec& wanted,
                              const Spec& found);

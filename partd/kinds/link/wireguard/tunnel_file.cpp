@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kinds/link/tunnel_file.h"
+#include "kinds/link/wireguard/tunnel_file.h"
 
 #include "base/text.h"
 #include "base/values.h"
@@ -119,7 +119,7 @@ private:
         }
     }
 
-    // A word that is no key of the file may be a secret in the wrong place.
+    // An unknown word may be a secret in the wrong place.
     static std::string shown(std::string_view word) {
         constexpr std::size_t kMost = 24;
         const bool plain = !word.empty() && word.size() <= kMost &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/netlink/path_mtu.h"
+#include "kernel/tunnel/path_mtu.h"
 
 #include "kernel/netlink/links.h"
 
