@@ -140,8 +140,11 @@ Sides told_peers(const std::string& from, const std::string& to) {
 
 // The language has the declared peers; the diff compares them with those that were found.
 constexpr Field peers_field() {
-    Field peers = field<&Wireguard::wireguard_peer>("wireguard_peer", "its peers",
-                                                    {.fallback = "none", .told = told_peers});
+    Field peers = field<&Wireguard::wireguard_peer>(
+        "wireguard_peer",
+        "its peers, each with public_key, preshared_key_file, endpoint, allowed_ips and "
+        "persistent_keepalive",
+        {.fallback = "none", .told = told_peers});
     peers.text = peers_text;
     peers.json = [](const void* link) {
         Value all = Array();
