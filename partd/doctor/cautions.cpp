@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor/cautions.h"
 
-#include "doctor/targets.h"
 #include "doctor/policy_cautions.h"
+#include "doctor/targets.h"
 #include "kinds/link/interfaces.h"
 #include "kinds/namespace/user.h"
 #include "kinds/net/route.h"

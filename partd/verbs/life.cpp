@@ -67,9 +67,10 @@ Answer start(Engine& engine, const Request& request) {
         return std::move(work.answer);
     }
     if (declared->spec.as<Partition>().enabled == false) {
-        return work.stop(Reason::Disabled,
-                         fmt::format("{} is stopped by its file: {} has enabled = false; change it, and apply",
-                                     request.name, declared->place("enabled").place()));
+        return work.stop(
+            Reason::Disabled,
+            fmt::format("{} is stopped by its file: {} has enabled = false; change it, and apply",
+                        request.name, declared->place("enabled").place()));
     }
     if (auto forgotten = forget_stopped(engine.paths(), request.name); !forgotten) {
         return work.failed(forgotten.error());
