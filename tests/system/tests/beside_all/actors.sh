@@ -26,7 +26,7 @@ broken() { echo "$(uptime_now) $*" >>"$broken"; }
 # again UNIT VERB: whatever systemd thinks of so many starts.
 again() {
     systemctl reset-failed "$1" 2>/dev/null
-    timeout 100 systemctl "$2" "$1"
+    timeout 300 systemctl "$2" "$1"
 }
 
 # --- containers
@@ -39,7 +39,7 @@ docker_ends_for_a_while() {
     again docker.service start
 }
 docker_publishes() {
-    timeout 60 docker run --security-opt apparmor=unconfined --detach --name passing --publish 18080:80 busybox httpd -f -p 80
+    timeout 60 docker run --security-opt apparmor=unconfined --stop-signal KILL --detach --name passing --publish 18080:80 busybox httpd -f -p 80
     sleep $((RANDOM % 4))
     timeout 60 docker rm --force passing
 }
