@@ -109,7 +109,10 @@ public:
                     next = tasks_.begin();
                 }
             }
+            // All that has come is heard before anything is given up, however long this process did not run.
             hear(static_cast<int>((due - now()) * 1000) + 1);
+            while (hear(0)) {
+            }
             give_up(now() - kPatience);
         }
         for (const auto& task : tasks_) {
@@ -193,7 +196,7 @@ private:
         }
     }
 
-    void hear(int milliseconds) {
+    bool hear(int milliseconds) {
         std::array<epoll_event, 64> events{};
         const int count = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), milliseconds);
         for (int i = 0; i < count; ++i) {
@@ -204,6 +207,7 @@ private:
                 answered(socket);
             }
         }
+        return count > 0;
     }
 
     void answer(int socket, const std::string& where) {

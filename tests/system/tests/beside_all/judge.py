@@ -44,7 +44,8 @@ class Notes:
         found, last = [], None
         for number, sent in sorted(self.failed[flow]):
             if begin <= sent <= end:
-                if number - 1 == last:
+                # Time in which the probe itself did not run is nobody's loss.
+                if number - 1 == last and sent < found[-1][1] + self.interval:
                     found[-1][1] = sent + self.interval
                 else:
                     found.append([sent, sent + self.interval])
