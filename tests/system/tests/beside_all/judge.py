@@ -12,6 +12,7 @@ import collections
 import sys
 
 AROUND = 0.75  # seconds before and after a failure of a control that are its own
+BLIND = 2.0  # seconds without a question, after which nothing is known
 FEWEST = 20  # answers and packets, without which nothing was tried
 
 
@@ -45,7 +46,7 @@ class Notes:
         for number, sent in sorted(self.failed[flow]):
             if begin <= sent <= end:
                 # Time in which the probe itself did not run is nobody's loss.
-                if number - 1 == last and sent < found[-1][1] + self.interval:
+                if number - 1 == last and sent < found[-1][1] + BLIND:
                     found[-1][1] = sent + self.interval
                 else:
                     found.append([sent, sent + self.interval])
