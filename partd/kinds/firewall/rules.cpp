@@ -13,6 +13,10 @@ std::span<const Chain> chains() {
     // Behind the translation of sources, which is decided by then.
     constexpr std::int32_t kBehindNat = NF_IP_PRI_NAT_SRC + 1;
     static const std::vector<Chain> kChains = {
+        // The first: when somebody removes the table, the kernel unhooks its chains in this order, each with
+        // its rules until then. Without this one packets of partitions are blocked
+        // (kernel/netlink/ingress.h).
+        {.name = kSources, .type = "filter", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_RAW},
         {.name = kForwards},
         {.name = kStrangers},
         {.name = kOthers},
@@ -24,7 +28,6 @@ std::span<const Chain> chains() {
         {.name = kOutput, .type = "nat", .hook = NF_INET_LOCAL_OUT, .priority = NF_IP_PRI_NAT_DST},
         {.name = kPostrouting, .type = "nat", .hook = NF_INET_POST_ROUTING, .priority = NF_IP_PRI_NAT_SRC},
         {.name = kShadows, .type = "filter", .hook = NF_INET_POST_ROUTING, .priority = kBehindNat},
-        {.name = kSources, .type = "filter", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_RAW},
     };
     return kChains;
 }

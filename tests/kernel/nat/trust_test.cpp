@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A partition that is an enemy, and neighbours of the host: nobody gets where nothing is declared.
+#include "daemon_fixture.h"
 #include "host_view.h"
 #include "members.h"
 
 #include <array>
+#include <atomic>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -454,6 +456,41 @@ TEST_CASE("trust: without the table a partition is closed, whoever flushed it", 
 
     sandbox.apply();
     CHECK(open() == declared);
+}
+
+TEST_CASE("trust: while partd puts the table back, no packet of a closed partition passes", "[trust][gate]") {
+    Sandbox sandbox;
+    const auto& outside = sandbox.outside();
+    sandbox.write_config("open.toml", member("open", "1", "reach = [\"outside\"]\n"));
+    sandbox.write_config("shut.toml", member("shut", "2", "reach = []\n"));
+    const Daemon daemon;
+    REQUIRE(eventually([&] { return exists("shut") && sandbox.diff() == 0; }));
+    ip({"route", "add", "10.0.0.0/8", "via", Outside::kHost4}, outside.netns.fd());
+    const Datagrams peer(outside.netns.fd(), Outside::kPeer4, 9000);
+    const Datagrams shut(sandbox.netns("shut"), "10.2.1.1", 9000);
+    const Datagrams open(sandbox.netns("open"), "10.1.1.1", 9000);
+    // the kernel takes the chains of a table out one after the other, in the order in which it lists them
+    const auto listed = output({"nft", "list", "table", "inet", "partd"});
+    CHECK(listed.find("chain sources {") < listed.find("hook forward"));
+    std::atomic<bool> done = false;
+    std::thread sender([&] {
+        while (!done) {
+            shut.send("shut", Outside::kPeer4, 9000);
+        }
+    });
+    bool restored = true;
+    for (int round = 0; round < 8 && restored; ++round) {
+        std::this_thread::sleep_for(50ms);
+        flush_all();
+        restored = eventually([&] { return sandbox.diff() == 0; });
+    }
+    done = true;
+    sender.join();
+    CHECK(restored);
+    open.send("open", Outside::kPeer4, 9000);
+    const auto first = peer.receive(2s);
+    REQUIRE(first);
+    CHECK(first->text == "open");  // and not what the other one has sent
 }
 
 TEST_CASE("trust: what closes a partition without the table is put back, and goes with the last one",
