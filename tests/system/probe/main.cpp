@@ -2,7 +2,8 @@
 // Traffic of the soak (tests/system/tests/beside_all.sh): UDP questions and answers in many network
 // namespaces, until SIGTERM. One thread and few system calls, for the machine is slow.
 //   partd_probe PLAN NOTES
-// PLAN has a line for each thing to do, and NOTES gets one for each question without an answer:
+// PLAN has a line for each thing to do. NOTES gets one for each question without an answer, and for each with
+// one of a flow that is called control….
 //   serve PLACE NETNS PORT            answers whatever comes, and notes what a closed partition has sent
 //   ask FLOW NETNS ADDRESS PORT       asks again and again, each time from a new port
 //   knock PLACE NETNS ADDRESS PORT    sends as a closed partition, which nobody should get
@@ -234,6 +235,9 @@ private:
         Question& question = questions_.at(socket);
         if (recv(socket, &byte, 1, 0) >= 0) {
             ++question.task->answered;
+            if (question.task->name.starts_with("control")) {
+                notes_ << "answered " << question.sent << ' ' << question.task->name << '\n';
+            }
         } else {  // an ICMP error
             failed(*question.task, question.number, question.sent);
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Judges the notes of partd_probe. A loss is a row of questions without an answer; time in which a control, which has
-nothing of partd in its way, had no answers either does not count.
+"""Judges the notes of partd_probe. A loss is a row of questions without an answer; it counts while each control, which
+has nothing of partd in its way, is known to have answers.
 
 usage: judge.py NOTES ACTIONS FROM TO MOST [--alone]
 FROM and TO are times of the monotonic clock; ACTIONS is the log of what was done. Fails when a loss took longer than
@@ -11,8 +11,8 @@ MOST seconds, or a packet of a closed partition arrived. --alone: without the co
 import collections
 import sys
 
-AROUND = 0.75  # seconds before and after a failure of a control that are its own
-BLIND = 2.0  # seconds without a question, after which nothing is known
+AROUND = 0.5  # seconds before and after such a time that belong to it
+BLIND = 0.75  # seconds without an answer of a control, after which nothing is known
 FEWEST = 20  # answers and packets, without which nothing was tried
 
 
@@ -23,6 +23,7 @@ class Notes:
         self.interval = 0.0
         self.failed = collections.defaultdict(list)  # flow: (number, when sent)
         self.asked, self.knocked = {}, collections.Counter()
+        self.answered = collections.defaultdict(list)  # flow of a control: when sent
         self.arrived = []  # (when sent, text)
         with open(path, encoding="utf-8") as lines:
             for line in lines:
@@ -33,6 +34,8 @@ class Notes:
             self.interval = float(words[1])
         elif words[0] == "failed":
             self.failed[words[3]].append((int(words[2]), float(words[1])))
+        elif words[0] == "answered":
+            self.answered[words[2]].append(float(words[1]))
         elif words[0] == "asked":
             self.asked[words[3]] = (int(words[1]), int(words[2]))
         elif words[0] == "knocked":
@@ -45,13 +48,19 @@ class Notes:
         found, last = [], None
         for number, sent in sorted(self.failed[flow]):
             if begin <= sent <= end:
-                # Time in which the probe itself did not run is nobody's loss.
-                if number - 1 == last and sent < found[-1][1] + BLIND:
+                if number - 1 == last:
                     found[-1][1] = sent + self.interval
                 else:
                     found.append([sent, sent + self.interval])
                 last = number
         return found
+
+    def unknown(self, flow, begin, end):
+        """Spans between two answers of a control, the one too long after the other."""
+        times = [begin, *(sent for sent in sorted(self.answered[flow]) if begin < sent < end), end]
+        for before, after in zip(times, times[1:]):
+            if after - before > BLIND:
+                yield [before - AROUND, after + AROUND]
 
 
 def merged(spans):
@@ -85,9 +94,8 @@ def main():
     bad, excused, worst = [], [], {}
     controls = [flow for flow in notes.asked if flow.startswith("control")]
     if "--alone" not in sys.argv:
-        rows = [row for flow in controls for row in notes.rows(flow, begin, end)]
-        excused = merged([row[0] - AROUND, row[1] + AROUND] for row in rows)
-        print(f"the controls had no answers for {end - begin - without([begin, end], excused):.1f} of {end - begin:.1f} s")
+        excused = merged(span for flow in controls for span in notes.unknown(flow, begin, end))
+        print(f"the controls are not known to have had answers for {end - begin - without([begin, end], excused):.1f} of {end - begin:.1f} s")
     for flow, (asked, answered) in sorted(notes.asked.items()):
         if answered < FEWEST:
             bad.append(f"{flow}: only {answered} of {asked} questions were answered")
