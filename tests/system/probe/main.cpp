@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -283,6 +284,9 @@ int main(int count, char** words) {
         std::cerr << "usage: partd_probe PLAN NOTES\n";
         return 2;
     }
+    // A socket for each question that has no answer yet.
+    constexpr rlimit kSockets = {.rlim_cur = 65536, .rlim_max = 65536};
+    (void)setrlimit(RLIMIT_NOFILE, &kSockets);
     std::signal(SIGTERM, [](int) { ending = 1; });
     try {
         Probe(words[1], words[2]).run();

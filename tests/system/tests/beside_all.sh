@@ -171,7 +171,7 @@ for _ in 1 2 3; do
     nft flush ruleset
     until nft list chain inet partd forward >/dev/null 2>&1; do sleep 0.02; done
     flushes+=("$flush $(uptime_now)")
-    sleep 6
+    sleep 4
 done
 eventually "after the flushes nothing differs" 30 partctl diff
 check "the probe is still there" kill -TERM "$probe"
