@@ -12,7 +12,7 @@ import collections
 import sys
 
 AROUND = 0.5  # seconds before and after such a time that belong to it
-BLIND = 0.75  # seconds without an answer of a control, after which nothing is known
+BLIND = 2.0  # seconds without an answer of a control, after which nothing is known
 FEWEST = 20  # answers and packets, without which nothing was tried
 
 
@@ -56,11 +56,13 @@ class Notes:
         return found
 
     def unknown(self, flow, begin, end):
-        """Spans between two answers of a control, the one too long after the other."""
+        """Spans between two answers of a control, the one too long after the other, and those of its failures."""
         times = [begin, *(sent for sent in sorted(self.answered[flow]) if begin < sent < end), end]
         for before, after in zip(times, times[1:]):
             if after - before > BLIND:
                 yield [before - AROUND, after + AROUND]
+        for first, last in self.rows(flow, begin, end):
+            yield [first - AROUND, last + AROUND]
 
 
 def merged(spans):
@@ -95,7 +97,10 @@ def main():
     controls = [flow for flow in notes.asked if flow.startswith("control")]
     if "--alone" not in sys.argv:
         excused = merged(span for flow in controls for span in notes.unknown(flow, begin, end))
-        print(f"the controls are not known to have had answers for {end - begin - without([begin, end], excused):.1f} of {end - begin:.1f} s")
+        known = without([begin, end], excused)
+        print(f"the controls are known to have had answers for {known:.1f} of {end - begin:.1f} s")
+        if known < FEWEST:
+            bad.append("that is not enough to judge by")
     for flow, (asked, answered) in sorted(notes.asked.items()):
         if answered < FEWEST:
             bad.append(f"{flow}: only {answered} of {asked} questions were answered")
