@@ -4,6 +4,7 @@
 # partitions under traffic and restarts of partd. No foreign object changes, no forward and no masquerade is lost for more
 # than a second, no packet gets out of a closed partition, nothing stays contested. Then `nft flush ruleset`, by itself.
 # machine: own
+# run: by hand, since chance has a part in it
 # timeout: 1100
 
 seconds=$(cat /run/bench/soak 2>/dev/null || echo 120)
