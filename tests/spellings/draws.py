@@ -211,7 +211,22 @@ def machine(random):
         text += f"[partition.s.init]\ncommand = {random.choice(commands)}\n"
         text += optional(random, "environment", ["{}", '{ A = "b c", PATH = "/bin" }', '{ "a-b" = "" }', '{ A = "ü=é" }'], 0.4)
         text += optional(random, "working_directory", ['"/"', '"/tmp"', '"/tmp/"', '"/none"', '"tmp"', '"/../tmp"'], 0.4)
+        text += rights(random)
     return text
+
+
+def rights(random):
+    """Of PID 1."""
+    text = optional(random, "user", ['"root"', '"0"', '"0:0"', '"00"', '"nobody-at-all"', '"4294967295"', '""'], 0.2)
+    text += optional(random, "umask", ['"0027"', '"027"', '"27"', '"0"', '"0999"', '"01777"', '""'], 0.2)
+    text += optional(random, "nice", ["0", "5", "-5", "-20", "19", "20"], 0.2)
+    text += optional(random, "oom_score_adj", ["0", "500", "-1000", "1000", "1001"], 0.2)
+    text += optional(random, "no_new_privileges", BOOLEANS, 0.2)
+    text += optional(random, "limits", ["{}", '{ nofile = "256:512", core = "0" }', '{ nofile = "64" }', '{ core = "unlimited" }',
+                                       '{ core = "0:unlimited" }', '{ core = "1:0" }', '{ NOFILE = "64" }', '{ files = "64" }'], 0.3)
+    text += optional(random, "capabilities", ["[]", '["CAP_NET_BIND_SERVICE"]', '["cap_net_raw"]', '["NET_ADMIN"]', '["CAP_NONE"]',
+                                             '["CAP_CHOWN", "CAP_CHOWN"]'], 0.3)
+    return text + optional(random, "stop_signal", ['"TERM"', '"SIGTERM"', '"sigint"', '"SIGRTMIN+3"', '"37"', '"RTMIN"', '"KILL"', '""'], 0.2)
 
 
 def service(random):
@@ -243,6 +258,7 @@ def partition(random):
     kinds = ["net", "mnt", "pid", "uts", "ipc", "cgroup"]
     spaces = '["' + '", "'.join(["net"] + random.sample(kinds[1:], random.randint(0, 3))) + '"]'
     text = "[partition.s]\n" + optional(random, "description", ['""', '"what it is"', '"ünïcode"'], 0.3)
+    text += optional(random, "enabled", BOOLEANS, 0.1)
     text += optional(random, "namespaces", [spaces, '["net", "net"]', '["net"]', "[]"], 0.4)
     text += optional(random, "hostname", ['"web"', '"WEB.Example.ORG"', '"' + "h" * 64 + '"', '"0"'], 0.2)
     text += optional(random, "domainname", ['"example.org"', '"A"'], 0.1)

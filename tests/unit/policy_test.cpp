@@ -7,6 +7,7 @@
 #include "kinds/nat/entry.h"
 #include "kinds/nat/layout.h"
 #include "kinds/policy/gate_set.h"
+#include "verbs/warnings.h"
 
 #include <catch2/catch.hpp>
 
@@ -47,12 +48,30 @@ Texts elements(const std::string& text) {
 Texts told(const std::string& keys) {
     Texts all;
     for (const Caution& each : cautions(compiled(web(keys)).declared)) {
-        all.push_back(each.text());
+        all.push_back(verbs::Warning{each.partition, each.problem()}.text());
     }
     return all;
 }
 
 }  // namespace
+
+TEST_CASE("Every entry's elements are in sets of the gate") {
+    for (const std::string list : {"reach = [{ to = ", "admit = [{ from = "}) {
+        for (const char* far : {"host", "outside", "any", "web", "10.0.0.0/8", "::/0"}) {
+            for (const char* match : {"", ", match = \"tcp/80-90\"", ", match = \"icmp\""}) {
+                const auto text = web(list + "\"" + far + "\"" + match + " }]");
+                INFO(text);
+                const auto whole = compiled(text);
+                for (const Resource& resource : whole.desired.all()) {
+                    const auto* elements = nat::elements_of(resource.spec);
+                    for (const auto& element : elements == nullptr ? nat::Elements().all : elements->all) {
+                        CHECK(nat::set_of(element.set));
+                    }
+                }
+            }
+        }
+    }
+}
 
 TEST_CASE("A set of the gate is known by its name again") {
     for (const char* name :
@@ -197,7 +216,7 @@ TEST_CASE("Entries that let nothing pass are told") {
     const auto bare = compiled("[partition.bare]\nreach = [\"outside\"]\n");
     const auto all = cautions(bare.declared);
     REQUIRE(all.size() == 1);
-    CHECK(all.front().text().starts_with(
+    CHECK(verbs::Warning{"", all.front().problem()}.text().starts_with(
         "a.toml:2:10: bare → outside, but bare has no link to the host: the gate stands there, and the "
         "entry lets nothing pass; give it a link to the host"));
 }

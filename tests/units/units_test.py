@@ -179,8 +179,8 @@ class Files(Installed):
     def test_catalog(self):
         text = self.find("partd.catalog").read_text()
         identifiers = re.findall(r"(?m)^-- ([0-9a-f]{32})$", text)
-        self.assertEqual(len(identifiers), 7)
-        self.assertEqual(len(set(identifiers)), 7)
+        self.assertEqual(len(identifiers), 8)
+        self.assertEqual(len(set(identifiers)), 8)
         with tempfile.TemporaryDirectory() as root:
             for directory in ("usr/lib/systemd/catalog", "var/lib/systemd/catalog"):
                 (pathlib.Path(root) / directory).mkdir(parents=True)

@@ -157,7 +157,7 @@ std::string resource_names() {
     std::vector<std::string> names;
     std::ranges::transform(kResources, std::back_inserter(names),
                            [](const auto& each) { return std::string(each.first); });
-    return join(names, ", ");
+    return partd::join(names, ", ");
 }
 
 std::optional<int> capability_number(std::string_view name) {

@@ -59,6 +59,9 @@ std::vector<std::optional<nat::PortBlock>> blocks_of(const Match* match) {
 // The elements of a line for one host end of the partition.
 void add_elements(const WayLine& line, GateSet::Side side, const std::string& end, const HostEnds& ends,
                   std::set<Element>& all) {
+    if (side == GateSet::Side::Admit && line.far.what == Far::What::Host) {
+        return;  // the host needs no leave
+    }
     GateSet set{.side = side,
                 .far = far_of(line.far),
                 .v6 = line.far.prefix.ip.v6(),

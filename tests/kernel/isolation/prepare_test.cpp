@@ -375,7 +375,7 @@ TEST_CASE("prepare: what a change ends is said before", "[prepare][diff]") {
     CHECK(ends(with(&File::partition, file.partition + "\ncgroup.parent = \"s\"", file).text() +
                "\n[slice.s]\n"));
     CHECK(ends("[partition.p]\n"));
-    CHECK(ends(""));
+    CHECK(ends("# nothing\n"));
     // what ends nothing does not say so
     machine.sandbox.write_config(
         "p.toml", with(&File::partition, file.partition + "\nhostname = \"other\"", file).text());

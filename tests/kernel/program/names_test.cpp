@@ -45,7 +45,7 @@ TEST_CASE("names: capitals are letters, and A is not a", "[names]") {
     }
     CHECK(sandbox.partctl({"exec", "sampleNet", "--", "true"}).code == 0);
     sandbox.remove_config("a.toml");
-    sandbox.apply();
+    CHECK(sandbox.partctl({"apply", "--allow-delete"}).code == 0);
     CHECK(links() == Strings{});
 }
 
