@@ -115,6 +115,11 @@ private:
             problems_.error(object_.place("nexthop"), "a route has via and dev, or nexthop, not both");
             return false;
         }
+        const auto leads_nowhere = [](const NextHop& way) { return !way.via && !way.dev; };
+        if (std::ranges::any_of(route.nexthop, leads_nowhere)) {
+            problems_.error(object_.place("nexthop"), "each next hop of a route needs via or dev");
+            return false;
+        }
         return true;
     }
 
