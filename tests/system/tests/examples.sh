@@ -34,10 +34,12 @@ for file in "$EXAMPLES"/*.toml; do
     echo "--- $name"
     example "$name"
     check "partctl check" partctl check
-    check_fails "partctl diff tells of differences" 1 partctl diff
+    # settings.toml declares nothing that would be made
+    declared=$(partctl list --json | jq '.objects | length')
+    check_fails "partctl diff tells of differences" $((declared > 0)) partctl diff
     apply
     check "partctl status --check" partctl status --check
-    expect "all partitions are active" active \
+    expect "all partitions are active" "$( ((declared == 0)) || echo active)" \
         "$(partctl status --json | jq -r '.partitions[].state' | sort -u)"
     partctl status
     rm "/etc/partd/$name.toml"
