@@ -69,10 +69,10 @@ void look_at_networks(const Interface& self, const Interface& peer, bool v6, con
 
 void look_at_address(const Interface& interface, const Sourced<Address>& declared,
                      std::vector<Caution>& all) {
-    const auto& [address, at] = declared;
+    const Address& address = declared.value;
     const auto caution = [&](const char* what, const char* why, const char* fix) {
         all.push_back({.partition = interface.partition,
-                       .at = at,
+                       .at = declared.at,
                        .what = fmt::format("{} is {}", address.text(), what),
                        .why = why,
                        .fix = fix});

@@ -8,11 +8,12 @@
 
 namespace partd::doctor {
 
-std::vector<Needed> needed_packets(const Passages& passages, const CheckContext& patient) {
-    using kernel::nft::Packet;
-    using enum kernel::nft::Stage;
-    const std::array ways = {ways_out(patient, false), ways_out(patient, true)};
-    std::vector<Needed> needed;
+namespace {
+
+using kernel::nft::Packet;
+using enum kernel::nft::Stage;
+
+void add_outgoing(const Passages& passages, std::vector<Needed>& needed) {
     for (const Outgoing& out : passages.outgoing) {
         const auto to = out.to ? std::optional(out.to->ip) : std::nullopt;
         const Packet there{
@@ -24,6 +25,9 @@ std::vector<Needed> needed_packets(const Passages& passages, const CheckContext&
         needed.push_back(
             {back, out.partition, fmt::format("answers to connections of {} by {}", out.partition, out.way)});
     }
+}
+
+void add_admitted(const Passages& passages, std::vector<Needed>& needed) {
     for (const Admitted& in : passages.admitted) {
         const auto from = in.from ? std::optional(in.from->ip) : std::nullopt;
         const bool v6 = in.to.v6();
@@ -34,6 +38,11 @@ std::vector<Needed> needed_packets(const Passages& passages, const CheckContext&
         needed.push_back({there, in.partition, text});
         needed.push_back({back, in.partition, "answers to " + text});
     }
+}
+
+// `ways` are the host's ways out, of IPv4 and of IPv6.
+template <class Ways>
+void add_incoming(const Passages& passages, const Ways& ways, std::vector<Needed>& needed) {
     for (const Incoming& in : passages.incoming) {
         const auto from = in.from ? std::optional(in.from->ip) : std::nullopt;
         for (const std::string& way : ways.at(in.to.v6() ? 1 : 0)) {
@@ -59,6 +68,9 @@ std::vector<Needed> needed_packets(const Passages& passages, const CheckContext&
             needed.push_back({back, in.partition, "answers to " + text});
         }
     }
+}
+
+void add_crossings(const Passages& passages, std::vector<Needed>& needed) {
     for (const Crossing& each : passages.crossings) {
         const bool v6 = each.to.ip.v6();
         const Packet there{.v6 = v6,
@@ -77,6 +89,17 @@ std::vector<Needed> needed_packets(const Passages& passages, const CheckContext&
         needed.push_back({there, each.partition, text});
         needed.push_back({back, each.partition, "answers to " + text});
     }
+}
+
+}  // namespace
+
+std::vector<Needed> needed_packets(const Passages& passages, const CheckContext& patient) {
+    const std::array ways = {ways_out(patient, false), ways_out(patient, true)};
+    std::vector<Needed> needed;
+    add_outgoing(passages, needed);
+    add_admitted(passages, needed);
+    add_incoming(passages, ways, needed);
+    add_crossings(passages, needed);
     return needed;
 }
 

@@ -78,7 +78,8 @@ private:
     [[nodiscard]] std::string name(const WayLine& line) const {
         return fmt::format("{} {} {}", partition_, arrow_, line.text());
     }
-    void add(const WayLine& line, std::string what, std::string why, std::string fix, Source other = {}) {
+    void add(const WayLine& line, std::string what, std::string why, std::string fix,
+             const Source& other = {}) {
         all_.push_back({.partition = partition_,
                         .at = line.at,
                         .what = std::move(what),

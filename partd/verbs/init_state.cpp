@@ -23,7 +23,7 @@ std::optional<InitState> init_state(kernel::Host& host, const State& observed, c
     const auto process =
         pid ? kernel::find_init(likely_processes(host, partition), *pid) : Result<std::optional<pid_t>>();
     if (process && *process) {
-        state.pid = **process;
+        state.pid = *process;
         state.command = kernel::command_of(**process);
         state.since = kernel::start_of(**process);
     }

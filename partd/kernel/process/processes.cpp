@@ -202,7 +202,7 @@ bool is_deaf_init(pid_t pid, bool told) {
     constexpr std::uint64_t kRealTime = ~std::uint64_t{0} << 33U;
     constexpr std::uint64_t kAsks = bit_of(SIGTERM) | bit_of(SIGINT) | bit_of(SIGQUIT) | bit_of(SIGHUP) |
                                     bit_of(SIGUSR1) | bit_of(SIGUSR2) | bit_of(SIGPWR) | kRealTime;
-    const std::uint64_t kTerm = told ? kAsks : bit_of(SIGTERM);
+    const std::uint64_t asks = told ? kAsks : bit_of(SIGTERM);
     bool init = false;
     bool handles = false;
     const std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
@@ -211,7 +211,7 @@ bool is_deaf_init(pid_t pid, bool told) {
         if (parts.size() > 2 && parts[0] == "NSpid:") {
             init = parts.back() == "1";
         } else if (parts.size() > 1 && (parts[0] == "SigCgt:" || parts[0] == "SigBlk:")) {
-            handles = handles || (parse_number(parts[1], 16).value_or(0) & kTerm) != 0;
+            handles = handles || (parse_number(parts[1], 16).value_or(0) & asks) != 0;
         }
     }
     return init && !handles;

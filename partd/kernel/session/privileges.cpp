@@ -103,11 +103,10 @@ Result<> set_limit(int resource, const rlimit& limit) {
 Result<> hold_capabilities(std::uint64_t wanted) {
     constexpr unsigned kWord = 32;
     __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    std::array<__user_cap_data_struct, 2> sets{};
-    for (unsigned i = 0; i < sets.size(); ++i) {
-        const auto part = static_cast<std::uint32_t>(wanted >> (i * kWord));
-        sets[i] = {.effective = part, .permitted = part, .inheritable = part};
-    }
+    const auto low = static_cast<std::uint32_t>(wanted);
+    const auto high = static_cast<std::uint32_t>(wanted >> kWord);
+    std::array<__user_cap_data_struct, 2> sets{{{.effective = low, .permitted = low, .inheritable = low},
+                                                {.effective = high, .permitted = high, .inheritable = high}}};
     if (syscall(SYS_capset, &head, sets.data()) != 0) {
         return fail_errno("keep the capabilities");
     }

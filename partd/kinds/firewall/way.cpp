@@ -172,7 +172,9 @@ struct Codec<Far> {
         }
         if (text == nullptr) {
             report_unexpected(value, kExpected, problems);
-        } else if (const auto address = Address::parse(*text)) {
+            return false;
+        }
+        if (const auto address = Address::parse(*text)) {
             problems.error(
                 value.source,
                 fmt::format("{} has bits of a host: write \"{}\" for the network, or \"{}\" for the "

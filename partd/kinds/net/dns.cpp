@@ -121,15 +121,16 @@ void expand(const Declared& declared, State& desired, Diagnostics& problems) {
     for (const DeclaredObject* object : declared.all<Dns>()) {
         check_words(*object, problems);
     }
-    for (const auto& [partition, object] : declarations(declared)) {
-        const Dns dns = dns_of(declared, partition);
+    for (const auto& entry : declarations(declared)) {
+        const DeclaredObject& object = *entry.second;
+        const Dns dns = dns_of(declared, object.owner);
         const auto add = [&](const std::string& name, const std::string& text) {
-            desired.add({.key = dns_file_key(object->owner, name),
-                         .spec = Spec(DnsFile{object->owner, name, mark_line(object->owner) + text}),
-                         .owner = object->owner,
-                         .source = object->source});
+            desired.add({.key = dns_file_key(object.owner, name),
+                         .spec = Spec(DnsFile{object.owner, name, mark_line(object.owner) + text}),
+                         .owner = object.owner,
+                         .source = object.source});
         };
-        for (const std::string& name : dns_files(declared, object->owner)) {
+        for (const std::string& name : dns_files(declared, object.owner)) {
             add(name, name == "hosts" ? hosts_file(dns) : resolv_conf(dns));
         }
     }
