@@ -43,4 +43,4 @@ def partitions(count):
 
 
 def document(all_of_them, limits=True):
-    return "".join(partition.toml(limits) for partition in all_of_them)
+    return "# the benchmark's\n" + "".join(partition.toml(limits) for partition in all_of_them)

@@ -46,14 +46,14 @@ def _network(*where):
 
 
 # Some things are the same for any number of partitions: the floor has only the rules that a packet of its own
-# needs, and no guard against strangers' packets.
+# needs, no guard against strangers' packets, and no sets of admit, which nobody here has.
 FIXED = {"chain", "rule"}
-GUARD = {"guarded", "uplinks", "routers", "turned"}
+FIXED_SETS = {"guarded", "uplinks", "routers", "turned", "admit", "inward", "anyone"}
 
 
 def _is_fixed(entry):
     kind, what = next(iter(entry.items()))
-    return kind in FIXED or what.get("name") in GUARD
+    return kind in FIXED or what.get("name") in FIXED_SETS
 
 
 def _nftables():
