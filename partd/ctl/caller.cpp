@@ -19,7 +19,7 @@ void complain(std::string_view text) {
 }
 
 int stop(const Request& request, Reason reason, const Error& error) {
-    return tell(stopped(request, reason, error));
+    return tell(unanswered(request, reason, error));
 }
 
 int stop(const Request& request, Reason reason, std::string message) {
@@ -72,7 +72,7 @@ Answer Caller::ask(const Verb& verb, const Request& request) {
         return std::move(*answer);
     }
     const bool refused = answer.error().code == EACCES;
-    return stopped(request, refused ? Reason::NotPermitted : Reason::OutOfReach, answer.error());
+    return unanswered(request, refused ? Reason::NotPermitted : Reason::OutOfReach, answer.error());
 }
 
 void Caller::pause(milliseconds patience) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernel/host.h"
-#include "verbs/stop.h"
+#include "verbs/reason.h"
 #include "verbs/verbs.h"
 
 #include <chrono>

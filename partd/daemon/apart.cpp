@@ -2,7 +2,7 @@
 #include "daemon/apart.h"
 
 #include "base/text.h"
-#include "verbs/stop.h"
+#include "verbs/reason.h"
 
 #include <sys/epoll.h>
 
@@ -58,7 +58,7 @@ int Server::answer_apart(Client& client, sd_bus_message* message, const verbs::V
     auto work =
         kernel::BoundedWork::start(bounds, [&] { return write_answer(service_.call_apart(verb, request)); });
     if (!work) {
-        return reply(message, verbs::stopped(request, verbs::Reason::Failed, work.error()));
+        return reply(message, verbs::unanswered(request, verbs::Reason::Failed, work.error()));
     }
     Apart& apart = apart_.emplace_back(client, caller, message, std::move(*work));
     apart.asked.name = request.name;
@@ -87,7 +87,7 @@ int Server::on_apart_done(sd_event_source*, int, std::uint32_t, void* data) {
         const std::string why = fmt::format(
             "the configuration is not looked at for others than root: {} (at most {} MB and {} s)",
             text ? "no answer" : text.error().message, kBounds.memory >> 20, kBounds.time.count());
-        answer = verbs::stopped(apart.asked, verbs::Reason::TooMuch, {.message = why});
+        answer = verbs::unanswered(apart.asked, verbs::Reason::TooMuch, {.message = why});
     }
     Server& server = *apart.server;
     const uid_t caller = apart.caller;

@@ -3,7 +3,7 @@
 #include "daemon/daemon.h"
 #include "kinds/partition.h"
 #include "reconcile/pause.h"
-#include "verbs/stop.h"
+#include "verbs/reason.h"
 
 #include <algorithm>
 
@@ -49,7 +49,7 @@ verbs::Answer Daemon::call_apart(const verbs::Verb& verb, const verbs::Request& 
     }
     const auto engine = Engine::open(engine_->paths());
     return engine ? verb.run(**engine, request)
-                  : verbs::stopped(request, verbs::Reason::Failed, engine.error());
+                  : verbs::unanswered(request, verbs::Reason::Failed, engine.error());
 }
 
 std::string Daemon::state() const {

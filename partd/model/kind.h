@@ -41,6 +41,10 @@ struct Kind {
     bool (*interacts)(const Resource& one, const Resource& other) = nullptr;
     // Counts as one object of the administrator's for the delete limit.
     bool counts = false;
+    // In text for people one line with these words stands for its making or removal, and for all that is made
+    // or removed beside it of kinds that are `backstage`.
+    std::string_view front = {};
+    bool backstage = false;
 };
 
 // Where files declare it.

@@ -5,7 +5,6 @@
 #include "model/kind.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -82,45 +81,40 @@ std::string render_change(const Change& change, bool color) {
 
 namespace {
 
-// The table of the host's firewall, and what comes with it: of no interest to who declared a link.
-constexpr std::string_view kTable = "nftables";
-constexpr std::array kWithTable = {kTable, std::string_view("gate"), std::string_view("guard"),
-                                   std::string_view("backstop")};
-constexpr char kTableWords[] = "the host's firewall: nftables inet partd";
-
-// The change that makes or removes the table; nullptr when the plan has none: then each has its own line.
-const Change* table_change(const Plan& plan) {
+// The change whose line stands for others (Kind::front); nullptr when the plan has none: then each has its
+// own line.
+const Change* front_change(const Plan& plan) {
     const auto is_it = [](const Change& change) {
-        return change.action != Action::Update && change.key.kind->name == kTable;
+        return change.action != Action::Update && !change.key.kind->front.empty();
     };
     const auto found = std::ranges::find_if(plan.changes, is_it);
     return found == plan.changes.end() ? nullptr : &*found;
 }
 
-bool goes_with(const Change* table, const Change& change) {
-    return table != nullptr && change.action == table->action &&
-           std::ranges::find(kWithTable, change.key.kind->name) != kWithTable.end();
+bool goes_with(const Change* front, const Change& change) {
+    return front != nullptr && change.action == front->action &&
+           (&change == front || change.key.kind->backstage);
 }
 
 }  // namespace
 
 std::size_t folded(const Plan& plan) {
-    const Change* table = table_change(plan);
+    const Change* front = front_change(plan);
     const auto together =
-        std::ranges::count_if(plan.changes, [&](const Change& change) { return goes_with(table, change); });
+        std::ranges::count_if(plan.changes, [&](const Change& change) { return goes_with(front, change); });
     return together == 0 ? 0 : static_cast<std::size_t>(together) - 1;
 }
 
 std::string render(const Plan& plan, bool color, Lines lines) {
-    const Change* table = lines == Lines::Folded ? table_change(plan) : nullptr;
+    const Change* front = lines == Lines::Folded ? front_change(plan) : nullptr;
     bool told = false;
     std::string text;
     for (const Change& change : plan.changes) {
-        if (!goes_with(table, change)) {
+        if (!goes_with(front, change)) {
             text += render_change(change, color);
         } else if (!told) {
             const auto& [sign, hue] = sign_of(change.action);
-            text += painted(fmt::format("{} {}", sign, kTableWords), hue, color) +
+            text += painted(fmt::format("{} {}", sign, front->key.kind->front), hue, color) +
                     place(change.source, color) + "\n";
             told = true;
         }
@@ -146,9 +140,9 @@ std::string summary(const Plan& plan) {
     const auto count = [&](Action action) {
         return std::ranges::count(plan.changes, action, &Change::action);
     };
-    const Change* table = table_change(plan);
+    const Change* front = front_change(plan);
     const auto lines_of = [&](Action action) {
-        const bool together = table != nullptr && table->action == action;
+        const bool together = front != nullptr && front->action == action;
         return count(action) - (together ? static_cast<std::ptrdiff_t>(folded(plan)) : 0);
     };
     std::vector<std::string> parts;

@@ -72,7 +72,7 @@ Answer VerbContext::done(int code) {
 }
 
 Answer VerbContext::stop(Reason reason, const Error& error) {
-    Answer ended = stopped(request, reason, error);
+    Answer ended = unanswered(request, reason, error);
     answer.err += ended.err;
     if (answer.out.empty()) {
         answer.out = std::move(ended.out);

@@ -5,7 +5,7 @@
 #include "base/value.h"
 #include "reconcile/discretion.h"
 #include "reconcile/file_record.h"
-#include "verbs/stop.h"
+#include "verbs/reason.h"
 #include "verbs/verbs.h"
 
 #include <string>

@@ -39,7 +39,7 @@ Answer stop(Engine& engine, const Request& request) {
     if (!work.load(true) || find_declared(engine, work) == nullptr) {
         return std::move(work.answer);
     }
-    const auto before = partd::stopped(engine.paths());
+    const auto before = stopped(engine.paths());
     if (!before) {
         return work.failed(before.error());
     }

@@ -33,13 +33,7 @@ std::vector<std::string> stat_fields(pid_t pid) {
 // True if a set of signals of /proc/PID/status has that one.
 bool has_signal(pid_t pid, std::string_view key, int signal) {
     const std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
-    for (const std::string_view line : split(status, '\n')) {
-        const auto parts = words(line);
-        if (parts.size() == 2 && parts[0] == key) {
-            return (parse_number(parts[1], 16).value_or(0) >> static_cast<unsigned>(signal - 1) & 1U) != 0;
-        }
-    }
-    return false;
+    return (signal_set(status, key) >> static_cast<unsigned>(signal - 1) & 1U) != 0;
 }
 
 // True if nothing keeps it from ending: SIGKILL waits for it, or it exits (PF_EXITING in proc_pid_stat(5)).

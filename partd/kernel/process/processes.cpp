@@ -192,6 +192,25 @@ Result<std::size_t> signal_processes(const std::set<pid_t>& pids, const Meant& m
 
 namespace {
 
+// The words behind that key of /proc/PID/status.
+std::vector<std::string_view> values_of(std::string_view status, std::string_view key) {
+    for (const std::string_view line : split(status, '\n')) {
+        if (line.starts_with(key)) {
+            return words(line.substr(key.size()));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+std::uint64_t signal_set(std::string_view status, std::string_view key) {
+    const auto values = values_of(status, key);
+    return values.empty() ? 0 : parse_number(values.front(), 16).value_or(0);
+}
+
+namespace {
+
 constexpr std::uint64_t bit_of(int signal) {
     return std::uint64_t{1} << static_cast<unsigned>(signal - 1);
 }
@@ -203,18 +222,10 @@ bool is_deaf_init(pid_t pid, bool told) {
     constexpr std::uint64_t kAsks = bit_of(SIGTERM) | bit_of(SIGINT) | bit_of(SIGQUIT) | bit_of(SIGHUP) |
                                     bit_of(SIGUSR1) | bit_of(SIGUSR2) | bit_of(SIGPWR) | kRealTime;
     const std::uint64_t asks = told ? kAsks : bit_of(SIGTERM);
-    bool init = false;
-    bool handles = false;
     const std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
-    for (const std::string_view line : split(status, '\n')) {
-        const auto parts = words(line);
-        if (parts.size() > 2 && parts[0] == "NSpid:") {
-            init = parts.back() == "1";
-        } else if (parts.size() > 1 && (parts[0] == "SigCgt:" || parts[0] == "SigBlk:")) {
-            handles = handles || (parse_number(parts[1], 16).value_or(0) & asks) != 0;
-        }
-    }
-    return init && !handles;
+    const auto pids = values_of(status, "NSpid:");
+    const std::uint64_t handled = signal_set(status, "SigCgt:") | signal_set(status, "SigBlk:");
+    return pids.size() > 1 && pids.back() == "1" && (handled & asks) == 0;
 }
 
 // One set of processes on its way out.

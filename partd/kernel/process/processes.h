@@ -49,6 +49,9 @@ struct ProcessUse {
 };
 ProcessUse use_of(pid_t pid);
 
+// A set of signals in a text of /proc/PID/status, by its key ("SigCgt:", proc_pid_status(5)): the lowest bit
+// is SIGHUP. 0 where the text does not have it.
+std::uint64_t signal_set(std::string_view status, std::string_view key);
 // The signal's number by its name ("TERM", "SIGTERM") or number; nullopt when there is none.
 std::optional<int> signal_number(std::string_view text);
 // True if the process lives in the namespace with that inode.

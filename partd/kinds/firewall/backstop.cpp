@@ -93,7 +93,7 @@ constinit const Table Backstop::table = {
     "backstop", "Without the table inet partd, packets from partitions are blocked.", kFields};
 
 constinit const LiveKind kBackstop = {
-    .kind = {.name = "backstop", .complete = complete},
+    .kind = {.name = "backstop", .complete = complete, .backstage = true},
     .observe = observe,
     .apply = apply,
 };

@@ -94,7 +94,8 @@ constinit const LiveKind kGate = {
              .summary =
                  [](const Spec& spec) { return Codec<nat::Elements>::text(spec.as<nat::Entry>().elements); },
              .channel = "nftables",
-             .independent = true},
+             .independent = true,
+             .backstage = true},
     .observe = nullptr,
     .apply = nat::apply_entry,
 };

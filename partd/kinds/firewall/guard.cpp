@@ -303,7 +303,7 @@ Key guard_key() {
 }
 
 constinit const LiveKind kGuard = {
-    .kind = {.name = "guard", .complete = complete, .channel = "nftables"},
+    .kind = {.name = "guard", .complete = complete, .channel = "nftables", .backstage = true},
     .observe = observe,
     .apply = apply,
     .watch =

@@ -241,7 +241,10 @@ Key table_key() {
 }
 
 constinit const LiveKind kTable = {
-    .kind = {.name = "nftables", .complete = complete, .channel = "nftables"},
+    .kind = {.name = "nftables",
+             .complete = complete,
+             .channel = "nftables",
+             .front = "the host's firewall: nftables inet partd"},
     .observe = observe,
     .apply = apply,
     .watch = [](const Resource&, kernel::Host&,

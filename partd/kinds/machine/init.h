@@ -50,6 +50,8 @@ struct Init {
     Place user_at = {};
 };
 
+// Reports mistakes of a declared PID 1.
+void check_command(const DeclaredObject& object, Diagnostics& problems);
 // The rights with which it is started, and its file mode creation mask.
 kernel::Privileges privileges_of(const Init& wanted);
 unsigned file_mode_mask_of(const InitCommand& init);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "verbs/stop.h"
+#include "verbs/reason.h"
 
 #include "base/text.h"
 #include "base/value.h"
@@ -78,7 +78,7 @@ std::string error_json(Reason reason, const Error& error, std::string_view parti
     return to_json(all, compact ? -1 : 2) + "\n";
 }
 
-Answer stopped(const Request& request, Reason reason, const Error& error) {
+Answer unanswered(const Request& request, Reason reason, const Error& error) {
     return {.out = request.json ? error_json(reason, error, request.name) : std::string(),
             .err = fmt::format("partctl: {}\n", printable(error.message)),
             .code = exit_code(reason)};

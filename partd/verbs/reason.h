@@ -36,6 +36,6 @@ int exit_code(Reason reason);
 std::string error_json(Reason reason, const Error& error, std::string_view partition, bool compact = false);
 
 // The whole answer: the sentence on stderr, and on stdout the object where JSON was asked for.
-Answer stopped(const Request& request, Reason reason, const Error& error);
+Answer unanswered(const Request& request, Reason reason, const Error& error);
 
 }  // namespace partd::verbs
